@@ -1,0 +1,140 @@
+/* config.h: the configuration as a plain struct, filled by src/config from one option table.
+ *
+ * Strings are fixed arrays: a struct fh_config is copied by assignment and owns nothing. Paths and
+ * ranges of every value: src/config/schema.c, which the checker, the dump and the manual use. */
+#ifndef FH_CONFIG_H
+#define FH_CONFIG_H
+
+#include "fh/envelope.h"
+#include "fh/err.h"
+#include "fh/partition.h"
+#include "fh/report.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FH_PATH_MAX    512
+#define FH_URL_MAX     1024
+#define FH_SINKS_MAX   16
+#define FH_PATHS_MAX   4
+#define FH_API_KEY_MAX 512
+
+enum fh_channel { FH_CHANNEL_HTTP, FH_CHANNEL_WEBSOCKET, FH_CHANNEL_GRPC };
+enum fh_http_version { FH_HTTP_AUTO, FH_HTTP_1_1, FH_HTTP_2 };
+enum fh_prefer { FH_PREFER_AVAILABILITY, FH_PREFER_SAFETY };
+enum fh_arbiter_type { FH_ARBITER_NONE, FH_ARBITER_WITNESS, FH_ARBITER_ETCD };
+enum fh_sync { FH_SYNC_ALWAYS, FH_SYNC_INTERVAL };
+enum fh_compression { FH_COMPRESS_NONE, FH_COMPRESS_ZSTD };
+
+struct fh_config_node {
+    char name[32];                    /* node.name */
+    char state_dir[FH_PATH_MAX];      /* node.state_dir */
+    char control_socket[FH_PATH_MAX]; /* node.control_socket */
+};
+
+struct fh_config_firehose {
+    char url[FH_URL_MAX];           /* base, http:// or https:// */
+    char path[256];                 /* default /api/partners/v1/firehose/events */
+    char api_key_file[FH_PATH_MAX]; /* or systemd credential "api_key" when empty */
+    char ca_file[FH_PATH_MAX];      /* "" = the system's */
+    char proxy[FH_URL_MAX];         /* "" = from the environment */
+    enum fh_channel channel;
+    enum fh_http_version http_version;
+    int64_t replica_id; /* 0..3; 0 = do not send (single node) */
+    struct fh_ranges ranges;        /* from receivers = N or ranges = (...) */
+    uint16_t range_holes;           /* bit per partition nobody of ours reads */
+    int64_t threads;                /* receiver threads, 1..12 */
+    int64_t silence_ms;             /* 35000 */
+    int64_t connect_timeout_ms;     /* 10000 */
+    int64_t backoff_min_ms;         /* 1000 */
+    int64_t backoff_max_ms;         /* 300000 */
+    int64_t backoff_reset_ms;       /* 300000 */
+    int64_t refused_retry_ms;       /* 300000: after 401, 403, 404 */
+    int64_t overlap_min_ms;         /* 10000 */
+    int64_t replay_window_ms;       /* 3300000 = 55 min */
+    int64_t max_line_bytes;         /* 8 MiB */
+};
+
+struct fh_config_dedup {
+    enum fh_dedup_key key;
+    int64_t window_minutes; /* 120 */
+    int64_t max_records;    /* 100 million */
+};
+
+struct fh_config_store {
+    int64_t size_limit;    /* bytes of the database file, 8 GiB */
+    int64_t block_bytes;   /* raw bytes per LZ4 block, 256 KiB */
+    int64_t commit_ms;     /* group commit, 5 */
+    int64_t cache_bytes;   /* newest blocks kept decompressed for the sinks, 64 MiB */
+    int64_t queue_bytes;   /* receivers -> store, 64 MiB */
+    enum fh_sync sync;     /* always: every commit is fsynced */
+    int64_t sync_interval_ms; /* with sync = "interval" */
+    int64_t quarantine_bytes; /* size of quarantine.ndjson before it rolls, 16 MiB */
+};
+
+struct fh_config_pair {
+    bool present;
+    char listen[FH_URL_MAX];              /* tcp://ADDR:PORT */
+    char peers[FH_PATHS_MAX][FH_URL_MAX]; /* one per path */
+    size_t peer_count;
+    char secret_key_file[FH_PATH_MAX];    /* Z85, 40 characters, mode 0600 */
+    char peer_public_key[41];             /* Z85 */
+    int64_t heartbeat_ms;                 /* 300 */
+    int64_t failure_after;                /* 5 heartbeats */
+    bool preferred;
+    enum fh_prefer prefer;
+    int64_t join_timeout_ms;              /* 5000 */
+};
+
+struct fh_config_sink {
+    char name[FH_SINK_NAME_MAX];
+    char type[16]; /* "file" */
+    bool required; /* true */
+    /* type = "file" */
+    char directory[FH_PATH_MAX];
+    int64_t roll_seconds; /* 10 */
+    int64_t roll_bytes;   /* 256 MiB of NDJSON before compression */
+    enum fh_compression compression;
+    int64_t zstd_level;
+};
+
+struct fh_config {
+    struct fh_config_node node;
+    struct fh_config_firehose firehose;
+    struct fh_config_dedup dedup;
+    struct fh_config_store store;
+    struct fh_config_pair pair;
+    enum fh_arbiter_type arbiter;
+    struct fh_config_sink sinks[FH_SINKS_MAX];
+    size_t sink_count;
+};
+
+/* Read and check a file. Errors name file, line, what is wrong and what to write instead: the
+ * nearest known key for an unknown one, the allowed range for a value. All findings are collected
+ * (up to 20), one line each. 0, or -EINVAL / -ENOENT / -EACCES with the sentences in findings. */
+struct fh_config_findings {
+    size_t count;
+    struct {
+        int line; /* 0: the file as a whole */
+        bool warning;
+        char text[512];
+    } finding[20];
+};
+int fh_config_load(const char *path, struct fh_config *ret, struct fh_config_findings *findings);
+/* The same from memory; name stands for the file in sentences. No file access (fuzzed). */
+int fh_config_parse(const char *text, const char *name, struct fh_config *ret,
+                    struct fh_config_findings *findings);
+/* Print every option with its value, or (values NULL) type, range, default and sentence. */
+struct fh_buf;
+int fh_config_dump(const struct fh_config *values, struct fh_buf *into);
+int fh_config_reference(struct fh_buf *into);
+/* What changed between two configurations and cannot be taken over while running: the paths of
+ * those options, comma-separated, into text. Returns their number. */
+size_t fh_config_restart_needed(const struct fh_config *before, const struct fh_config *after,
+                                char *text, size_t size);
+/* The API key: from api_key_file, or $CREDENTIALS_DIRECTORY/api_key. Trimmed; refuses a file that
+ * others may read, an empty key and control characters. The key itself never enters a sentence. */
+int fh_config_api_key(const struct fh_config *config, char key[FH_API_KEY_MAX],
+                      struct fh_error *err);
+
+#endif

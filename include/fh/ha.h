@@ -1,0 +1,118 @@
+/* ha.h: the pair's engine: link, heartbeats, detection and the role machine, as the daemon sees
+ * it. All functions and callbacks run on the main (sd-event) thread; none blocks.
+ *
+ * The engine decides; the host acts. Every order to the host is answered by one of the
+ * fh_ha_*_done calls, possibly later. */
+#ifndef FH_HA_H
+#define FH_HA_H
+
+#include "fh/config.h"
+#include "fh/report.h"
+#include "fh/role.h"
+
+#include <systemd/sd-event.h>
+
+struct fh_ha;
+
+/* What the host knows of itself; pushed by fh_ha_set_local at least every heartbeat. */
+struct fh_ha_local {
+    struct fh_checkpoint received;  /* last processed and stored */
+    struct fh_checkpoint delivered; /* the shared checkpoint as far as this node knows */
+    struct fh_checkpoint covered_from; /* own store is gapless from here on; 0 = nothing yet */
+    bool streams_live;              /* every receiver streaming and caught up with now */
+    bool sinks_healthy;             /* all required sinks */
+    uint64_t own_report_last;       /* highest own report number */
+    uint64_t peer_report_applied;   /* highest peer report number applied durably */
+    uint64_t peer_report_store;     /* store id those numbers belong to; 0 = none */
+};
+
+/* What the engine wants done. */
+struct fh_ha_host {
+    /* Make epoch durable before anything else -> fh_ha_epoch_done(epoch). */
+    void (*persist_epoch)(void *userdata, uint64_t epoch, bool as_primary);
+    /* Deliver from now on, in this epoch. -> nothing to answer */
+    void (*start_delivery)(void *userdata, uint64_t epoch);
+    /* Stop every sink now; abandon what is not reported. -> fh_ha_delivery_stopped() */
+    void (*stop_delivery)(void *userdata);
+    /* Reconnect the receivers from checkpoint minus overlap (promotion; or a hole was found while
+     * syncing). Partitions with 0 are left alone. */
+    void (*resume_streams)(void *userdata, const struct fh_checkpoint *checkpoint);
+    /* A report of the peer came. bytes: report.h encoding, valid during the call. Apply it durably
+     * -> fh_ha_report_applied(store_id, number). */
+    void (*peer_report)(void *userdata, uint64_t peer_store_id, uint64_t number, const void *bytes,
+                        size_t len);
+    /* The peer holds durably all our reports up to number. */
+    void (*peer_confirmed)(void *userdata, uint64_t number);
+    /* The peer wants our reports from number on (it joined). -> fh_ha_send_report per report. Ask
+     * again is allowed; the host sends at most a few MB at a time and goes on when asked. */
+    void (*peer_wants)(void *userdata, uint64_t from_number, int64_t min_timestamp_ms);
+    /* Publication must wait for the peer's confirmation (true) or not (false: unprotected). */
+    void (*peer_in_sync)(void *userdata, bool in_sync);
+    /* In-doubt reports can be settled: the peer has applied ours up to number; known is false when
+     * no peer answered in time and this node goes on alone. Comes once after start, before any
+     * start_delivery. -> fh_ha_in_doubt_settled() */
+    void (*settle_in_doubt)(void *userdata, bool known, uint64_t peer_applied);
+    /* The peer's delivered checkpoint, whenever it grows (a fresh standby starts there). */
+    void (*peer_checkpoint)(void *userdata, const struct fh_checkpoint *delivered);
+    /* For the journal was already logged by the engine; for status and STATUS=. */
+    void (*role_changed)(void *userdata, enum fh_role role, uint64_t epoch, const char *reason);
+    /* -EEXIST and friends: the pair cannot be formed (same replica_id, same node name, protocol
+     * too old); logged by the engine; the daemon keeps running as it is. */
+};
+
+struct fh_ha_start {
+    uint64_t epoch;        /* persisted */
+    bool last_primary;     /* persisted: was primary in that epoch */
+    uint64_t store_id;
+};
+
+/* secret_key: Z85, read by the caller from pair.secret_key_file. */
+int fh_ha_new(const struct fh_config *config, const char secret_key[41],
+              const struct fh_ha_start *start, sd_event *event, const struct fh_ha_host *host,
+              void *userdata, struct fh_error *err, struct fh_ha **ret);
+int fh_ha_start(struct fh_ha *ha, struct fh_error *err);
+/* Say goodbye to the peer (a planned stop: it promotes at once when it is ready), close the link. */
+void fh_ha_stop(struct fh_ha *ha);
+void fh_ha_free(struct fh_ha *ha);
+
+void fh_ha_set_local(struct fh_ha *ha, const struct fh_ha_local *local);
+void fh_ha_epoch_done(struct fh_ha *ha, uint64_t epoch, int result);
+void fh_ha_delivery_stopped(struct fh_ha *ha);
+void fh_ha_in_doubt_settled(struct fh_ha *ha);
+void fh_ha_report_applied(struct fh_ha *ha, uint64_t peer_store_id, uint64_t number);
+/* bytes: report.h encoding, copied. Sent to the peer if it is connected; a joining peer asks for
+ * what it misses anyway. */
+void fh_ha_send_report(struct fh_ha *ha, uint64_t number, const void *bytes, size_t len);
+
+struct fh_ha_status {
+    enum fh_role role;
+    uint64_t epoch;
+    bool protected; /* the other node is a ready standby (or: we are, and the primary is there) */
+    bool ready;     /* standby: own store covers everything from the primary's checkpoint on */
+    char reason[160]; /* why the role is what it is */
+    char sync[160];   /* standby: what is missing for ready; empty when ready */
+    struct {
+        bool reachable;
+        char node[32];
+        enum fh_role role;
+        uint64_t epoch;
+        bool ready;
+        int64_t last_heard_ms; /* age; -1: never */
+        uint64_t report_applied; /* ours, at the peer */
+        struct {
+            char address[256];
+            bool up;
+        } path[FH_PATHS_MAX];
+        size_t path_count;
+        char refused[200]; /* why the pair cannot be formed; empty = it can */
+    } peer;
+    uint64_t promotions, demotions;
+};
+void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret);
+
+/* 41-byte Z85 strings. */
+int fh_ha_keygen(char public_key[41], char secret_key[41]);
+/* Public key of a secret one; -EINVAL when it is not 40 characters of Z85. */
+int fh_ha_public_key(const char *secret_key, char public_key[41]);
+
+#endif

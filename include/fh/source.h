@@ -1,0 +1,83 @@
+/* source.h: the receivers. Each owns one connection of one channel for one partition range, and
+ * turns it into lines; reconnecting, back-off, silence and refusals are its business.
+ *
+ * Manners (design: "Firehose manners"): never two connections for one replica and range: close
+ * before reopening; every connect resumes with what resume_from answers. */
+#ifndef FH_SOURCE_H
+#define FH_SOURCE_H
+
+#include "fh/config.h"
+
+enum fh_receiver_state {
+    FH_RECEIVER_IDLE = 0,
+    FH_RECEIVER_CONNECTING,
+    FH_RECEIVER_STREAMING,
+    FH_RECEIVER_PAUSED,  /* streaming, but the store is full: not reading */
+    FH_RECEIVER_WAITING, /* backing off */
+    FH_RECEIVER_REFUSED, /* 401, 403, 404, 400: slow retry, needs the operator */
+    FH_RECEIVER_STATE_COUNT
+};
+const char *fh_receiver_state_name(enum fh_receiver_state state);
+
+struct fh_receiver_status {
+    struct fh_range range;
+    enum fh_receiver_state state;
+    int http_status;          /* of the last answer; 0 = none */
+    uint64_t bytes;           /* of bodies, since start */
+    uint64_t lines;
+    uint64_t connects;        /* answers with 200 */
+    uint64_t failures;
+    int64_t retry_in_ms;      /* while WAITING or REFUSED */
+    int64_t last_byte_age_ms; /* -1: none yet */
+    int64_t asked_from_ms;    /* fromTimestamp of the current or last request; 0 = not sent */
+    char protocol[16];        /* "HTTP/2", "HTTP/1.1" */
+    char last_error[256];
+};
+
+/* All called on the receiver's own thread; must not block. receiver: index into config ranges. */
+struct fh_source_handler {
+    /* May a chunk be taken now? When not, the receiver stops reading until fh_sources_wake. One
+     * chunk of at most 512 KiB may follow a yes. */
+    bool (*can_take)(void *userdata, unsigned receiver);
+    /* One line, without newline, valid during the call. offset: in the body of this connection. */
+    void (*line)(void *userdata, unsigned receiver, const char *line, size_t len, uint64_t offset,
+                 bool truncated);
+    /* No more lines for the moment: hand on what was collected. */
+    void (*flush)(void *userdata, unsigned receiver);
+    /* About to connect: fromTimestamp to ask for, 0 = only from now on. May be asked again for
+     * every attempt. */
+    int64_t (*resume_from)(void *userdata, unsigned receiver);
+    /* The connection is open (status 200) or has ended; asked_from as sent. */
+    void (*connected)(void *userdata, unsigned receiver, int64_t asked_from_ms);
+    void (*disconnected)(void *userdata, unsigned receiver, const char *reason);
+};
+
+struct fh_sources;
+
+/* Create one receiver per range of config->firehose.ranges. api_key is copied. Nothing connects
+ * before fh_sources_start. */
+int fh_sources_new(const struct fh_config *config, const char *api_key,
+                   const struct fh_source_handler *handler, void *userdata, struct fh_error *err,
+                   struct fh_sources **ret);
+int fh_sources_start(struct fh_sources *sources, struct fh_error *err);
+/* Any thread. Room again: paused receivers go on. */
+void fh_sources_wake(struct fh_sources *sources);
+/* Any thread. Close and reopen these receivers (bit per receiver) from their resume point, now. */
+void fh_sources_reconnect(struct fh_sources *sources, uint16_t receivers);
+/* Any thread: a new key for the connections to come. */
+int fh_sources_set_api_key(struct fh_sources *sources, const char *api_key);
+size_t fh_sources_count(const struct fh_sources *sources);
+/* Any thread. */
+void fh_sources_status(struct fh_sources *sources, unsigned receiver,
+                       struct fh_receiver_status *ret);
+/* Close all connections and join the threads; no callback comes afterwards. Bounded: 2 s. */
+void fh_sources_stop(struct fh_sources *sources);
+void fh_sources_free(struct fh_sources *sources); /* stops first; NULL allowed */
+
+/* For preview: one connection, lines to the handler on the calling thread, until the handler's
+ * can_take says no or the stream ends. Returns 0 or negative errno with a sentence. */
+int fh_source_preview(const struct fh_config *config, const char *api_key,
+                      const struct fh_source_handler *handler, void *userdata,
+                      struct fh_error *err);
+
+#endif

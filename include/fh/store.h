@@ -1,0 +1,163 @@
+/* store.h: the one place where events live, with everything that must change together with them.
+ *
+ * LMDB. Events lie in LZ4 blocks; every event has a sequence number, counted 1.. by this node.
+ * Blocks, key index, sink cursors, checkpoint, epoch, own reports and the peer's reports change in
+ * one transaction (fh_store_commit), so there is no crash from which state comes back
+ * inconsistent. A block is raw bytes "record\nrecord\n..." compressed, with first sequence, count,
+ * raw size and XXH3 of the compressed bytes.
+ *
+ * Threads: one writer thread calls everything under "writer"; readers may be on any thread.
+ * Delivered or not, per sink:
+ *   - The sink's cursor: every record with sequence < cursor is delivered (by whichever node).
+ *   - Following (standby): the peer's reports are matched with own records by key, in any order of
+ *     arrival; the cursor follows the lowest record that is not reported. fh_store_follow keeps
+ *     doing that until fh_store_lead.
+ *   - Leading (primary): the sink asks for undelivered records in sequence and skips those which
+ *     the peer reported, before or after they were received here. */
+#ifndef FH_STORE_H
+#define FH_STORE_H
+
+#include "fh/err.h"
+#include "fh/event.h"
+#include "fh/partition.h"
+#include "fh/report.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fh_store;
+
+struct fh_store_options {
+    const char *directory;     /* state_dir; the database is <directory>/store/ */
+    uint64_t size_limit;       /* bytes of the file; append answers -ENOSPC when nothing delivered
+                                  and expired is left to drop */
+    uint32_t block_bytes;      /* raw bytes at which a block is closed without waiting */
+    uint64_t cache_bytes;      /* newest blocks kept raw in memory */
+    bool sync_each_commit;     /* false: caller calls fh_store_sync now and then */
+    int64_t window_minutes;    /* the key index is kept this long in source time */
+    const char *const *sinks;  /* names; a cursor each. A new sink starts at the oldest record kept
+                                  (its backlog) unless sink_from_now[i]. A name no longer listed
+                                  keeps its cursor but holds nothing back. */
+    size_t sink_count;         /* <= 16 */
+};
+
+/* Opens or creates. Errors, each with a sentence and the remedy: -EBUSY another daemon uses the
+ * directory (its pid if known); -EUCLEAN damaged (checksum, LMDB says corrupt); -ENOTSUP made by a
+ * newer version or not ours; -EACCES; -ENOSPC size_limit below what is stored. */
+int fh_store_open(const struct fh_store_options *options, struct fh_error *err,
+                  struct fh_store **ret);
+void fh_store_close(struct fh_store *store); /* without commit of what is staged; NULL allowed */
+
+/* ---- writer ------------------------------------------------------------------------------- */
+
+struct fh_store_record {
+    struct fh_record_key key;
+    const char *bytes; /* one line without newline; copied */
+    uint32_t len;
+};
+
+/* Stage one record for the next commit; ret_sequence may be NULL. -ENOSPC: full (backpressure);
+ * the record is not taken. */
+int fh_store_append(struct fh_store *store, const struct fh_store_record *record,
+                    uint64_t *ret_sequence);
+/* Bytes staged and not committed. */
+size_t fh_store_staged(const struct fh_store *store);
+void fh_store_set_checkpoint(struct fh_store *store, const struct fh_checkpoint *checkpoint);
+/* Source time (a confirmed watermark): drives retention of the index and of reports. */
+void fh_store_set_source_time(struct fh_store *store, int64_t timestamp_ms);
+void fh_store_set_epoch(struct fh_store *store, uint64_t epoch, bool last_primary);
+/* A small value for other parts (history, start counters): at most 64 KiB, key <= 64 bytes. */
+int fh_store_set_note(struct fh_store *store, const char *key, const void *bytes, size_t len);
+
+/* Everything staged, durable (with sync_each_commit) when it returns; then readers see it. Also
+ * drops blocks that every listed sink has passed, index and reports older than the window, in
+ * small portions. On failure nothing of it happened and it stays staged: -ENOSPC, -EIO, ... */
+int fh_store_commit(struct fh_store *store, struct fh_error *err);
+int fh_store_sync(struct fh_store *store, struct fh_error *err);
+
+/* Own reports. Stages a new one with the next number (returned); sink, epoch, state, position,
+ * cursor_after and keys as given. DELIVERED moves the sink's cursor at once, PREPARED when it is
+ * finished. */
+int fh_store_report_add(struct fh_store *store, const struct fh_report *report,
+                        uint64_t *ret_number);
+/* PREPARED -> DELIVERED (moves the cursor) or VOID. -ENOENT. */
+int fh_store_report_finish(struct fh_store *store, uint64_t number, enum fh_report_state state);
+
+/* The peer's reports. Idempotent: a number already applied returns 0 and does nothing. store_id
+ * is the peer's store; another one than before starts again from number 0. A VOID report only
+ * counts its number. ret_doubled: how many of its keys this node had itself delivered already. */
+int fh_store_peer_apply(struct fh_store *store, uint64_t peer_store_id,
+                        const struct fh_report *report, uint64_t *ret_doubled);
+
+/* Role of the bookkeeping; both are cheap and may be repeated. follow: cursors move by the peer's
+ * reports. lead: the calling node delivers; from now on fh_store_next serves undelivered records. */
+int fh_store_follow(struct fh_store *store);
+int fh_store_lead(struct fh_store *store);
+
+/* ---- any thread --------------------------------------------------------------------------- */
+
+uint64_t fh_store_id(const struct fh_store *store); /* random, made with the database */
+/* As of the last commit. */
+struct fh_store_state {
+    uint64_t epoch;
+    bool last_primary; /* this node was primary in that epoch */
+    struct fh_checkpoint received;  /* resume point of this node's own streams */
+    struct fh_checkpoint delivered; /* everything before it is delivered by all required sinks:
+                                       taken from the block at the lowest cursor */
+    uint64_t first_sequence, next_sequence; /* kept: first <= s < next */
+    uint64_t own_report_last;       /* highest own number */
+    uint64_t peer_store_id, peer_report_applied;
+    uint64_t bytes_used, size_limit;
+    uint64_t unmatched_reports; /* keys reported by the peer that this node has not received */
+    int64_t source_time_ms;
+};
+void fh_store_state(struct fh_store *store, struct fh_store_state *ret);
+int fh_store_get_note(struct fh_store *store, const char *key, void *bytes, size_t *inout_len);
+
+struct fh_store_cursor {
+    uint64_t cursor;  /* every record below is delivered */
+    uint64_t pending; /* records at or above it that are not delivered */
+};
+int fh_store_cursor(struct fh_store *store, const char *sink, struct fh_store_cursor *ret);
+
+/* Undelivered records for a sink at or after *inout_sequence, in sequence, out of one block.
+ * Leading only (-EPERM otherwise). The batch holds a reference to the block's raw bytes until
+ * fh_store_batch_done. *inout_sequence is moved behind the last record looked at, delivered or
+ * skipped. 1: batch filled (it may hold 0 records when all were skipped); 0: nothing committed
+ * behind it; -EUCLEAN: block damaged (sentence). */
+struct fh_store_batch {
+    uint32_t count;
+    const struct fh_slice *record;      /* each without newline; contiguous in raw when none is skipped */
+    const struct fh_record_key *key;
+    const uint64_t *sequence;
+    struct fh_slice raw; /* when nothing was skipped: all records with their newlines; else empty */
+    void *block;         /* private */
+};
+int fh_store_next(struct fh_store *store, const char *sink, uint64_t *inout_sequence,
+                  struct fh_store_batch *ret, struct fh_error *err);
+void fh_store_batch_done(struct fh_store *store, struct fh_store_batch *batch);
+/* Block until something was committed at or after sequence, fh_store_wake was called, or the time
+ * is over. */
+void fh_store_wait(struct fh_store *store, uint64_t sequence, int timeout_ms);
+void fh_store_wake(struct fh_store *store);
+
+/* Newest-first or oldest-first reading for tail and audit: records from sequence on, whatever their
+ * delivery. Same contract as fh_store_next, without sink. */
+int fh_store_read(struct fh_store *store, uint64_t *inout_sequence, struct fh_store_batch *ret,
+                  struct fh_error *err);
+
+/* Own reports from a number on, encoded (report.h), for a peer that asks. Skips reports whose
+ * newest record is older than min_timestamp_ms. Calls take per report; stops when it returns
+ * non-zero or after limit reports. Returns the number after the last one looked at. */
+typedef int (*fh_store_report_take)(void *userdata, uint64_t number, const void *bytes,
+                                    size_t len);
+uint64_t fh_store_reports_from(struct fh_store *store, uint64_t number, int64_t min_timestamp_ms,
+                               size_t limit, fh_store_report_take take, void *userdata);
+/* Own reports still PREPARED (after a crash: in doubt), oldest first, at most n. */
+size_t fh_store_reports_in_doubt(struct fh_store *store, struct fh_report *reports, size_t n);
+
+/* Keys of the records kept within the window, oldest first: to rebuild the de-duplication. */
+typedef int (*fh_store_key_take)(void *userdata, const struct fh_record_key *keys, size_t count);
+int fh_store_keys(struct fh_store *store, fh_store_key_take take, void *userdata);
+
+#endif

@@ -1,0 +1,21 @@
+# Every library firehosed uses, in one place. Versions are those of RHEL 9 + EPEL or Debian 12,
+# whichever is older.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.76)
+pkg_check_modules(CONFIG REQUIRED IMPORTED_TARGET libconfig>=1.5)
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd>=250)
+pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq>=4.3.4)
+pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb>=0.9.24)
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4>=1.9.3)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8.0)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7.14)
+if(FH_SIMULATOR)
+  pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.43)
+  pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
+endif()
+if(FH_TESTS)
+  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)
+endif()

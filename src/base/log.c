@@ -1,0 +1,175 @@
+/* log.c: owns where lines go. One write(2) per line to stderr, one datagram to the journal. */
+#include "fh/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* We give our own fields and do not want CODE_FILE of this wrapper in every entry. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#define FIELDS_MAX 16
+#define LINE_MAX_BYTES 2048
+
+static struct {
+    const char *identifier;
+    char node[64];
+    bool journal;
+    int max_level;
+} state = {.identifier = "firehosed", .max_level = LOG_INFO};
+
+static const struct {
+    const char *hex;
+    const char *name;
+} ids[FH_LOG_ID_COUNT] = {
+    [FH_LOG_NONE] = {"", ""},
+#define ROW(symbol, id, name) [FH_LOG_##symbol] = {id, name},
+    FH_LOG_IDS(ROW)
+#undef ROW
+};
+
+const char *fh_log_id_hex(enum fh_log_id id)
+{
+    return (unsigned)id < FH_LOG_ID_COUNT ? ids[id].hex : "";
+}
+
+const char *fh_log_id_name(enum fh_log_id id)
+{
+    return (unsigned)id < FH_LOG_ID_COUNT ? ids[id].name : "";
+}
+
+/* systemd.exec(5), $JOURNAL_STREAM: "device:inode" of the stream stderr is connected to. A shell
+ * may inherit the variable with stderr pointing elsewhere, hence the comparison. */
+static bool stderr_is_journal(void)
+{
+    const char *value = getenv("JOURNAL_STREAM");
+    if (!value) {
+        return false;
+    }
+    char *end = NULL;
+    unsigned long long device = strtoull(value, &end, 10);
+    if (*end != ':') {
+        return false;
+    }
+    unsigned long long inode = strtoull(end + 1, &end, 10);
+    struct stat st;
+    return *end == '\0' && fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+           st.st_ino == inode;
+}
+
+void fh_log_init(const char *identifier, enum fh_log_target target, int max_level)
+{
+    state.identifier = identifier;
+    state.max_level = max_level;
+    state.journal = target == FH_LOG_JOURNAL || (target == FH_LOG_AUTO && stderr_is_journal());
+}
+
+void fh_log_set_node(const char *node)
+{
+    snprintf(state.node, sizeof(state.node), "%s", node);
+}
+
+static const char *level_name(int level)
+{
+    static const char *const names[] = {"emerg",   "alert",  "crit", "error",
+                                        "warning", "notice", "info", "debug"};
+    return level >= 0 && level <= LOG_DEBUG ? names[level] : "info";
+}
+
+static void to_stderr(int level, enum fh_log_id id, const struct fh_log_field *fields,
+                      size_t field_count, const char *message)
+{
+    char line[LINE_MAX_BYTES];
+    size_t room = sizeof(line) - 1; /* for the newline */
+    size_t used = 0;
+    int n = snprintf(line, room, "%s%s%s%s %s %s%s%s%s", state.identifier, state.node[0] ? "[" : "",
+                     state.node, state.node[0] ? "]" : "", level_name(level), id ? "[" : "",
+                     fh_log_id_name(id), id ? "] " : "", message);
+    used = n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
+    for (size_t i = 0; i < field_count && used < room; i++) {
+        n = snprintf(line + used, room - used, "%s%s=%s", i == 0 ? "  " : " ", fields[i].name,
+                     fields[i].value);
+        used = n < 0 ? used : used + (size_t)n < room ? used + (size_t)n : room - 1;
+    }
+    for (size_t i = 0; i < used; i++) {
+        if (line[i] == '\n' || line[i] == '\r') {
+            line[i] = ' '; /* one line per entry, whatever a server put into its answer */
+        }
+    }
+    line[used++] = '\n';
+    ssize_t written = write(STDERR_FILENO, line, used);
+    (void)written; /* nowhere left to complain */
+}
+
+static void to_journal(int level, enum fh_log_id id, const struct fh_log_field *fields,
+                       size_t field_count, const char *message)
+{
+    char text[FIELDS_MAX + 5][LINE_MAX_BYTES + 64];
+    struct iovec iov[FIELDS_MAX + 5];
+    int count = 0;
+#define ADD(...)                                                                                   \
+    do {                                                                                           \
+        int n_ = snprintf(text[count], sizeof(text[count]), __VA_ARGS__);                          \
+        size_t len_ = n_ < 0 ? 0 : (size_t)n_;                                                     \
+        iov[count].iov_base = text[count];                                                         \
+        iov[count].iov_len = len_ < sizeof(text[count]) ? len_ : sizeof(text[count]) - 1;          \
+        count++;                                                                                   \
+    } while (0)
+    ADD("MESSAGE=%s", message);
+    ADD("PRIORITY=%d", level);
+    ADD("SYSLOG_IDENTIFIER=%s", state.identifier);
+    if (id != FH_LOG_NONE) {
+        ADD("MESSAGE_ID=%s", fh_log_id_hex(id));
+    }
+    if (state.node[0]) {
+        ADD("FH_NODE=%s", state.node);
+    }
+    for (size_t i = 0; i < field_count && i < FIELDS_MAX; i++) {
+        ADD("%s=%s", fields[i].name, fields[i].value);
+    }
+#undef ADD
+    if (sd_journal_sendv(iov, count) < 0) {
+        to_stderr(level, id, fields, field_count, message);
+    }
+}
+
+static void emit(int level, enum fh_log_id id, const struct fh_log_field *fields,
+                 size_t field_count, const char *format, va_list args) FH_PRINTF(5, 0);
+static void emit(int level, enum fh_log_id id, const struct fh_log_field *fields,
+                 size_t field_count, const char *format, va_list args)
+{
+    if (level > state.max_level) {
+        return;
+    }
+    char message[LINE_MAX_BYTES];
+    vsnprintf(message, sizeof(message), format, args);
+    if (state.journal) {
+        to_journal(level, id, fields, field_count, message);
+    } else {
+        to_stderr(level, id, fields, field_count, message);
+    }
+}
+
+void fh_log(int level, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    emit(level, FH_LOG_NONE, NULL, 0, format, args);
+    va_end(args);
+}
+
+void fh_log_event(int level, enum fh_log_id id, const struct fh_log_field *fields,
+                  size_t field_count, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    emit(level, id, fields, field_count, format, args);
+    va_end(args);
+}

@@ -1,0 +1,2 @@
+/* backoff.c */
+#include "fh/event.h"

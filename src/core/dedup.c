@@ -1,0 +1,2 @@
+/* dedup.c */
+#include "fh/event.h"

@@ -1,0 +1,2 @@
+/* envelope.c */
+#include "fh/event.h"

@@ -1,0 +1,2 @@
+/* ndjson.c */
+#include "fh/event.h"

@@ -1,0 +1,2 @@
+/* partition.c */
+#include "fh/event.h"

@@ -1,0 +1,2 @@
+/* report_codec.c */
+#include "fh/event.h"

@@ -1,0 +1,2 @@
+/* watermark.c */
+#include "fh/event.h"
