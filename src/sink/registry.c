@@ -1,0 +1,26 @@
+/* registry.c: which sink types exist in this build. A new sink is one file and one row here; no
+ * other code names a type. */
+#include "types.h"
+
+#include <string.h>
+
+static const struct fh_sink_ops *const registry[] = {
+    &fh_sink_file_ops,
+};
+
+const struct fh_sink_ops *fh_sink_find(const char *type)
+{
+    for (size_t i = 0; i < FH_ARRAY_LEN(registry); i++) {
+        if (strcmp(registry[i]->type, type) == 0) {
+            return registry[i];
+        }
+    }
+    return NULL;
+}
+
+const char *const *fh_sink_types(void)
+{
+    static const char *const types[] = {"file", NULL};
+    _Static_assert(FH_ARRAY_LEN(types) == FH_ARRAY_LEN(registry) + 1, "one name per row");
+    return types;
+}

@@ -1,0 +1,10 @@
+/* types.h: the sink types of this build; each is defined in its own file, and only registry.c
+ * lists them. */
+#ifndef FH_SINK_TYPES_H
+#define FH_SINK_TYPES_H
+
+#include "fh/sink.h"
+
+extern const struct fh_sink_ops fh_sink_file_ops;
+
+#endif
