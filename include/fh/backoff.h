@@ -2,7 +2,7 @@
  *
  * Source: firehose-api.md section 12: full jitter, 1 s doubling to 5 min, reset once a connection
  * has delivered for 5 min; a connection that dies sooner does not reset. 401/403/404: every
- * slow_ms. Retry-After is honoured as a minimum. */
+ * slow_ms. Retry-After is honoured as a minimum, up to a day. */
 #ifndef FH_BACKOFF_H
 #define FH_BACKOFF_H
 

@@ -11,6 +11,8 @@
 
 #include <stdbool.h>
 
+#define FH_DEDUP_AHEAD_MIN 64
+
 struct fh_dedup;
 
 /* window_minutes: 1..1440; how much source time behind the newest minute is remembered.
@@ -23,8 +25,10 @@ void fh_dedup_free(struct fh_dedup *dedup);
 /* 1: new, now remembered. 0: seen before. -ERANGE: older than the window, so it cannot be known
  * (the caller treats it as new and counts it). -ENOMEM: not remembered (caller stops, nothing is
  * lost). The window moves only by fh_dedup_advance, so that one wild stamp cannot empty it; a
- * stamp ahead of the window gets a set of its own (at most 64 such sets beyond newest; when more
- * would be needed the call is treated as -ERANGE). */
+ * stamp ahead of it gets a set of its own. There are at most max(64, window_minutes) such sets
+ * (one range may hang while the others go on); when more would be needed the minute farthest ahead
+ * has none: it is forgotten (counted in early_drops), or, if it is this one, the answer is -ERANGE.
+ * Until the first fh_dedup_advance any minutes may have sets, as many as there will be in all. */
 int fh_dedup_add(struct fh_dedup *dedup, struct fh_record_key key);
 bool fh_dedup_contains(const struct fh_dedup *dedup, struct fh_record_key key);
 /* Take one back (its append failed). */
@@ -37,7 +41,7 @@ struct fh_dedup_stats {
     uint64_t records;
     uint64_t bytes;
     uint64_t minutes;
-    uint64_t early_drops; /* records forgotten because of max_records */
+    uint64_t early_drops; /* records forgotten inside the window, because of max_records or sets */
 };
 void fh_dedup_stats(const struct fh_dedup *dedup, struct fh_dedup_stats *ret);
 

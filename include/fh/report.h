@@ -37,10 +37,12 @@ struct fh_report {
 /* Codec, pure (src/core/report_codec.c): little-endian, versioned, same bytes on disk and on the
  * link. Size of the encoding; encode needs that much room; decode checks every length, wants
  * keys room for the count it finds (ret->keys points to keys_room) and refuses trailing bytes.
- * -EBADMSG for anything malformed, -EPROTONOSUPPORT for an unknown version. */
+ * -EBADMSG for anything malformed (control characters in a name or position included) or more keys
+ * than keys_capacity, -EPROTONOSUPPORT for an unknown version. */
 size_t fh_report_size(const struct fh_report *report);
 void fh_report_encode(const struct fh_report *report, void *bytes);
-/* Only the head: to learn count before making room. */
+/* Only the head: to learn count before making room. ret->keys is NULL; the keys need not be there
+ * yet. */
 int fh_report_peek(const void *bytes, size_t len, struct fh_report *ret);
 int fh_report_decode(const void *bytes, size_t len, struct fh_record_key *keys_room,
                      size_t keys_capacity, struct fh_report *ret);

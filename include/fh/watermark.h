@@ -6,6 +6,8 @@
  * mark + max_jump_ms (so a real pause of the site is accepted after a few records, a single wrong
  * clock is not). The first stamp after init is taken as it is only once confirmed in the same way
  * by a second one within max_jump_ms of it, or by fh_watermark_seed. It never goes back.
+ * A stamp within max_jump_ms of the mark, on either side, takes back what confirmations a jump had:
+ * the stream is evidently still here (keep-alives during a replay, one device with a wrong clock).
  * Being too low costs a longer replay; being too high loses records: all doubt goes low. */
 #ifndef FH_WATERMARK_H
 #define FH_WATERMARK_H
@@ -22,6 +24,7 @@ struct fh_watermark {
     int64_t candidate_ms;
     unsigned candidate_count;
     int64_t lateness_hour;
+    int64_t lateness_current_ms;
     int64_t lateness_previous_ms;
 };
 
