@@ -1,0 +1,65 @@
+/* json.h: checks that bytes are JSON (RFC 8259), without building anything. Private to src/core.
+ *
+ * Pure: no allocation, no recursion, never reads outside the text. Several implementations of the
+ * same contract differ only in how many bytes of a string they look at in one step; they must
+ * agree on every input (tests/unit/test_envelope.c, tests/fuzz/fuzz_envelope.c). */
+#ifndef FH_CORE_JSON_H
+#define FH_CORE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Longest number, in bytes. RFC 8259 section 9 allows a limit; cJSON 1.7.15 refuses longer ones,
+ * and what we accept every consumer behind us should be able to read. */
+#define FH_JSON_NUMBER_MAX 63
+
+struct fh_json {
+    const uint8_t *start;
+    const uint8_t *end;
+    const uint8_t *failed; /* where the first failure was noticed; NULL: none */
+    bool too_deep;         /* the failure is the depth, not the syntax */
+};
+
+/* Both return the byte after what they consumed, or NULL with failed set. */
+struct fh_json_ops {
+    const char *name;
+    /* string: p is at the opening quote. */
+    const uint8_t *(*string)(struct fh_json *json, const uint8_t *p);
+    /* Any value; leading blanks are allowed. depth: containers already open around it. */
+    const uint8_t *(*value)(struct fh_json *json, const uint8_t *p, unsigned depth);
+};
+
+extern const struct fh_json_ops fh_json_portable;
+/* The implementations this machine can run, best first, NULL after the last. */
+const struct fh_json_ops *fh_json_implementation(unsigned index);
+
+/* ---- shared by the implementations; slow paths, so that the fast ones stay small ---- */
+
+/* Notes the failure and returns NULL. */
+const uint8_t *fh_json_fail(struct fh_json *json, const uint8_t *p);
+/* p is inside a string, at a byte that is an escape, a control character or not ASCII. Consumes
+ * it, and any such bytes right after it. The quote never gets here. */
+const uint8_t *fh_json_string_special(struct fh_json *json, const uint8_t *p);
+const uint8_t *fh_json_literal(struct fh_json *json, const uint8_t *p);
+
+static inline const uint8_t *fh_json_skip_blanks(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) {
+        p++;
+    }
+    return p;
+}
+
+/* ---- for whoever wants the contents of a string that was checked before ---- */
+
+enum fh_json_text {
+    FH_JSON_TEXT_WHOLE,
+    FH_JSON_TEXT_TOO_LONG, /* ret_len = capacity bytes were written */
+    FH_JSON_TEXT_NUL,      /* stopped at a \u0000; ret_len bytes before it were written */
+};
+/* Unescape the bytes between the quotes. The string must have passed string() or value(). */
+enum fh_json_text fh_json_unescape(const uint8_t *text, size_t len, char *out, size_t capacity,
+                                   size_t *ret_len);
+
+#endif
