@@ -16,14 +16,14 @@ struct fh_ha;
 
 /* What the host knows of itself; pushed by fh_ha_set_local at least every heartbeat. */
 struct fh_ha_local {
-    struct fh_checkpoint received;  /* last processed and stored */
-    struct fh_checkpoint delivered; /* the shared checkpoint as far as this node knows */
+    struct fh_checkpoint received;     /* last processed and stored */
+    struct fh_checkpoint delivered;    /* the shared checkpoint as far as this node knows */
     struct fh_checkpoint covered_from; /* own store is gapless from here on; 0 = nothing yet */
-    bool streams_live;              /* every receiver streaming and caught up with now */
-    bool sinks_healthy;             /* all required sinks */
-    uint64_t own_report_last;       /* highest own report number */
-    uint64_t peer_report_applied;   /* highest peer report number applied durably */
-    uint64_t peer_report_store;     /* store id those numbers belong to; 0 = none */
+    bool streams_live;                 /* every receiver streaming and caught up with now */
+    bool sinks_healthy;                /* all required sinks */
+    uint64_t own_report_last;          /* highest own report number */
+    uint64_t peer_report_applied;      /* highest peer report number applied durably */
+    uint64_t peer_report_store;        /* store id those numbers belong to; 0 = none */
 };
 
 /* What the engine wants done. */
@@ -44,7 +44,8 @@ struct fh_ha_host {
     /* The peer holds durably all our reports up to number. */
     void (*peer_confirmed)(void *userdata, uint64_t number);
     /* The peer wants our reports from number on (it joined). -> fh_ha_send_report per report. Ask
-     * again is allowed; the host sends at most a few MB at a time and goes on when asked. */
+     * again is allowed; the host sends at most a few MB at a time and goes on when asked.
+     * -> fh_ha_wants_answered(), always; the next question comes only after it. */
     void (*peer_wants)(void *userdata, uint64_t from_number, int64_t min_timestamp_ms);
     /* Publication must wait for the peer's confirmation (true) or not (false: unprotected). */
     void (*peer_in_sync)(void *userdata, bool in_sync);
@@ -61,8 +62,8 @@ struct fh_ha_host {
 };
 
 struct fh_ha_start {
-    uint64_t epoch;        /* persisted */
-    bool last_primary;     /* persisted: was primary in that epoch */
+    uint64_t epoch;    /* persisted */
+    bool last_primary; /* persisted: was primary in that epoch */
     uint64_t store_id;
 };
 
@@ -71,7 +72,8 @@ int fh_ha_new(const struct fh_config *config, const char secret_key[41],
               const struct fh_ha_start *start, sd_event *event, const struct fh_ha_host *host,
               void *userdata, struct fh_error *err, struct fh_ha **ret);
 int fh_ha_start(struct fh_ha *ha, struct fh_error *err);
-/* Say goodbye to the peer (a planned stop: it promotes at once when it is ready), close the link. */
+/* Say goodbye to the peer (a planned stop: it promotes at once when it is ready), close the link.
+ */
 void fh_ha_stop(struct fh_ha *ha);
 void fh_ha_free(struct fh_ha *ha);
 
@@ -83,12 +85,16 @@ void fh_ha_report_applied(struct fh_ha *ha, uint64_t peer_store_id, uint64_t num
 /* bytes: report.h encoding, copied. Sent to the peer if it is connected; a joining peer asks for
  * what it misses anyway. */
 void fh_ha_send_report(struct fh_ha *ha, uint64_t number, const void *bytes, size_t len);
+/* All reports of this portion were given to fh_ha_send_report, in ascending order; those below
+ * next_number that were not are of no use to the peer (what fh_store_reports_from returned).
+ * Without this answer the peer cannot tell "nothing left" from "lost on the way". */
+void fh_ha_wants_answered(struct fh_ha *ha, uint64_t next_number);
 
 struct fh_ha_status {
     enum fh_role role;
     uint64_t epoch;
-    bool protected; /* the other node is a ready standby (or: we are, and the primary is there) */
-    bool ready;     /* standby: own store covers everything from the primary's checkpoint on */
+    bool protected;   /* the other node is a ready standby (or: we are, and the primary is there) */
+    bool ready;       /* standby: own store covers everything from the primary's checkpoint on */
     char reason[160]; /* why the role is what it is */
     char sync[160];   /* standby: what is missing for ready; empty when ready */
     struct {
@@ -97,7 +103,7 @@ struct fh_ha_status {
         enum fh_role role;
         uint64_t epoch;
         bool ready;
-        int64_t last_heard_ms; /* age; -1: never */
+        int64_t last_heard_ms;   /* age; -1: never */
         uint64_t report_applied; /* ours, at the peer */
         struct {
             char address[256];

@@ -1,0 +1,371 @@
+/* fsm.c: owns the step of the machine: takes an input, lets fsm_peer.c and fsm_role.c judge, and
+ * adds what goes with every role: reports, readiness, protection, heartbeats. Never reads a clock,
+ * sends, stores or logs. */
+#include "fsm_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fh_fsm_action *fh_fsm_add(struct fh_fsm_actions *actions, enum fh_fsm_action_type type)
+{
+    if (actions->count == FH_FSM_ACTIONS_MAX) {
+        abort(); /* our own bug: no step has a third of that to say */
+    }
+    struct fh_fsm_action *action = &actions->action[actions->count++];
+    memset(action, 0, sizeof(*action));
+    action->type = type;
+    return action;
+}
+
+void fh_fsm_notice(struct fh_fsm_actions *actions, enum fh_log_id id, bool alarm, int path,
+                   const char *format, ...)
+{
+    struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_NOTICE);
+    action->u.notice.id = id;
+    action->u.notice.alarm = alarm;
+    action->u.notice.path = path;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(action->u.notice.text, sizeof(action->u.notice.text), format, args);
+    va_end(args);
+}
+
+void fh_fsm_init(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_options *options)
+{
+    memset(fsm, 0, sizeof(*fsm));
+    fsm->options = *options;
+    fsm->failure_ms = options->heartbeat_ms * options->failure_after;
+    fh_detector_init(&fsm->detector, options->path_count, fsm->failure_ms);
+    fh_sync_init(&fsm->sync, options->heartbeat_ms, fsm->failure_ms);
+    fsm->epoch = options->epoch;
+    fsm->seen = options->epoch;
+    fsm->last_primary = options->last_primary;
+    fsm->started = now;
+    fsm->last_step = now;
+    fsm->beat_now = true;
+    snprintf(fsm->reason, sizeof(fsm->reason), "just started, looking for the peer");
+}
+
+/* ---- what goes with every role ---- */
+
+static void tell_presence(struct fh_fsm *fsm, struct fh_time now, uint8_t changed_paths,
+                          bool was_present, struct fh_fsm_actions *actions)
+{
+    for (size_t i = 0; i < fsm->detector.path_count; i++) {
+        if (changed_paths & (1u << i)) {
+            bool up = fsm->detector.path[i].up;
+            fh_fsm_notice(actions, up ? FH_LOG_PATH_UP : FH_LOG_PATH_DOWN, !up, (int)i,
+                          up ? "the peer hears us over path %zu" : "path %zu to the peer is down",
+                          i + 1);
+        }
+    }
+    bool present = fh_fsm_peer_present(fsm);
+    if (present && !fsm->peer.greeted && fsm->peer.refused[0] == '\0') {
+        fsm->peer.greeted = true;
+        fh_fsm_notice(actions, FH_LOG_PEER_UP, false, -1, "node %s is there: %s in epoch %" PRIu64,
+                      fsm->peer.hello.node, fh_role_name(fh_fsm_peer_role(fsm)),
+                      fsm->peer.hello.state.epoch);
+    }
+    if (was_present && !present) {
+        char text[FH_FSM_REASON_MAX];
+        fh_fsm_describe_loss(fsm, now, text, sizeof(text));
+        fh_fsm_notice(actions, FH_LOG_PEER_DOWN, true, -1, "node %s is lost: %s",
+                      fsm->peer.hello.node, text);
+        fsm->peer.greeted = false;
+        fh_sync_peer_lost(&fsm->sync);
+    }
+    if (was_present != present) {
+        fsm->waiting_told = false;
+    }
+}
+
+static void settle(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    const struct fh_wire_state *state = &fsm->peer.hello.state;
+    if (fsm->doubt != FH_FSM_DOUBT_OPEN || !fh_fsm_peer_usable(fsm) || !fh_fsm_peer_knows_us(fsm) ||
+        !state->applied_final) {
+        return;
+    }
+    fsm->doubt = FH_FSM_DOUBT_ASKED;
+    struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT);
+    action->flag = true;
+    action->number = state->report_store == fsm->options.store_id ? state->report_applied : 0;
+}
+
+static void judge_ready(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (fsm->role != FH_ROLE_STANDBY || !fh_fsm_peer_usable(fsm) ||
+        fh_fsm_peer_role(fsm) != FH_ROLE_PRIMARY || fsm->peer.hello.state.epoch < fsm->epoch) {
+        return; /* what we were when the primary was last heard is what counts */
+    }
+    if (fh_sync_judge_ready(&fsm->sync, now, &fsm->peer.hello.state, fsm->options.partitions,
+                            fsm->peer.hello.partitions)) {
+        fh_fsm_add(actions, FH_FSM_RESUME_STREAMS)->u.checkpoint = fsm->peer.hello.state.delivered;
+    }
+    bool ready = fsm->sync.lacks[0] == '\0' && fsm->doubt == FH_FSM_DOUBT_SETTLED;
+    fsm->beat_now |= ready != fsm->ready;
+    fsm->ready = ready;
+    if (ready != fsm->ready_told) {
+        fsm->ready_told = ready;
+        fh_fsm_notice(actions, FH_LOG_SYNC, !ready, -1,
+                      ready ? "standby is ready%s" : "not ready: %s", fsm->sync.lacks);
+    }
+}
+
+static void exchange_reports(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (!fh_fsm_peer_usable(fsm)) {
+        return;
+    }
+    uint64_t from = 0;
+    int64_t since = 0;
+    const struct fh_wire_state *state = &fsm->peer.hello.state;
+    if (fh_sync_want(&fsm->sync, now, state->report_last, &state->delivered, &from, &since)) {
+        struct fh_wire_message *message = &fh_fsm_add(actions, FH_FSM_SEND)->u.message;
+        message->type = FH_WIRE_WANT;
+        message->u.want.store_id = fsm->sync.peer_store;
+        message->u.want.from = from;
+        message->u.want.min_timestamp_ms = since;
+    }
+    /* Not before our own doubts are settled: the peer would take a PREPARED report for delivered
+     * while we throw it away. */
+    if (fsm->doubt == FH_FSM_DOUBT_SETTLED && fh_sync_next_question(&fsm->sync, &from, &since)) {
+        struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_PEER_WANTS);
+        action->u.wants.from = from;
+        action->u.wants.min_timestamp_ms = since;
+    }
+}
+
+static void judge_protection(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (fsm->role != FH_ROLE_PRIMARY) {
+        return;
+    }
+    bool usable = fh_fsm_peer_usable(fsm);
+    bool in_sync = fh_sync_in_sync(&fsm->sync, now, usable && fh_fsm_peer_idle(fsm));
+    if (fh_time_before(now, fsm->hold_until)) {
+        in_sync = true; /* listening first: nothing becomes visible without the peer */
+    }
+    if (in_sync != fsm->in_sync_told) {
+        fsm->in_sync_told = in_sync;
+        fh_fsm_add(actions, FH_FSM_PEER_IN_SYNC)->flag = in_sync;
+    }
+    bool protected = fh_fsm_protected(fsm);
+    if (protected == fsm->protected_told) {
+        return;
+    }
+    fsm->protected_told = protected;
+    if (protected) {
+        fh_fsm_notice(actions, FH_LOG_PROTECTED, false, -1, "node %s is a ready standby",
+                      fsm->peer.hello.node);
+        return;
+    }
+    fh_fsm_notice(actions, FH_LOG_UNPROTECTED, true, -1, "%s",
+                  fsm->peer.instance == 0        ? "no peer was ever heard"
+                  : !fh_fsm_peer_present(fsm)    ? "the peer is not there"
+                  : !usable                      ? "no pair can be formed with the peer"
+                  : !fsm->peer.hello.state.ready ? "the standby is not ready"
+                                                 : "the standby does not confirm reports in time");
+}
+
+static void beat(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (!fsm->sync.local_known ||
+        (!fsm->beat_now && fh_time_diff_ms(now, fsm->last_beat) < fsm->options.heartbeat_ms)) {
+        return;
+    }
+    fsm->beat_now = false;
+    fsm->last_beat = now;
+    fh_fsm_add(actions, FH_FSM_SEND_STATE)->flag =
+        !fh_fsm_peer_usable(fsm) || !fh_fsm_peer_knows_us(fsm);
+}
+
+void fh_fsm_fill_state(const struct fh_fsm *fsm, struct fh_time now, bool hello,
+                       struct fh_wire_message *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->type = hello ? FH_WIRE_HELLO : FH_WIRE_HEARTBEAT;
+    struct fh_wire_state *state = hello ? &ret->u.hello.state : &ret->u.heartbeat;
+    const struct fh_sync_local *local = &fsm->sync.local;
+    state->role = fsm->role;
+    state->epoch = fsm->epoch;
+    state->last_primary = fsm->last_primary;
+    state->ready = fsm->role == FH_ROLE_STANDBY && fsm->ready;
+    state->streams_live = local->streams_live;
+    state->sinks_healthy = local->sinks_healthy;
+    state->applied_final = fh_sync_drained(&fsm->sync);
+    state->heard_paths = fh_detector_heard_paths(&fsm->detector, now);
+    state->echo = fsm->peer.instance;
+    state->report_last = fsm->sync.live;
+    state->report_applied = fh_sync_held(&fsm->sync);
+    state->report_store = fsm->sync.peer_store;
+    state->received = local->received;
+    state->delivered = local->delivered;
+    state->covered_from = local->covered_from;
+    if (hello) {
+        ret->u.hello.version_min = FH_WIRE_VERSION_MIN;
+        ret->u.hello.version_max = FH_WIRE_VERSION_MAX;
+        snprintf(ret->u.hello.node, sizeof(ret->u.hello.node), "%s", fsm->options.node);
+        ret->u.hello.store_id = fsm->options.store_id;
+        ret->u.hello.replica_id = fsm->options.replica_id;
+        ret->u.hello.preferred = fsm->options.preferred;
+        ret->u.hello.partitions = fsm->options.partitions;
+        ret->u.hello.complete = true;
+    }
+}
+
+/* ---- inputs ---- */
+
+static void on_epoch_done(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch, int result,
+                          struct fh_fsm_actions *actions)
+{
+    if (epoch != fsm->persisting) {
+        return;
+    }
+    fsm->persisting = 0;
+    if (result < 0) {
+        fsm->retry_at = fh_time_add_ms(now, fsm->failure_ms);
+        if (fsm->role == FH_ROLE_DEMOTING) {
+            fh_fsm_persist(fsm, fsm->seen, false, actions);
+        }
+        return;
+    }
+    fsm->epoch = epoch;
+    fsm->last_primary = fsm->persisting_as_primary;
+    if (fsm->seen < epoch) {
+        fsm->seen = epoch;
+    }
+    if (fsm->role == FH_ROLE_DEMOTING) {
+        char evidence[FH_FSM_REASON_MAX];
+        snprintf(evidence, sizeof(evidence), "every sink has stopped, epoch %" PRIu64 " is stored",
+                 epoch);
+        fh_fsm_change(fsm, FH_ROLE_STANDBY, actions, evidence, "demoted");
+    }
+}
+
+static void on_delivery_stopped(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    if (fsm->role != FH_ROLE_DEMOTING || fsm->persisting != 0) {
+        return;
+    }
+    fh_sync_delivering(&fsm->sync, false);
+    fh_fsm_persist(fsm, fsm->seen, false, actions);
+}
+
+static void on_applied(struct fh_fsm *fsm, uint64_t store_id, uint64_t number,
+                       struct fh_fsm_actions *actions)
+{
+    if (!fh_sync_applied(&fsm->sync, store_id, number) || !fh_fsm_peer_usable(fsm)) {
+        return;
+    }
+    struct fh_wire_message *message = &fh_fsm_add(actions, FH_FSM_SEND)->u.message;
+    message->type = FH_WIRE_CONFIRM;
+    message->u.confirm.store_id = store_id;
+    message->u.confirm.number = fh_sync_held(&fsm->sync);
+}
+
+static void on_own_report(struct fh_fsm *fsm, struct fh_time now, uint64_t number, size_t len,
+                          struct fh_fsm_actions *actions)
+{
+    uint64_t previous = 0;
+    if (number == 0 || !fh_sync_send(&fsm->sync, now, number, len, &previous) ||
+        !fh_fsm_peer_usable(fsm)) {
+        return;
+    }
+    struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_SEND_REPORT);
+    action->number = previous;
+}
+
+static void on_answered(struct fh_fsm *fsm, uint64_t next_number, struct fh_fsm_actions *actions)
+{
+    uint64_t previous = 0;
+    uint64_t through = 0;
+    if (!fh_sync_answer_done(&fsm->sync, next_number, &previous, &through) ||
+        !fh_fsm_peer_usable(fsm)) {
+        return;
+    }
+    struct fh_wire_message *message = &fh_fsm_add(actions, FH_FSM_SEND)->u.message;
+    message->type = FH_WIRE_ANSWERED;
+    message->u.answered.previous = previous;
+    message->u.answered.through = through;
+}
+
+static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_input *input,
+                      struct fh_fsm_actions *actions)
+{
+    switch (input->type) {
+    case FH_FSM_TICK:
+        return 0;
+    case FH_FSM_MESSAGE:
+        /* Before the host has said what it holds, nothing we would answer were true. */
+        return fsm->sync.local_known ? fh_fsm_on_message(fsm, now, input->u.message, actions) : 0;
+    case FH_FSM_PATH:
+        fh_detector_path(&fsm->detector, input->u.path.index, input->u.path.event);
+        fsm->beat_now |= input->u.path.event == FH_PATH_CONNECTED;
+        return 0;
+    case FH_FSM_INBOUND:
+        fh_detector_inbound(&fsm->detector, input->u.inbound);
+        return 0;
+    case FH_FSM_LOCAL:
+        fh_sync_local(&fsm->sync, input->u.local);
+        return 0;
+    case FH_FSM_EPOCH_DONE:
+        on_epoch_done(fsm, now, input->u.epoch_done.epoch, input->u.epoch_done.result, actions);
+        return 0;
+    case FH_FSM_DELIVERY_STOPPED:
+        on_delivery_stopped(fsm, actions);
+        return 0;
+    case FH_FSM_SETTLED:
+        fsm->doubt = FH_FSM_DOUBT_SETTLED;
+        return 0;
+    case FH_FSM_APPLIED:
+        on_applied(fsm, input->u.applied.store_id, input->u.applied.number, actions);
+        return 0;
+    case FH_FSM_OWN_REPORT:
+        on_own_report(fsm, now, input->u.own_report.number, input->u.own_report.len, actions);
+        return 0;
+    case FH_FSM_WANTS_ANSWERED:
+        on_answered(fsm, input->u.next_number, actions);
+        return 0;
+    case FH_FSM_STOP:
+        fsm->stopped = true;
+        fh_fsm_add(actions, FH_FSM_SEND_GOODBYE);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_input *input,
+                struct fh_fsm_actions *ret)
+{
+    ret->count = 0;
+    if (fsm->stopped) {
+        return 0;
+    }
+    /* We stood still (SIGSTOP, suspend, a paused machine): what was true before need not be so now.
+     * Listen for a heartbeat before acting on old knowledge. */
+    if (fh_time_diff_ms(now, fsm->last_step) > fsm->failure_ms) {
+        fh_detector_stalled(&fsm->detector, now);
+        fsm->hold_until = fh_time_add_ms(now, fsm->options.heartbeat_ms);
+    }
+    fsm->last_step = now;
+    bool was_present = fh_fsm_peer_present(fsm);
+    int r = take_input(fsm, now, input, ret);
+    if (fsm->stopped) {
+        return r;
+    }
+    uint8_t changed = 0;
+    fh_detector_check(&fsm->detector, now, &changed);
+    tell_presence(fsm, now, changed, was_present, ret);
+    settle(fsm, ret);
+    judge_ready(fsm, now, ret);
+    fh_fsm_in_role(fsm, now, ret);
+    exchange_reports(fsm, now, ret);
+    judge_protection(fsm, now, ret);
+    beat(fsm, now, ret);
+    return r;
+}

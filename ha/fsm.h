@@ -1,0 +1,206 @@
+/* fsm.h: the role machine of a node: who leads, and why.
+ *
+ *     STARTING --> STANDBY <--> PROMOTING --> PRIMARY --> DEMOTING --> STANDBY
+ *         \-----------------------^
+ *
+ * Time and one input go in, a list of actions comes out; whoever runs the machine (ha.c with
+ * sockets, the model test with a virtual link) performs them in their order. An action that asks
+ * for work is answered by an input later. Every change of role carries its reason and evidence.
+ *
+ * Rules that everything rests on:
+ *  1. An epoch is durable before anything is done in it (PERSIST_EPOCH, then START_DELIVERY).
+ *  2. The two nodes take epochs of different parity, so an epoch belongs to one node by
+ *     construction, even when neither hears the other.
+ *  3. Who hears of a higher epoch stops delivering first and says so afterwards.
+ *  4. Who stood still for longer than the failure time listens before it goes on.
+ *  5. What an earlier process left in doubt is settled before delivery starts, by what the peer
+ *     holds if it can be asked.
+ *
+ * Pure: no clock, I/O, log or allocation. */
+#ifndef FH_HA_FSM_H
+#define FH_HA_FSM_H
+
+#include "fh/clock.h"
+#include "fh/log_ids.h"
+#include "fh/role.h"
+
+#include "detector.h"
+#include "sync.h"
+#include "wire.h"
+
+#define FH_FSM_REASON_MAX  160
+#define FH_FSM_ACTIONS_MAX 40
+
+struct fh_fsm_options {
+    char node[FH_WIRE_NODE_MAX];
+    uint64_t instance; /* random, not 0, new per process */
+    uint64_t store_id;
+    int64_t replica_id;
+    uint16_t partitions; /* bit per partition read */
+    bool preferred;
+    bool prefer_safety;
+    bool odd_epochs; /* must differ between the nodes */
+    int64_t heartbeat_ms, failure_after, join_timeout_ms;
+    size_t path_count;
+    uint64_t epoch; /* persisted */
+    bool last_primary;
+};
+
+enum fh_fsm_input_type {
+    FH_FSM_TICK, /* at least every heartbeat / 4 */
+    FH_FSM_MESSAGE,
+    FH_FSM_PATH,
+    FH_FSM_INBOUND,
+    FH_FSM_LOCAL,
+    FH_FSM_EPOCH_DONE,
+    FH_FSM_DELIVERY_STOPPED,
+    FH_FSM_SETTLED,
+    FH_FSM_APPLIED,    /* a report of the peer is durable */
+    FH_FSM_OWN_REPORT, /* to be sent */
+    FH_FSM_WANTS_ANSWERED,
+    FH_FSM_STOP, /* planned end of the process */
+};
+
+struct fh_fsm_input {
+    enum fh_fsm_input_type type;
+    union {
+        const struct fh_wire_message *message;
+        struct {
+            size_t index;
+            enum fh_path_event event;
+        } path;
+        size_t inbound;
+        const struct fh_sync_local *local;
+        struct {
+            uint64_t epoch;
+            int result;
+        } epoch_done;
+        struct {
+            uint64_t store_id, number;
+        } applied;
+        struct {
+            uint64_t number;
+            size_t len;
+        } own_report;
+        uint64_t next_number;
+    } u;
+};
+
+enum fh_fsm_action_type {
+    /* orders to the host, see ha.h */
+    FH_FSM_PERSIST_EPOCH,
+    FH_FSM_START_DELIVERY,
+    FH_FSM_STOP_DELIVERY,
+    FH_FSM_RESUME_STREAMS,
+    FH_FSM_PEER_REPORT, /* hand over the report of the message that is the input */
+    FH_FSM_PEER_CONFIRMED,
+    FH_FSM_PEER_WANTS,
+    FH_FSM_PEER_IN_SYNC,
+    FH_FSM_SETTLE_IN_DOUBT,
+    FH_FSM_PEER_CHECKPOINT,
+    /* to the link */
+    FH_FSM_SEND_STATE,  /* HELLO (flag) or HEARTBEAT on every path: fh_fsm_fill_state */
+    FH_FSM_SEND_REPORT, /* the report of the input, on the first path that is up */
+    FH_FSM_SEND,        /* message, on the first path that is up */
+    FH_FSM_SEND_GOODBYE,
+    /* to the journal */
+    FH_FSM_ROLE_CHANGED,
+    FH_FSM_NOTICE,
+};
+
+struct fh_fsm_action {
+    enum fh_fsm_action_type type;
+    uint64_t number; /* epoch, report number, previous number (SEND_REPORT) */
+    bool flag;       /* as_primary, in_sync, known, hello */
+    union {
+        struct fh_checkpoint checkpoint;
+        struct fh_wire_message message; /* type and body; who sends fills the rest */
+        struct {
+            enum fh_role from, to;
+            char reason[FH_FSM_REASON_MAX];
+            char evidence[FH_FSM_REASON_MAX];
+        } role;
+        struct {
+            enum fh_log_id id;
+            bool alarm; /* a warning, not a notice */
+            int path;   /* -1: not about a path */
+            char text[2 * FH_FSM_REASON_MAX];
+        } notice;
+        struct {
+            uint64_t from;
+            int64_t min_timestamp_ms;
+        } wants;
+    } u;
+};
+
+struct fh_fsm_actions {
+    size_t count;
+    struct fh_fsm_action action[FH_FSM_ACTIONS_MAX];
+};
+
+struct fh_fsm_peer {
+    uint64_t instance; /* of the HELLO that was accepted or refused last; 0 = none yet */
+    uint64_t departed; /* instance that said goodbye */
+    uint64_t state_sequence;
+    struct fh_time met;         /* when this instance introduced itself */
+    struct fh_wire_hello hello; /* .state: as of the latest HELLO or HEARTBEAT */
+    char refused[200];          /* why no pair can be formed with it; empty = it can */
+    bool greeted;               /* logged PEER_UP */
+};
+
+enum fh_fsm_doubt { FH_FSM_DOUBT_OPEN, FH_FSM_DOUBT_ASKED, FH_FSM_DOUBT_SETTLED };
+
+struct fh_fsm {
+    struct fh_fsm_options options;
+    int64_t failure_ms;
+    struct fh_detector detector;
+    struct fh_sync_state sync;
+    struct fh_fsm_peer peer;
+
+    enum fh_role role;
+    uint64_t epoch; /* persisted */
+    bool last_primary;
+    uint64_t seen; /* highest epoch heard of */
+    char reason[FH_FSM_REASON_MAX];
+
+    struct fh_time started;
+    struct fh_time last_step;
+    struct fh_time last_beat;
+    bool beat_now;
+    bool stopped;
+
+    uint64_t persisting; /* epoch on its way to the disk, 0 = none */
+    bool persisting_as_primary;
+    struct fh_time retry_at; /* after a failed write of the epoch */
+
+    /* PROMOTING */
+    uint64_t target;
+    bool from_standby;
+    struct fh_time drain_until;
+    char evidence[FH_FSM_REASON_MAX];
+
+    enum fh_fsm_doubt doubt;
+    struct fh_time hold_until; /* PRIMARY after a stall: listening first */
+    bool in_sync_told;
+    bool protected_told;
+    bool ready;
+    bool ready_told;
+    bool waiting_told; /* said that nobody is heard and that we stay */
+    char lacks_told[FH_FSM_REASON_MAX];
+    struct fh_checkpoint peer_delivered; /* handed to the host */
+    uint64_t promotions, demotions;
+};
+
+void fh_fsm_init(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_options *options);
+/* 0, or -EBADMSG for a message that makes no sense (dropped, actions are valid all the same). */
+int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_input *input,
+                struct fh_fsm_actions *ret);
+/* The own state for a HELLO or HEARTBEAT; body only. */
+void fh_fsm_fill_state(const struct fh_fsm *fsm, struct fh_time now, bool hello,
+                       struct fh_wire_message *ret);
+/* Is the peer there, known, and fit for a pair? */
+bool fh_fsm_peer_usable(const struct fh_fsm *fsm);
+/* The other node is a ready standby; or we are, and the primary is there. */
+bool fh_fsm_protected(const struct fh_fsm *fsm);
+
+#endif

@@ -1,0 +1,190 @@
+/* fsm_peer.c: owns what is known of the peer: who it is, whether a pair can be formed with it, what
+ * it said last. Decides nothing about roles. */
+#include "fsm_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Why the two cannot be a pair; empty when they can. */
+static void judge_identity(const struct fh_fsm *fsm, const struct fh_wire_hello *hello, char *why,
+                           size_t size)
+{
+    const struct fh_fsm_options *own = &fsm->options;
+    why[0] = '\0';
+    if (!hello->complete) {
+        snprintf(why, size,
+                 "it speaks versions %u to %u of the link's protocol and this node %u to %u; "
+                 "upgrade the older node",
+                 hello->version_min, hello->version_max, FH_WIRE_VERSION_MIN, FH_WIRE_VERSION_MAX);
+    } else if (strcmp(hello->node, own->node) == 0) {
+        snprintf(why, size,
+                 "both nodes are called \"%s\"; give each a node.name of its own, and check that "
+                 "pair.peers does not point at this node itself",
+                 own->node);
+    } else if (hello->replica_id == own->replica_id) {
+        snprintf(why, size,
+                 "both nodes use firehose.replica_id = %" PRId64
+                 " and would take events from each other; give each its own",
+                 own->replica_id);
+    } else if (hello->store_id == own->store_id) {
+        snprintf(why, size,
+                 "both nodes have the same store; one state directory is a copy of the other's, "
+                 "empty it on one of them");
+    }
+}
+
+static void on_state(struct fh_fsm *fsm, struct fh_time now, uint64_t sequence,
+                     const struct fh_wire_state *state, struct fh_fsm_actions *actions)
+{
+    fh_detector_echoed(&fsm->detector, now, state->heard_paths);
+    if (sequence <= fsm->peer.state_sequence) {
+        return; /* the same beat over another path, or late */
+    }
+    fsm->peer.state_sequence = sequence;
+    fsm->peer.hello.state = *state;
+    if (state->epoch > fsm->seen) {
+        fsm->seen = state->epoch;
+    }
+    if (fsm->peer.refused[0] != '\0') {
+        return;
+    }
+    /* Told of another store (ours was emptied since): it holds nothing that is in this one. */
+    uint64_t held = state->report_store == fsm->options.store_id ? state->report_applied : 0;
+    if (state->echo == fsm->options.instance && fh_sync_confirmed(&fsm->sync, held)) {
+        fh_fsm_add(actions, FH_FSM_PEER_CONFIRMED)->number = held;
+    }
+    struct fh_checkpoint grown = fsm->peer_delivered;
+    fh_checkpoint_merge_max(&grown, &state->delivered);
+    if (memcmp(&grown, &fsm->peer_delivered, sizeof(grown)) != 0) {
+        fsm->peer_delivered = grown;
+        fh_fsm_add(actions, FH_FSM_PEER_CHECKPOINT)->u.checkpoint = grown;
+    }
+}
+
+static void on_hello(struct fh_fsm *fsm, struct fh_time now, const struct fh_wire_message *message,
+                     struct fh_fsm_actions *actions)
+{
+    const struct fh_wire_hello *hello = &message->u.hello;
+    struct fh_fsm_peer *peer = &fsm->peer;
+    bool new_instance = peer->instance != message->instance;
+    char why[sizeof(peer->refused)];
+    judge_identity(fsm, hello, why, sizeof(why));
+    if (new_instance) {
+        peer->instance = message->instance;
+        peer->state_sequence = 0;
+        peer->met = now;
+        peer->greeted = false;
+        fsm->beat_now = true; /* introduce ourselves at once */
+    }
+    if (new_instance || message->sequence > peer->state_sequence) {
+        struct fh_wire_state before = peer->hello.state;
+        peer->hello = *hello;
+        if (!new_instance) {
+            peer->hello.state = before; /* on_state below takes it over */
+        }
+    }
+    if (strcmp(why, peer->refused) != 0) {
+        snprintf(peer->refused, sizeof(peer->refused), "%s", why);
+        if (why[0] != '\0') {
+            fh_fsm_notice(actions, FH_LOG_PEER_REFUSED, true, -1, "no pair with node %s: %s",
+                          hello->node, why);
+        }
+        new_instance = true;
+    }
+    if (new_instance && why[0] == '\0') {
+        fh_sync_peer_joined(&fsm->sync, hello->store_id);
+    } else if (new_instance) {
+        fh_sync_peer_lost(&fsm->sync);
+    }
+    if (hello->complete) {
+        on_state(fsm, now, message->sequence, &hello->state, actions);
+    } else if (hello->state.epoch > fsm->seen) {
+        fsm->seen = hello->state.epoch;
+    }
+}
+
+static void on_report(struct fh_fsm *fsm, struct fh_time now, const struct fh_wire_report *report,
+                      struct fh_fsm_actions *actions)
+{
+    bool lead = fsm->role == FH_ROLE_PRIMARY || fsm->role == FH_ROLE_PROMOTING;
+    uint64_t before = fsm->sync.refused;
+    switch (fh_sync_take(&fsm->sync, now, report, fsm->epoch, lead)) {
+    case FH_SYNC_HAND_OVER:
+        fh_fsm_add(actions, FH_FSM_PEER_REPORT)->number = report->number;
+        break;
+    case FH_SYNC_REFUSED:
+        if (before != report->number) {
+            fh_fsm_notice(actions, FH_LOG_SYNC, true, -1,
+                          "report %" PRIu64
+                          " of the peer is not accepted: it is in doubt and of an epoch that is "
+                          "over (or cannot be read); waiting for the peer to settle it",
+                          report->number);
+        }
+        break;
+    case FH_SYNC_REPEATED: /* our confirmation may have been lost: the next heartbeat repeats it */
+    case FH_SYNC_GAP:
+        break;
+    }
+}
+
+static void on_confirm(struct fh_fsm *fsm, uint64_t store_id, uint64_t number,
+                       struct fh_fsm_actions *actions)
+{
+    if (store_id == fsm->options.store_id && fh_sync_confirmed(&fsm->sync, number)) {
+        fh_fsm_add(actions, FH_FSM_PEER_CONFIRMED)->number = number;
+    }
+}
+
+static void on_goodbye(struct fh_fsm *fsm, uint64_t instance)
+{
+    fsm->peer.departed = instance;
+    fh_detector_goodbye(&fsm->detector);
+}
+
+int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wire_message *message,
+                      struct fh_fsm_actions *actions)
+{
+    if (message->instance == fsm->peer.departed) {
+        return 0; /* what was still on the way when it left says nothing about now */
+    }
+    fh_detector_heard(&fsm->detector, now, message->path);
+    if (message->type == FH_WIRE_HELLO) {
+        on_hello(fsm, now, message, actions);
+        return 0;
+    }
+    if (message->instance != fsm->peer.instance) {
+        return 0; /* it will say HELLO as long as our heartbeats do not name it */
+    }
+    if (message->type == FH_WIRE_HEARTBEAT) {
+        on_state(fsm, now, message->sequence, &message->u.heartbeat, actions);
+        return 0;
+    }
+    if (message->type == FH_WIRE_GOODBYE) {
+        on_goodbye(fsm, message->instance);
+        return 0;
+    }
+    if (fsm->peer.refused[0] != '\0') {
+        return 0;
+    }
+    switch (message->type) {
+    case FH_WIRE_REPORT:
+        on_report(fsm, now, &message->u.report, actions);
+        return 0;
+    case FH_WIRE_CONFIRM:
+        on_confirm(fsm, message->u.confirm.store_id, message->u.confirm.number, actions);
+        return 0;
+    case FH_WIRE_WANT:
+        if (message->u.want.store_id == fsm->options.store_id) {
+            fh_sync_asked(&fsm->sync, message->u.want.from, message->u.want.min_timestamp_ms);
+        }
+        return 0;
+    case FH_WIRE_ANSWERED:
+        fh_sync_answered(&fsm->sync, now, message->u.answered.previous,
+                         message->u.answered.through);
+        return 0;
+    default:
+        return -EBADMSG;
+    }
+}

@@ -1,0 +1,371 @@
+/* fsm_role.c: owns the role of this node: who leads, and why. Looks at what fsm_peer.c knows of the
+ * peer; never reads a clock, sends, stores or logs. */
+#include "fsm_private.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what is known ---- */
+
+bool fh_fsm_peer_usable(const struct fh_fsm *fsm)
+{
+    return fh_fsm_peer_present(fsm) && fsm->peer.refused[0] == '\0';
+}
+
+bool fh_fsm_protected(const struct fh_fsm *fsm)
+{
+    if (!fh_fsm_peer_usable(fsm)) {
+        return false;
+    }
+    if (fsm->role == FH_ROLE_PRIMARY) {
+        return fsm->peer.hello.state.ready && fsm->in_sync_told;
+    }
+    return fsm->role == FH_ROLE_STANDBY && fsm->ready && fh_fsm_peer_role(fsm) == FH_ROLE_PRIMARY;
+}
+
+/* Neither leads: is it up to this node? Both nodes come to opposite answers from the same facts:
+ * who covers everything; who acted last; who is preferred; the smaller name. */
+static bool wins(const struct fh_fsm *fsm, const char **ret_why)
+{
+    const struct fh_wire_hello *peer = &fsm->peer.hello;
+    bool own_ready = fsm->role == FH_ROLE_STANDBY && fsm->ready;
+    bool peer_ready = peer->state.role == FH_ROLE_STANDBY && peer->state.ready;
+    if (own_ready != peer_ready) {
+        *ret_why = "the ready standby leads";
+        return own_ready;
+    }
+    if (fsm->epoch != peer->state.epoch) {
+        *ret_why = "the higher epoch leads";
+        return fsm->epoch > peer->state.epoch;
+    }
+    if (fsm->last_primary != peer->state.last_primary) {
+        *ret_why = "who led last leads again";
+        return fsm->last_primary;
+    }
+    if (fsm->options.preferred != peer->preferred) {
+        *ret_why = "the preferred node leads";
+        return fsm->options.preferred;
+    }
+    *ret_why = "equal in all else, the smaller name leads";
+    int order = strcmp(fsm->options.node, peer->node);
+    return order != 0 ? order < 0 : fsm->options.store_id < peer->store_id;
+}
+
+void fh_fsm_describe_loss(const struct fh_fsm *fsm, struct fh_time now, char *text, size_t size)
+{
+    int64_t age = fh_time_diff_ms(now, fsm->detector.last_heard);
+    switch (fsm->detector.verdict) {
+    case FH_PEER_GONE:
+        snprintf(text, size, "connection refused by the peer's host, last heard %" PRId64 " ms ago",
+                 age);
+        break;
+    case FH_PEER_DEPARTED:
+        snprintf(text, size, "the peer said goodbye");
+        break;
+    case FH_PEER_SILENT:
+        snprintf(text, size, "nothing heard on %zu path%s for %" PRId64 " ms",
+                 fsm->detector.path_count, fsm->detector.path_count == 1 ? "" : "s", age);
+        break;
+    default:
+        snprintf(text, size, "nobody heard for %" PRId64 " ms", fh_time_diff_ms(now, fsm->started));
+    }
+}
+
+/* ---- changes of role ---- */
+
+void fh_fsm_change(struct fh_fsm *fsm, enum fh_role to, struct fh_fsm_actions *actions,
+                   const char *evidence, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(fsm->reason, sizeof(fsm->reason), format, args);
+    va_end(args);
+    struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_ROLE_CHANGED);
+    action->number = to == FH_ROLE_PROMOTING ? fsm->target : fsm->epoch;
+    action->u.role.from = fsm->role;
+    action->u.role.to = to;
+    snprintf(action->u.role.reason, sizeof(action->u.role.reason), "%s", fsm->reason);
+    snprintf(action->u.role.evidence, sizeof(action->u.role.evidence), "%s", evidence);
+    fsm->role = to;
+    fsm->beat_now = true;
+    fsm->waiting_told = false;
+    if (to == FH_ROLE_STANDBY) {
+        fsm->ready = false;
+        fsm->ready_told = false;
+        snprintf(fsm->sync.lacks, sizeof(fsm->sync.lacks), "no primary heard yet");
+    }
+}
+
+void fh_fsm_persist(struct fh_fsm *fsm, uint64_t epoch, bool as_primary,
+                    struct fh_fsm_actions *actions)
+{
+    fsm->persisting = epoch;
+    fsm->persisting_as_primary = as_primary;
+    struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_PERSIST_EPOCH);
+    action->number = epoch;
+    action->flag = as_primary;
+}
+
+/* Stay as we are, and say once why. */
+static void wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *format,
+                         ...) FH_PRINTF(3, 4);
+static void wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *format,
+                         ...)
+{
+    if (fsm->waiting_told) {
+        return;
+    }
+    fsm->waiting_told = true;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(fsm->reason, sizeof(fsm->reason), format, args);
+    va_end(args);
+    fh_fsm_notice(actions, FH_LOG_ROLE, true, -1, "stays %s: %s", fh_role_name(fsm->role),
+                  fsm->reason);
+}
+
+static void promote(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions,
+                    const char *reason, const char *evidence)
+{
+    if (fsm->persisting != 0 || fh_time_before(now, fsm->retry_at)) {
+        return; /* one write of the epoch at a time; the next step comes back here */
+    }
+    uint64_t highest = fsm->epoch > fsm->seen ? fsm->epoch : fsm->seen;
+    fsm->target = highest + 1;
+    if ((fsm->target % 2 == 1) != fsm->options.odd_epochs) {
+        fsm->target++; /* the other node's: it may be taking it right now, unheard */
+    }
+    fsm->from_standby = fsm->role == FH_ROLE_STANDBY;
+    fsm->drain_until = fh_time_add_ms(now, fsm->failure_ms);
+    snprintf(fsm->evidence, sizeof(fsm->evidence), "%s", evidence);
+    fh_fsm_change(fsm, FH_ROLE_PROMOTING, actions, evidence, "%s", reason);
+    fh_fsm_persist(fsm, fsm->target, true, actions);
+}
+
+static void demote(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *evidence)
+{
+    fsm->demotions++;
+    fsm->hold_until = (struct fh_time){0};
+    fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, evidence, "the peer has a higher claim to lead");
+    fh_fsm_add(actions, FH_FSM_STOP_DELIVERY);
+}
+
+/* ---- the roles ---- */
+
+/* Neither node leads and both are there. */
+static void elect(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    const char *why = NULL;
+    if (!wins(fsm, &why)) {
+        return; /* the peer comes to the same conclusion, or falls silent */
+    }
+    /* Until it has heard us the peer cannot know that we lead; it may be about to go alone. */
+    if (!fh_fsm_peer_knows_us(fsm) &&
+        fh_time_diff_ms(now, fsm->peer.met) < 2 * fsm->options.join_timeout_ms) {
+        return;
+    }
+    char evidence[FH_FSM_REASON_MAX];
+    snprintf(evidence, sizeof(evidence),
+             "node %s is %s in epoch %" PRIu64 ", we have epoch %" PRIu64, fsm->peer.hello.node,
+             fh_role_name(fh_fsm_peer_role(fsm)), fsm->peer.hello.state.epoch, fsm->epoch);
+    char reason[FH_FSM_REASON_MAX];
+    snprintf(reason, sizeof(reason), "neither node is primary; %s", why);
+    promote(fsm, now, actions, reason, evidence);
+}
+
+/* The peer is there but no pair can be formed with it: it counts as not heard, except that two
+ * must not lead. */
+static void beside_refused(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    const char *why = NULL;
+    if (!fh_fsm_peer_idle(fsm)) {
+        wait_because(fsm, actions, "node %s is %s and no pair can be formed: %.80s",
+                     fsm->peer.hello.node, fh_role_name(fh_fsm_peer_role(fsm)), fsm->peer.refused);
+    } else if (!wins(fsm, &why)) {
+        wait_because(fsm, actions, "no pair can be formed and node %s comes first (%s): %.70s",
+                     fsm->peer.hello.node, why, fsm->peer.refused);
+    } else if (fh_time_diff_ms(now, fsm->peer.met) >= fsm->options.join_timeout_ms &&
+               !fsm->options.prefer_safety) {
+        promote(fsm, now, actions, "no pair can be formed, going on alone", fsm->peer.refused);
+    }
+}
+
+static void follow(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    char evidence[FH_FSM_REASON_MAX];
+    snprintf(evidence, sizeof(evidence), "node %s is primary in epoch %" PRIu64,
+             fsm->peer.hello.node, fsm->peer.hello.state.epoch);
+    fh_fsm_change(fsm, FH_ROLE_STANDBY, actions, evidence, "the peer leads");
+}
+
+static void in_starting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (fh_fsm_peer_present(fsm)) {
+        if (fsm->peer.refused[0] != '\0') {
+            beside_refused(fsm, now, actions);
+        } else if (fh_fsm_peer_role(fsm) == FH_ROLE_PRIMARY) {
+            /* A primary of an older epoch will stop when it hears ours; then it is decided anew. */
+            if (fsm->peer.hello.state.epoch >= fsm->epoch) {
+                follow(fsm, actions);
+            }
+        } else if (fh_fsm_peer_idle(fsm)) {
+            elect(fsm, now, actions);
+        }
+        return;
+    }
+    struct fh_time since =
+        fh_time_is_set(fsm->detector.last_heard) ? fsm->detector.last_heard : fsm->started;
+    if (fh_time_diff_ms(now, since) < fsm->options.join_timeout_ms) {
+        return;
+    }
+    char evidence[FH_FSM_REASON_MAX];
+    fh_fsm_describe_loss(fsm, now, evidence, sizeof(evidence));
+    if (fsm->options.prefer_safety) {
+        wait_because(fsm, actions, "%s; pair.prefer = \"safety\" does not start alone", evidence);
+    } else {
+        promote(fsm, now, actions, "started alone, pair.prefer = \"availability\"", evidence);
+    }
+}
+
+static void lost_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    char evidence[FH_FSM_REASON_MAX];
+    fh_fsm_describe_loss(fsm, now, evidence, sizeof(evidence));
+    bool certain =
+        fsm->detector.verdict == FH_PEER_GONE || fsm->detector.verdict == FH_PEER_DEPARTED;
+    if (fsm->options.prefer_safety && !certain) {
+        wait_because(fsm, actions,
+                     "%s, but it may be alive; pair.prefer = \"safety\" wants proof that it is not",
+                     evidence);
+    } else if (fsm->options.prefer_safety && !fsm->ready) {
+        wait_because(fsm, actions,
+                     "%s, but this node is not ready (%.60s); pair.prefer = \"safety\"", evidence,
+                     fsm->sync.lacks);
+    } else if (fsm->ready) {
+        promote(fsm, now, actions, "the peer is lost and this node is ready", evidence);
+    } else {
+        char reason[FH_FSM_REASON_MAX];
+        snprintf(reason, sizeof(reason), "the peer is lost; this node is not ready: %.110s",
+                 fsm->sync.lacks);
+        promote(fsm, now, actions, reason, evidence);
+    }
+}
+
+static void in_standby(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (fsm->seen > fsm->epoch && fsm->persisting == 0 && !fh_time_before(now, fsm->retry_at)) {
+        fh_fsm_persist(fsm, fsm->seen, false, actions);
+    }
+    if (!fh_fsm_peer_present(fsm)) {
+        lost_primary(fsm, now, actions);
+    } else if (fsm->peer.refused[0] != '\0') {
+        beside_refused(fsm, now, actions);
+    } else if (fh_fsm_peer_idle(fsm)) {
+        elect(fsm, now, actions);
+    }
+}
+
+static void start_leading(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    fsm->promotions++;
+    fh_fsm_change(fsm, FH_ROLE_PRIMARY, actions, fsm->evidence, "%s", fsm->reason);
+    fsm->protected_told = true; /* so that being alone is said */
+    fsm->in_sync_told = fh_sync_in_sync(&fsm->sync, fsm->last_step,
+                                        fh_fsm_peer_usable(fsm) && fh_fsm_peer_idle(fsm));
+    fh_sync_delivering(&fsm->sync, true);
+    fh_fsm_add(actions, FH_FSM_PEER_IN_SYNC)->flag = fsm->in_sync_told;
+    fh_fsm_add(actions, FH_FSM_START_DELIVERY)->number = fsm->epoch;
+    if (fsm->from_standby) {
+        struct fh_checkpoint from = fsm->peer_delivered;
+        fh_checkpoint_merge_min(&from, &fsm->sync.local.delivered);
+        fh_fsm_add(actions, FH_FSM_RESUME_STREAMS)->u.checkpoint = from;
+    }
+}
+
+static void give_up_promotion(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *why)
+{
+    fh_fsm_change(fsm, fsm->from_standby ? FH_ROLE_STANDBY : FH_ROLE_STARTING, actions, why,
+                  "promotion to epoch %" PRIu64 " given up", fsm->target);
+}
+
+/* 1. the epoch is durable  2. what the peer had reported is applied  3. what an earlier process of
+ * ours left in doubt is settled  4. deliver. Each step waits for its answer. */
+static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (fsm->persisting != 0) {
+        return;
+    }
+    if (fsm->epoch != fsm->target) {
+        give_up_promotion(fsm, actions, "the epoch could not be stored");
+        return;
+    }
+    if (fsm->seen > fsm->target) {
+        give_up_promotion(fsm, actions, "a higher epoch was heard");
+        return;
+    }
+    bool usable = fh_fsm_peer_usable(fsm);
+    bool patience = fh_time_before(now, fsm->drain_until);
+    /* Reports already handed over are facts to the peer: longer patience, they are on their way. */
+    if (!fh_sync_drained(&fsm->sync) &&
+        fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
+        return;
+    }
+    if (patience && usable && fsm->sync.refused == 0 &&
+        fh_sync_held(&fsm->sync) < fsm->peer.hello.state.report_last) {
+        return;
+    }
+    if (fsm->doubt == FH_FSM_DOUBT_OPEN && !(usable && patience)) {
+        fsm->doubt = FH_FSM_DOUBT_ASKED;
+        fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
+    }
+    if (fsm->doubt == FH_FSM_DOUBT_SETTLED && !fh_time_before(now, fsm->hold_until)) {
+        start_leading(fsm, actions);
+    }
+}
+
+static void in_primary(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    char evidence[FH_FSM_REASON_MAX];
+    if (fsm->seen > fsm->epoch) {
+        snprintf(evidence, sizeof(evidence),
+                 "node %s is %s and epoch %" PRIu64 " was heard, ours is %" PRIu64,
+                 fsm->peer.hello.node, fh_role_name(fh_fsm_peer_role(fsm)), fsm->seen, fsm->epoch);
+        demote(fsm, actions, evidence);
+        return;
+    }
+    /* Epochs are disjoint by parity, so this takes a copied state directory or a damaged one. */
+    if (fh_fsm_peer_present(fsm) && fh_fsm_peer_role(fsm) == FH_ROLE_PRIMARY &&
+        fsm->peer.hello.state.epoch == fsm->epoch) {
+        int order = strcmp(fsm->options.node, fsm->peer.hello.node);
+        if (order > 0 || (order == 0 && fsm->options.store_id > fsm->peer.hello.store_id)) {
+            snprintf(evidence, sizeof(evidence),
+                     "ERROR: node %s is primary in the same epoch %" PRIu64
+                     "; the smaller name keeps the role",
+                     fsm->peer.hello.node, fsm->epoch);
+            demote(fsm, actions, evidence);
+        }
+    }
+}
+
+void fh_fsm_in_role(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    switch (fsm->role) {
+    case FH_ROLE_STARTING:
+        in_starting(fsm, now, actions);
+        break;
+    case FH_ROLE_STANDBY:
+        in_standby(fsm, now, actions);
+        break;
+    case FH_ROLE_PROMOTING:
+        in_promoting(fsm, now, actions);
+        break;
+    case FH_ROLE_PRIMARY:
+        in_primary(fsm, actions);
+        break;
+    case FH_ROLE_DEMOTING: /* waits for DELIVERY_STOPPED, then EPOCH_DONE */
+    case FH_ROLE_COUNT:
+        break;
+    }
+}

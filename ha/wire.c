@@ -1,0 +1,318 @@
+/* wire.c: owns the bytes of the link. Reads through a cursor that checks every length; never
+ * trusts a count, keeps no state. */
+#include "wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define HEAD_SIZE 24
+
+struct cursor {
+    const unsigned char *at;
+    size_t left;
+    bool failed;
+};
+
+static const unsigned char *take(struct cursor *cursor, size_t len)
+{
+    if (cursor->failed || cursor->left < len) {
+        cursor->failed = true;
+        return NULL;
+    }
+    const unsigned char *at = cursor->at;
+    cursor->at += len;
+    cursor->left -= len;
+    return at;
+}
+
+static uint64_t get(struct cursor *cursor, size_t width)
+{
+    const unsigned char *at = take(cursor, width);
+    uint64_t value = 0;
+    for (size_t i = 0; at && i < width; i++) {
+        value |= (uint64_t)at[i] << (8 * i);
+    }
+    return value;
+}
+
+/* Names are printed into journals: anything but visible ASCII is not a name. */
+static void get_name(struct cursor *cursor, char *name, size_t size)
+{
+    size_t len = (size_t)get(cursor, 1);
+    const unsigned char *at = take(cursor, len);
+    if (!at || len == 0 || len >= size) {
+        cursor->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (at[i] <= ' ' || at[i] > '~') {
+            cursor->failed = true;
+            return;
+        }
+    }
+    memcpy(name, at, len);
+    name[len] = '\0';
+}
+
+static enum fh_role get_role(struct cursor *cursor)
+{
+    uint64_t role = get(cursor, 1);
+    if (role >= FH_ROLE_COUNT) {
+        cursor->failed = true;
+        return FH_ROLE_STARTING;
+    }
+    return (enum fh_role)role;
+}
+
+static void get_checkpoint(struct cursor *cursor, struct fh_checkpoint *checkpoint)
+{
+    for (size_t i = 0; i < FH_PARTITIONS; i++) {
+        int64_t stamp = (int64_t)get(cursor, 8);
+        checkpoint->partition_ms[i] = stamp;
+        if (stamp < 0) {
+            cursor->failed = true;
+        }
+    }
+}
+
+static unsigned char *put(unsigned char *at, uint64_t value, size_t width)
+{
+    for (size_t i = 0; i < width; i++) {
+        at[i] = (unsigned char)(value >> (8 * i));
+    }
+    return at + width;
+}
+
+enum { FLAG_LAST_PRIMARY = 1, FLAG_READY = 2, FLAG_LIVE = 4, FLAG_HEALTHY = 8, FLAG_FINAL = 16 };
+
+static unsigned char *put_state(unsigned char *at, const struct fh_wire_state *state)
+{
+    at = put(at, state->role, 1);
+    at = put(at, state->epoch, 8);
+    at = put(at,
+             (state->last_primary ? FLAG_LAST_PRIMARY : 0u) | (state->ready ? FLAG_READY : 0u) |
+                 (state->streams_live ? FLAG_LIVE : 0u) |
+                 (state->sinks_healthy ? FLAG_HEALTHY : 0u) |
+                 (state->applied_final ? FLAG_FINAL : 0u),
+             2);
+    at = put(at, state->heard_paths, 1);
+    at = put(at, state->echo, 8);
+    at = put(at, state->report_last, 8);
+    at = put(at, state->report_applied, 8);
+    at = put(at, state->report_store, 8);
+    const struct fh_checkpoint *all[] = {&state->received, &state->delivered, &state->covered_from};
+    for (size_t which = 0; which < 3; which++) {
+        for (size_t i = 0; i < FH_PARTITIONS; i++) {
+            at = put(at, (uint64_t)all[which]->partition_ms[i], 8);
+        }
+    }
+    return at;
+}
+
+static void get_state(struct cursor *cursor, struct fh_wire_state *state)
+{
+    state->role = get_role(cursor);
+    state->epoch = get(cursor, 8);
+    uint64_t flags = get(cursor, 2);
+    state->last_primary = (flags & FLAG_LAST_PRIMARY) != 0;
+    state->ready = (flags & FLAG_READY) != 0;
+    state->streams_live = (flags & FLAG_LIVE) != 0;
+    state->sinks_healthy = (flags & FLAG_HEALTHY) != 0;
+    state->applied_final = (flags & FLAG_FINAL) != 0;
+    state->heard_paths = (uint8_t)get(cursor, 1);
+    state->echo = get(cursor, 8);
+    state->report_last = get(cursor, 8);
+    state->report_applied = get(cursor, 8);
+    state->report_store = get(cursor, 8);
+    get_checkpoint(cursor, &state->received);
+    get_checkpoint(cursor, &state->delivered);
+    get_checkpoint(cursor, &state->covered_from);
+}
+
+enum { STATE_SIZE = 1 + 8 + 2 + 1 + 8 * 4 + 3 * FH_PARTITIONS * 8 };
+
+size_t fh_wire_size(const struct fh_wire_message *message)
+{
+    switch (message->type) {
+    case FH_WIRE_HELLO:
+        return HEAD_SIZE + 2 + 1 + 8 + 1 + strlen(message->u.hello.node) + 8 + 8 + 1 + 2 +
+               STATE_SIZE;
+    case FH_WIRE_HEARTBEAT:
+        return HEAD_SIZE + STATE_SIZE;
+    case FH_WIRE_REPORT:
+        return HEAD_SIZE + 16 + message->u.report.bytes.len;
+    case FH_WIRE_CONFIRM:
+    case FH_WIRE_ANSWERED:
+        return HEAD_SIZE + 16;
+    case FH_WIRE_WANT:
+        return HEAD_SIZE + 24;
+    case FH_WIRE_GOODBYE:
+        return HEAD_SIZE;
+    }
+    return 0;
+}
+
+static unsigned char *put_hello(unsigned char *at, const struct fh_wire_hello *hello)
+{
+    size_t len = strlen(hello->node);
+    at = put(at, hello->version_min, 1);
+    at = put(at, hello->version_max, 1);
+    at = put(at, hello->state.role, 1);
+    at = put(at, hello->state.epoch, 8);
+    at = put(at, len, 1);
+    memcpy(at, hello->node, len);
+    at += len;
+    at = put(at, hello->store_id, 8);
+    at = put(at, (uint64_t)hello->replica_id, 8);
+    at = put(at, hello->preferred ? 1 : 0, 1);
+    at = put(at, hello->partitions, 2);
+    return put_state(at, &hello->state);
+}
+
+int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t size)
+{
+    size_t need = fh_wire_size(message);
+    if (need == 0 || need > size) {
+        return -ENOBUFS;
+    }
+    unsigned char *at = bytes;
+    at = put(at, FH_WIRE_MAGIC, 4);
+    at = put(at, message->version, 1);
+    at = put(at, message->type, 1);
+    at = put(at, message->path, 1);
+    at = put(at, 0, 1);
+    at = put(at, message->instance, 8);
+    at = put(at, message->sequence, 8);
+    switch (message->type) {
+    case FH_WIRE_HELLO:
+        put_hello(at, &message->u.hello);
+        break;
+    case FH_WIRE_HEARTBEAT:
+        put_state(at, &message->u.heartbeat);
+        break;
+    case FH_WIRE_REPORT:
+        at = put(at, message->u.report.previous, 8);
+        at = put(at, message->u.report.number, 8);
+        memcpy(at, message->u.report.bytes.data, message->u.report.bytes.len);
+        break;
+    case FH_WIRE_CONFIRM:
+        at = put(at, message->u.confirm.store_id, 8);
+        put(at, message->u.confirm.number, 8);
+        break;
+    case FH_WIRE_WANT:
+        at = put(at, message->u.want.store_id, 8);
+        at = put(at, message->u.want.from, 8);
+        put(at, (uint64_t)message->u.want.min_timestamp_ms, 8);
+        break;
+    case FH_WIRE_ANSWERED:
+        at = put(at, message->u.answered.previous, 8);
+        put(at, message->u.answered.through, 8);
+        break;
+    case FH_WIRE_GOODBYE:
+        break;
+    }
+    return (int)need;
+}
+
+static void get_hello(struct cursor *cursor, struct fh_wire_hello *hello)
+{
+    hello->version_min = (uint8_t)get(cursor, 1);
+    hello->version_max = (uint8_t)get(cursor, 1);
+    enum fh_role role = get_role(cursor);
+    uint64_t epoch = get(cursor, 8);
+    get_name(cursor, hello->node, sizeof(hello->node));
+    if (cursor->failed || hello->version_min > hello->version_max || hello->version_min == 0) {
+        cursor->failed = true;
+        return;
+    }
+    if (hello->version_min > FH_WIRE_VERSION_MAX || hello->version_max < FH_WIRE_VERSION_MIN) {
+        hello->state.role = role;
+        hello->state.epoch = epoch;
+        cursor->left = 0; /* the rest is written in a language we do not know */
+        return;
+    }
+    hello->store_id = get(cursor, 8);
+    hello->replica_id = (int64_t)get(cursor, 8);
+    hello->preferred = get(cursor, 1) != 0;
+    hello->partitions = (uint16_t)get(cursor, 2);
+    get_state(cursor, &hello->state);
+    hello->complete = true;
+    if (hello->version_max > FH_WIRE_VERSION_MAX) {
+        cursor->left = 0;
+    }
+}
+
+static void get_report(struct cursor *cursor, struct fh_wire_report *report)
+{
+    report->previous = get(cursor, 8);
+    report->number = get(cursor, 8);
+    report->bytes.len = cursor->left;
+    report->bytes.data = (const char *)take(cursor, cursor->left);
+    if (report->number == 0 || report->previous >= report->number || report->bytes.len == 0 ||
+        report->bytes.len > FH_WIRE_REPORT_MAX) {
+        cursor->failed = true;
+    }
+}
+
+static void get_body(struct cursor *cursor, struct fh_wire_message *message)
+{
+    switch (message->type) {
+    case FH_WIRE_HELLO:
+        get_hello(cursor, &message->u.hello);
+        break;
+    case FH_WIRE_HEARTBEAT:
+        get_state(cursor, &message->u.heartbeat);
+        break;
+    case FH_WIRE_REPORT:
+        get_report(cursor, &message->u.report);
+        break;
+    case FH_WIRE_CONFIRM:
+        message->u.confirm.store_id = get(cursor, 8);
+        message->u.confirm.number = get(cursor, 8);
+        break;
+    case FH_WIRE_WANT:
+        message->u.want.store_id = get(cursor, 8);
+        message->u.want.from = get(cursor, 8);
+        message->u.want.min_timestamp_ms = (int64_t)get(cursor, 8);
+        cursor->failed |= message->u.want.from == 0;
+        break;
+    case FH_WIRE_ANSWERED:
+        message->u.answered.previous = get(cursor, 8);
+        message->u.answered.through = get(cursor, 8);
+        cursor->failed |= message->u.answered.previous > message->u.answered.through;
+        break;
+    case FH_WIRE_GOODBYE:
+        break;
+    default:
+        cursor->failed = true;
+    }
+}
+
+int fh_wire_decode(const void *bytes, size_t len, struct fh_wire_message *ret)
+{
+    struct cursor cursor = {.at = bytes, .left = len};
+    struct fh_wire_message message;
+    memset(&message, 0, sizeof(message));
+    if (get(&cursor, 4) != FH_WIRE_MAGIC) {
+        return -EBADMSG;
+    }
+    message.version = (uint8_t)get(&cursor, 1);
+    message.type = (enum fh_wire_type)get(&cursor, 1);
+    message.path = (uint8_t)get(&cursor, 1);
+    get(&cursor, 1);
+    message.instance = get(&cursor, 8);
+    message.sequence = get(&cursor, 8);
+    if (cursor.failed || message.instance == 0) {
+        return -EBADMSG;
+    }
+    if (message.type != FH_WIRE_HELLO &&
+        (message.version < FH_WIRE_VERSION_MIN || message.version > FH_WIRE_VERSION_MAX)) {
+        return -EPROTONOSUPPORT;
+    }
+    get_body(&cursor, &message);
+    if (cursor.failed || cursor.left != 0) {
+        return -EBADMSG;
+    }
+    *ret = message;
+    return 0;
+}
