@@ -1,0 +1,161 @@
+/* group.c: owns a receiver thread: its curl multi handle, its loop and what other threads ask of
+ * it. It decides nothing about a connection. */
+#include "receiver.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+/* The loop waits on CLOCK_MONOTONIC but deadlines are BOOTTIME: after a suspend they are noticed
+ * within this time. */
+#define LONGEST_WAIT_MS 1000
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static CURLcode curl_result;
+
+static void init_curl(void)
+{
+    curl_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+int fh_curl_init(struct fh_error *err)
+{
+    pthread_once(&curl_once, init_curl);
+    if (curl_result != CURLE_OK) {
+        return fh_error_set(err, -EIO, "libcurl does not start: %s",
+                            curl_easy_strerror(curl_result));
+    }
+    return 0;
+}
+
+int fh_group_init(struct fh_group *group)
+{
+    group->multi = curl_multi_init();
+    if (!group->multi) {
+        return -ENOMEM;
+    }
+    curl_multi_setopt(group->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    atomic_init(&group->stop, false);
+    atomic_init(&group->wake, false);
+    atomic_init(&group->new_key, false);
+    atomic_init(&group->reconnect, 0);
+    return 0;
+}
+
+void fh_group_done(struct fh_group *group)
+{
+    if (group->multi) {
+        curl_multi_cleanup(group->multi);
+        group->multi = NULL;
+    }
+}
+
+void fh_group_notify(struct fh_group *group)
+{
+    curl_multi_wakeup(group->multi);
+}
+
+static void obey(struct fh_group *group)
+{
+    unsigned reconnect = atomic_exchange(&group->reconnect, 0);
+    bool new_key = atomic_exchange(&group->new_key, false);
+    bool wake = atomic_exchange(&group->wake, false);
+    for (size_t i = 0; i < group->count; i++) {
+        struct fh_receiver *receiver = group->receivers[i];
+        if ((reconnect & 1U << receiver->index) != 0) {
+            fh_receiver_reconnect(receiver);
+        } else if (new_key && receiver->status.state == FH_RECEIVER_REFUSED) {
+            fh_receiver_reconnect(receiver); /* the key may be what was wrong */
+        } else if (wake) {
+            fh_receiver_wake(receiver);
+        }
+    }
+}
+
+static void collect_finished(struct fh_group *group)
+{
+    int left = 0;
+    CURLMsg *message = NULL;
+    while ((message = curl_multi_info_read(group->multi, &left))) {
+        if (message->msg != CURLMSG_DONE) {
+            continue;
+        }
+        char *receiver = NULL; /* CURLINFO_PRIVATE is a string by its type */
+        CURLcode code = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &receiver);
+        fh_receiver_finished((struct fh_receiver *)(void *)receiver, code);
+    }
+}
+
+static int wait_ms(const struct fh_group *group)
+{
+    int64_t wait = LONGEST_WAIT_MS;
+    for (size_t i = 0; i < group->count; i++) {
+        int64_t next = fh_receiver_next_ms(group->receivers[i]);
+        if (next >= 0 && next < wait) {
+            wait = next;
+        }
+    }
+    return (int)wait;
+}
+
+/* One turn: wait, read the clock, do what others asked, let curl work, then look at the time-outs.
+ * In this order a process that was stopped for a minute first reads what has arrived meanwhile and
+ * does not take its own pause for the server's silence. */
+void fh_group_run(struct fh_group *group)
+{
+    group->now = fh_now();
+    for (size_t i = 0; i < group->count; i++) {
+        fh_receiver_open(group->receivers[i]);
+    }
+    while (!atomic_load(&group->stop)) {
+        group->now = fh_now();
+        obey(group);
+        int running = 0;
+        curl_multi_perform(group->multi, &running);
+        collect_finished(group);
+        for (size_t i = 0; i < group->count; i++) {
+            fh_receiver_tick(group->receivers[i]);
+            fh_receiver_turn_end(group->receivers[i]);
+        }
+        if (!atomic_load(&group->stop)) {
+            curl_multi_poll(group->multi, NULL, 0, wait_ms(group), NULL);
+        }
+    }
+    for (size_t i = 0; i < group->count; i++) {
+        fh_receiver_shut(group->receivers[i]);
+        fh_receiver_turn_end(group->receivers[i]);
+    }
+}
+
+static void *thread_main(void *group)
+{
+    pthread_setname_np(pthread_self(), "fh-receive");
+    fh_group_run(group);
+    return NULL;
+}
+
+/* All signals are blocked in the thread: they belong to the main loop, and SIGPIPE of a connection
+ * the server has closed to nobody. */
+int fh_group_start(struct fh_group *group)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(&group->thread, NULL, thread_main, group);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    group->running = r == 0;
+    return -r;
+}
+
+void fh_group_stop(struct fh_group *group)
+{
+    if (!group->running) {
+        return;
+    }
+    atomic_store(&group->stop, true);
+    fh_group_notify(group);
+    pthread_join(group->thread, NULL);
+    group->running = false;
+}

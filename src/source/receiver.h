@@ -1,0 +1,151 @@
+/* receiver.h: one receiver: its connection, its state, and when it connects again; and the group of
+ * receivers that share a thread and a curl multi handle. Private to src/source. */
+#ifndef FH_SOURCE_RECEIVER_H
+#define FH_SOURCE_RECEIVER_H
+
+#include "channel.h"
+
+#include "fh/backoff.h"
+#include "fh/clock.h"
+#include "fh/source.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* At most this much of an error's body is shown; enough more is collected that a key in it can be
+ * recognised and blanked even when it stands across the limit. */
+#define FH_BODY_SHOWN 1024
+
+/* Shared by all receivers; constant once they run, but for the key. */
+struct fh_source_context {
+    struct fh_config_firehose config;
+    const struct fh_channel_ops *channel;
+    struct fh_source_handler handler;
+    void *userdata;
+    bool once; /* preview: one connection, no retry, no log */
+    pthread_mutex_t key_lock;
+    char api_key[FH_API_KEY_MAX]; /* under key_lock */
+};
+
+struct fh_receiver;
+
+/* One thread, one multi handle, some receivers. */
+struct fh_group {
+    CURLM *multi;
+    struct fh_time now; /* read once per turn, after waiting */
+    struct fh_receiver *receivers[FH_PARTITIONS];
+    size_t count;
+    pthread_t thread;
+    bool running;
+    /* from other threads, followed by curl_multi_wakeup */
+    atomic_bool stop;
+    atomic_bool wake;
+    atomic_bool new_key;
+    atomic_uint reconnect; /* bit per receiver index */
+};
+
+/* Why a connection ended or did not come about. What makes two failures "the same" in the log. */
+enum fh_failure {
+    FH_FAILURE_NONE = 0,
+    FH_FAILURE_SETUP,     /* the request could not be made */
+    FH_FAILURE_TRANSPORT, /* code: CURLcode */
+    FH_FAILURE_STATUS,    /* code: HTTP status */
+    FH_FAILURE_REFUSED,   /* code: HTTP status */
+    FH_FAILURE_SILENT,
+    FH_FAILURE_ENDED,   /* the server ended the stream in good order */
+    FH_FAILURE_DECODER, /* code: errno */
+};
+
+struct fh_receiver {
+    struct fh_source_context *context;
+    struct fh_group *group;
+    unsigned index;
+    struct fh_range range;
+    char range_text[8];
+
+    CURL *easy;
+    bool transfer; /* easy is inside the multi handle */
+    struct curl_slist *headers;
+    void *decoder;
+    struct fh_backoff backoff;
+    char key[FH_API_KEY_MAX]; /* of this attempt, to blank it in texts */
+    char curl_error[CURL_ERROR_SIZE];
+    char redirect[FH_URL_MAX + 512];
+    unsigned redirects; /* followed in this attempt */
+    enum fh_verdict verdict;
+    char body[FH_BODY_SHOWN + FH_API_KEY_MAX]; /* of an answer that is no stream */
+    size_t body_len;
+    int decode_error;
+    bool delivering; /* a byte of the stream has come */
+    size_t unflushed;
+
+    struct fh_time deadline; /* CONNECTING: of the answer */
+    struct fh_time byte_at;  /* STREAMING: silence counts from here */
+    struct fh_time retry_at; /* WAITING, REFUSED */
+
+    /* what the log said last, so that it does not say it again (receiver_log.c) */
+    enum fh_failure logged;
+    long logged_code;
+    struct fh_time logged_at;
+    uint64_t unlogged;
+
+    int once_result; /* context->once: how it ended */
+    struct fh_error once_error;
+
+    struct fh_receiver_status status; /* the thread's own; published for others */
+    bool changed;
+    pthread_mutex_t lock;
+    struct fh_receiver_status published; /* under lock, as are the three times */
+    struct fh_time published_retry_at;
+    struct fh_time published_byte_at;
+};
+
+int fh_receiver_init(struct fh_receiver *receiver, struct fh_source_context *context,
+                     struct fh_group *group, unsigned index, struct fh_range range);
+void fh_receiver_done(struct fh_receiver *receiver);
+
+/* All below on the group's thread, with group->now set. */
+void fh_receiver_open(struct fh_receiver *receiver);
+/* curl has finished with the transfer. */
+void fh_receiver_finished(struct fh_receiver *receiver, CURLcode code);
+/* Time-outs: retry, silence, no answer. */
+void fh_receiver_tick(struct fh_receiver *receiver);
+/* Milliseconds to the next of them, or -1. */
+int64_t fh_receiver_next_ms(const struct fh_receiver *receiver);
+void fh_receiver_wake(struct fh_receiver *receiver);
+void fh_receiver_reconnect(struct fh_receiver *receiver);
+void fh_receiver_shut(struct fh_receiver *receiver);
+/* The turn is over: hand on the lines, publish the status. */
+void fh_receiver_turn_end(struct fh_receiver *receiver);
+/* Any thread. */
+void fh_receiver_get_status(struct fh_receiver *receiver, struct fh_receiver_status *ret);
+
+/* connection.c: the options that every channel shares, and the same-server test for redirects. */
+int fh_connection_options(CURL *easy, const struct fh_config_firehose *config,
+                          struct fh_error *err);
+bool fh_same_server(const char *url, const char *other);
+
+/* receiver_log.c */
+/* Make text fit for a log line: control characters and what is not ASCII become '?', every
+ * occurrence of key becomes "[key]". */
+void fh_text_clean(char *text, size_t size, const char *key);
+void fh_receiver_log_up(struct fh_receiver *receiver);
+/* One line per change; the same failure again at most every 10 minutes, with a count. */
+void fh_receiver_log_failure(struct fh_receiver *receiver, enum fh_failure failure, long code,
+                             int64_t retry_ms, const char *reason);
+/* A sentence for a CURLcode, with what to do where we know it. */
+void fh_curl_reason(CURLcode code, const char *detail, const struct fh_config_firehose *config,
+                    char *text, size_t size);
+
+/* group.c */
+int fh_group_init(struct fh_group *group);
+void fh_group_done(struct fh_group *group);
+/* The thread's loop: returns after stop was set; all connections are closed then. */
+void fh_group_run(struct fh_group *group);
+int fh_group_start(struct fh_group *group);
+void fh_group_stop(struct fh_group *group);
+void fh_group_notify(struct fh_group *group);
+/* Once per process, before the first handle. */
+int fh_curl_init(struct fh_error *err);
+
+#endif

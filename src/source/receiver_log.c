@@ -1,0 +1,149 @@
+/* receiver_log.c: owns what the operator reads about a receiver: one line per change, no storm when
+ * the same failure repeats, never a key, never what a server may have put into a control
+ * character. */
+#include "receiver.h"
+
+#include "fh/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define REPEAT_LOG_MS 600000
+
+/* Blank the key first, while the text is still as it was sent. */
+static void blank(char *text, size_t size, const char *key)
+{
+    static const char mark[] = "[key]";
+    size_t key_len = strlen(key);
+    if (key_len == 0) {
+        return;
+    }
+    for (char *at = text; (at = strcasestr(at, key)); at += sizeof(mark) - 1) {
+        char *rest = at + key_len;
+        size_t rest_len = strlen(rest) + 1;
+        if ((size_t)(at - text) + sizeof(mark) - 1 + rest_len > size) {
+            *at = '\0'; /* a key shorter than the mark at the very end of the room */
+            return;
+        }
+        memmove(at + sizeof(mark) - 1, rest, rest_len);
+        memcpy(at, mark, sizeof(mark) - 1);
+    }
+}
+
+void fh_text_clean(char *text, size_t size, const char *key)
+{
+    blank(text, size, key);
+    for (char *at = text; *at; at++) {
+        if (*at < 0x20 || *at > 0x7e) {
+            *at = *at == '\n' || *at == '\r' || *at == '\t' ? ' ' : '?';
+        }
+    }
+}
+
+struct fields {
+    struct fh_log_field field[2];
+    char status[16];
+};
+
+static void fill_fields(const struct fh_receiver *receiver, struct fields *fields)
+{
+    snprintf(fields->status, sizeof(fields->status), "%d", receiver->status.http_status);
+    fields->field[0] = (struct fh_log_field){"FH_RECEIVER", receiver->range_text};
+    fields->field[1] = (struct fh_log_field){"FH_STATUS", fields->status};
+}
+
+void fh_receiver_log_up(struct fh_receiver *receiver)
+{
+    if (receiver->context->once) {
+        return;
+    }
+    char since[64];
+    if (receiver->status.asked_from_ms > 0) {
+        snprintf(since, sizeof(since), "from %" PRId64, receiver->status.asked_from_ms);
+    } else {
+        snprintf(since, sizeof(since), "from now on");
+    }
+    char failures[64] = "";
+    if (receiver->unlogged > 0) {
+        snprintf(failures, sizeof(failures), ", after %" PRIu64 " more failures like the last",
+                 receiver->unlogged);
+    }
+    struct fields fields;
+    fill_fields(receiver, &fields);
+    fh_log_event(LOG_NOTICE, FH_LOG_STREAM_UP, fields.field, FH_ARRAY_LEN(fields.field),
+                 "receiver %s: stream open over %s, %s%s", receiver->range_text,
+                 receiver->status.protocol, since, failures);
+    receiver->logged = FH_FAILURE_NONE;
+    receiver->unlogged = 0;
+}
+
+void fh_receiver_log_failure(struct fh_receiver *receiver, enum fh_failure failure, long code,
+                             int64_t retry_ms, const char *reason)
+{
+    if (receiver->context->once) {
+        return;
+    }
+    bool same = receiver->logged == failure && receiver->logged_code == code;
+    if (same && fh_time_diff_ms(receiver->group->now, receiver->logged_at) < REPEAT_LOG_MS) {
+        receiver->unlogged++;
+        return;
+    }
+    char again[64] = "";
+    if (same) {
+        snprintf(again, sizeof(again), " (%" PRIu64 " times since the last line)",
+                 receiver->unlogged + 1);
+    }
+    enum fh_log_id id = FH_LOG_STREAM_DOWN;
+    int level = LOG_WARNING;
+    if (failure == FH_FAILURE_REFUSED) {
+        id = FH_LOG_STREAM_REFUSED;
+        level = LOG_ERR;
+    } else if (failure == FH_FAILURE_SILENT) {
+        id = FH_LOG_STREAM_SILENT;
+    }
+    struct fields fields;
+    fill_fields(receiver, &fields);
+    fh_log_event(level, id, fields.field, FH_ARRAY_LEN(fields.field),
+                 "receiver %s: %s; next try in %" PRId64 ".%" PRId64 " s%s", receiver->range_text,
+                 reason, retry_ms / 1000, retry_ms % 1000 / 100, again);
+    receiver->logged = failure;
+    receiver->logged_code = code;
+    receiver->logged_at = receiver->group->now;
+    receiver->unlogged = 0;
+}
+
+void fh_curl_reason(CURLcode code, const char *detail, const struct fh_config_firehose *config,
+                    char *text, size_t size)
+{
+    if (!detail[0]) {
+        detail = curl_easy_strerror(code);
+    }
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        snprintf(text, size, "the server's certificate is not trusted by %s: %s",
+                 config->ca_file[0] ? "firehose.ca_file" : "the system (set firehose.ca_file?)",
+                 detail);
+        break;
+    case CURLE_SSL_CACERT_BADFILE:
+        snprintf(text, size, "firehose.ca_file %s cannot be used: %s", config->ca_file, detail);
+        break;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        snprintf(text, size, "the proxy's name is not known: %s", detail);
+        break;
+    case CURLE_OPERATION_TIMEDOUT:
+        snprintf(text, size, "no connection in time: %s", detail);
+        break;
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        snprintf(text, size, "the connection broke: %s", detail);
+        break;
+    default:
+        snprintf(text, size, "%s", detail);
+        break;
+    }
+}

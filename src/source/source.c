@@ -1,0 +1,233 @@
+/* source.c: owns the set of receivers: making them, spreading them over threads, passing on what
+ * other threads ask, and the preview. It never touches a connection itself. */
+#include "fh/source.h"
+
+#include "receiver.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct fh_sources {
+    struct fh_source_context context;
+    size_t count;
+    size_t ready; /* receivers that were initialised */
+    size_t group_count;
+    bool started;
+    struct fh_receiver receivers[FH_PARTITIONS];
+    struct fh_group groups[FH_PARTITIONS];
+};
+
+static int check(const struct fh_config_firehose *config, const char *api_key, struct fh_error *err)
+{
+    if (!fh_channel_find(config->channel)) {
+        return fh_error_set(err, -ENOTSUP,
+                            "this build knows firehose.channel = \"http\" and no other");
+    }
+    if (config->ranges.count < 1 || config->ranges.count > FH_PARTITIONS) {
+        return fh_error_set(err, -EINVAL, "between 1 and %d receivers are possible, not %zu",
+                            FH_PARTITIONS, config->ranges.count);
+    }
+    if (api_key[0] == '\0' || strlen(api_key) >= FH_API_KEY_MAX) {
+        return fh_error_set(err, -EINVAL, "the API key is empty or longer than %d bytes",
+                            FH_API_KEY_MAX - 1);
+    }
+    if (strpbrk(api_key, "\r\n")) {
+        return fh_error_set(err, -EINVAL, "the API key contains a line break");
+    }
+    if (config->ca_file[0] && access(config->ca_file, R_OK) < 0) {
+        int code = -errno;
+        char text[128];
+        return fh_error_set(err, code, "firehose.ca_file %s: %s", config->ca_file,
+                            fh_strerror(code, text, sizeof(text)));
+    }
+    return fh_curl_init(err);
+}
+
+static int fill(struct fh_sources *sources)
+{
+    const struct fh_config_firehose *config = &sources->context.config;
+    size_t threads = config->threads < 1 ? 1 : (size_t)config->threads;
+    threads = threads < sources->count ? threads : sources->count;
+    for (; sources->group_count < threads; sources->group_count++) {
+        int r = fh_group_init(&sources->groups[sources->group_count]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    for (; sources->ready < sources->count; sources->ready++) {
+        size_t i = sources->ready;
+        struct fh_group *group = &sources->groups[i % threads];
+        struct fh_receiver *receiver = &sources->receivers[i];
+        int r = fh_receiver_init(receiver, &sources->context, group, (unsigned)i,
+                                 config->ranges.range[i]);
+        if (r < 0) {
+            fh_receiver_done(receiver);
+            return r;
+        }
+        group->receivers[group->count++] = receiver;
+    }
+    return 0;
+}
+
+static int create(const struct fh_config_firehose *config, const char *api_key,
+                  const struct fh_source_handler *handler, void *userdata, bool once,
+                  struct fh_error *err, struct fh_sources **ret)
+{
+    int r = check(config, api_key, err);
+    if (r < 0) {
+        return r;
+    }
+    struct fh_sources *sources = calloc(1, sizeof(*sources));
+    if (!sources) {
+        return fh_error_set(err, -ENOMEM, "out of memory");
+    }
+    struct fh_source_context *context = &sources->context;
+    context->config = *config;
+    context->channel = fh_channel_find(config->channel);
+    context->handler = *handler;
+    context->userdata = userdata;
+    context->once = once;
+    pthread_mutex_init(&context->key_lock, NULL);
+    memcpy(context->api_key, api_key, strlen(api_key) + 1);
+    sources->count = config->ranges.count;
+    r = fill(sources);
+    if (r < 0) {
+        fh_sources_free(sources);
+        return fh_error_set(err, r, "out of memory");
+    }
+    *ret = sources;
+    return 0;
+}
+
+int fh_sources_new(const struct fh_config *config, const char *api_key,
+                   const struct fh_source_handler *handler, void *userdata, struct fh_error *err,
+                   struct fh_sources **ret)
+{
+    return create(&config->firehose, api_key, handler, userdata, false, err, ret);
+}
+
+int fh_sources_start(struct fh_sources *sources, struct fh_error *err)
+{
+    if (sources->started) {
+        return fh_error_set(err, -EALREADY, "the receivers were started before");
+    }
+    sources->started = true;
+    for (size_t i = 0; i < sources->group_count; i++) {
+        int r = fh_group_start(&sources->groups[i]);
+        if (r < 0) {
+            fh_sources_stop(sources);
+            char text[128];
+            return fh_error_set(err, r, "cannot start a receiver thread: %s",
+                                fh_strerror(r, text, sizeof(text)));
+        }
+    }
+    return 0;
+}
+
+void fh_sources_wake(struct fh_sources *sources)
+{
+    for (size_t i = 0; i < sources->group_count; i++) {
+        atomic_store(&sources->groups[i].wake, true);
+        fh_group_notify(&sources->groups[i]);
+    }
+}
+
+void fh_sources_reconnect(struct fh_sources *sources, uint16_t receivers)
+{
+    for (size_t i = 0; i < sources->group_count; i++) {
+        atomic_fetch_or(&sources->groups[i].reconnect, receivers);
+        fh_group_notify(&sources->groups[i]);
+    }
+}
+
+int fh_sources_set_api_key(struct fh_sources *sources, const char *api_key)
+{
+    size_t len = strlen(api_key);
+    if (len == 0 || len >= FH_API_KEY_MAX || strpbrk(api_key, "\r\n")) {
+        return -EINVAL;
+    }
+    pthread_mutex_lock(&sources->context.key_lock);
+    explicit_bzero(sources->context.api_key, sizeof(sources->context.api_key));
+    memcpy(sources->context.api_key, api_key, len + 1);
+    pthread_mutex_unlock(&sources->context.key_lock);
+    for (size_t i = 0; i < sources->group_count; i++) {
+        atomic_store(&sources->groups[i].new_key, true);
+        fh_group_notify(&sources->groups[i]);
+    }
+    return 0;
+}
+
+size_t fh_sources_count(const struct fh_sources *sources)
+{
+    return sources->count;
+}
+
+void fh_sources_status(struct fh_sources *sources, unsigned receiver,
+                       struct fh_receiver_status *ret)
+{
+    assert(receiver < sources->count);
+    fh_receiver_get_status(&sources->receivers[receiver], ret);
+}
+
+/* All are told before the first is waited for. */
+void fh_sources_stop(struct fh_sources *sources)
+{
+    for (size_t i = 0; i < sources->group_count; i++) {
+        atomic_store(&sources->groups[i].stop, true);
+        fh_group_notify(&sources->groups[i]);
+    }
+    for (size_t i = 0; i < sources->group_count; i++) {
+        fh_group_stop(&sources->groups[i]);
+    }
+}
+
+void fh_sources_free(struct fh_sources *sources)
+{
+    if (!sources) {
+        return;
+    }
+    fh_sources_stop(sources);
+    for (size_t i = 0; i < sources->ready; i++) {
+        fh_receiver_done(&sources->receivers[i]);
+    }
+    for (size_t i = 0; i < sources->group_count; i++) {
+        fh_group_done(&sources->groups[i]);
+    }
+    explicit_bzero(sources->context.api_key, sizeof(sources->context.api_key));
+    pthread_mutex_destroy(&sources->context.key_lock);
+    free(sources);
+}
+
+/* One receiver for everything the ranges cover, run on the caller's thread without retries. */
+int fh_source_preview(const struct fh_config *config, const char *api_key,
+                      const struct fh_source_handler *handler, void *userdata, struct fh_error *err)
+{
+    struct fh_config_firehose firehose = config->firehose;
+    struct fh_ranges *ranges = &firehose.ranges;
+    if (ranges->count > 1) {
+        ranges->range[0].last = ranges->range[ranges->count - 1].last;
+        ranges->count = 1;
+    }
+    struct fh_sources *sources = NULL;
+    int r = create(&firehose, api_key, handler, userdata, true, err, &sources);
+    if (r < 0) {
+        return r;
+    }
+    sigset_t pipe_signal;
+    sigset_t before;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE); /* of the connection; libcurl leaves it to us */
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    fh_group_run(&sources->groups[0]);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    r = sources->receivers[0].once_result;
+    if (r < 0 && err) {
+        *err = sources->receivers[0].once_error;
+    }
+    fh_sources_free(sources);
+    return r;
+}
