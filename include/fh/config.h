@@ -32,6 +32,10 @@ struct fh_config_node {
     char control_socket[FH_PATH_MAX]; /* node.control_socket */
 };
 
+struct fh_config_log {
+    int64_t level; /* LOG_ERR .. LOG_DEBUG of syslog(3); LOG_INFO */
+};
+
 struct fh_config_firehose {
     char url[FH_URL_MAX];           /* base, http:// or https:// */
     char path[256];                 /* default /api/partners/v1/firehose/events */
@@ -40,19 +44,19 @@ struct fh_config_firehose {
     char proxy[FH_URL_MAX];         /* "" = from the environment */
     enum fh_channel channel;
     enum fh_http_version http_version;
-    int64_t replica_id; /* 0..3; 0 = do not send (single node) */
-    struct fh_ranges ranges;        /* from receivers = N or ranges = (...) */
-    uint16_t range_holes;           /* bit per partition nobody of ours reads */
-    int64_t threads;                /* receiver threads, 1..12 */
-    int64_t silence_ms;             /* 35000 */
-    int64_t connect_timeout_ms;     /* 10000 */
-    int64_t backoff_min_ms;         /* 1000 */
-    int64_t backoff_max_ms;         /* 300000 */
-    int64_t backoff_reset_ms;       /* 300000 */
-    int64_t refused_retry_ms;       /* 300000: after 401, 403, 404 */
-    int64_t overlap_min_ms;         /* 10000 */
-    int64_t replay_window_ms;       /* 3300000 = 55 min */
-    int64_t max_line_bytes;         /* 8 MiB */
+    int64_t replica_id;         /* 0..3; 0 = do not send (single node) */
+    struct fh_ranges ranges;    /* from receivers = N or ranges = (...) */
+    uint16_t range_holes;       /* bit per partition nobody of ours reads */
+    int64_t threads;            /* receiver threads, 1..12 */
+    int64_t silence_ms;         /* 35000 */
+    int64_t connect_timeout_ms; /* 10000 */
+    int64_t backoff_min_ms;     /* 1000 */
+    int64_t backoff_max_ms;     /* 300000 */
+    int64_t backoff_reset_ms;   /* 300000 */
+    int64_t refused_retry_ms;   /* 300000: after 401, 403, 404 */
+    int64_t overlap_min_ms;     /* 10000 */
+    int64_t replay_window_ms;   /* 3300000 = 55 min */
+    int64_t max_line_bytes;     /* 8 MiB */
 };
 
 struct fh_config_dedup {
@@ -62,12 +66,12 @@ struct fh_config_dedup {
 };
 
 struct fh_config_store {
-    int64_t size_limit;    /* bytes of the database file, 8 GiB */
-    int64_t block_bytes;   /* raw bytes per LZ4 block, 256 KiB */
-    int64_t commit_ms;     /* group commit, 5 */
-    int64_t cache_bytes;   /* newest blocks kept decompressed for the sinks, 64 MiB */
-    int64_t queue_bytes;   /* receivers -> store, 64 MiB */
-    enum fh_sync sync;     /* always: every commit is fsynced */
+    int64_t size_limit;       /* bytes of the database file, 8 GiB */
+    int64_t block_bytes;      /* raw bytes per LZ4 block, 256 KiB */
+    int64_t commit_ms;        /* group commit, 5 */
+    int64_t cache_bytes;      /* newest blocks kept decompressed for the sinks, 64 MiB */
+    int64_t queue_bytes;      /* receivers -> store, 64 MiB */
+    enum fh_sync sync;        /* always: every commit is fsynced */
     int64_t sync_interval_ms; /* with sync = "interval" */
     int64_t quarantine_bytes; /* size of quarantine.ndjson before it rolls, 16 MiB */
 };
@@ -77,13 +81,13 @@ struct fh_config_pair {
     char listen[FH_URL_MAX];              /* tcp://ADDR:PORT */
     char peers[FH_PATHS_MAX][FH_URL_MAX]; /* one per path */
     size_t peer_count;
-    char secret_key_file[FH_PATH_MAX];    /* Z85, 40 characters, mode 0600 */
-    char peer_public_key[41];             /* Z85 */
-    int64_t heartbeat_ms;                 /* 300 */
-    int64_t failure_after;                /* 5 heartbeats */
-    bool preferred;
+    char secret_key_file[FH_PATH_MAX]; /* Z85, 40 characters, mode 0600 */
+    char peer_public_key[41];          /* Z85 */
+    int64_t heartbeat_ms;              /* 300 */
+    int64_t failure_after;             /* 5 heartbeats */
+    bool preferred;                       /* false */
     enum fh_prefer prefer;
-    int64_t join_timeout_ms;              /* 5000 */
+    int64_t join_timeout_ms; /* 5000 */
 };
 
 struct fh_config_sink {
@@ -100,6 +104,7 @@ struct fh_config_sink {
 
 struct fh_config {
     struct fh_config_node node;
+    struct fh_config_log log;
     struct fh_config_firehose firehose;
     struct fh_config_dedup dedup;
     struct fh_config_store store;

@@ -1,0 +1,51 @@
+/* loading.h: what load.c and check.c share while one file is read; private to src/config. */
+#ifndef FH_CONFIG_LOADING_H
+#define FH_CONFIG_LOADING_H
+
+#include "schema.h"
+
+#include "fh/buf.h"
+
+struct fh_origin {
+    int line; /* 0: not given */
+    bool bad; /* given, but refused: it holds its default, so check.c stays silent about it */
+};
+
+struct fh_loading {
+    const char *name; /* of the file, in sentences */
+    struct fh_config *config;
+    struct fh_config_findings *findings;
+    unsigned errors;                   /* also those that found no place in findings */
+    int section_line[FH_SECTIONS_MAX]; /* 0: not given; negative: given, but no group or list */
+    /* Row 0 serves the options outside sinks as well. */
+    struct fh_origin origin[FH_SINKS_MAX][FH_OPTIONS_MAX];
+    int sink_line[FH_SINKS_MAX];
+};
+
+/* One finding; the text gets "NAME:LINE: " in front ("NAME: " for line 0). */
+void fh_refuse(struct fh_loading *loading, int line, const char *format, ...) FH_PRINTF(3, 4);
+void fh_warn(struct fh_loading *loading, int line, const char *format, ...) FH_PRINTF(3, 4);
+
+/* Where "section.name" was given, or its section, or 0. */
+int fh_line_of(const struct fh_loading *loading, const char *path, size_t sink);
+bool fh_given(const struct fh_loading *loading, const char *path, size_t sink);
+/* False when the value given was refused already. */
+bool fh_usable(const struct fh_loading *loading, const char *path, size_t sink);
+
+/* prepare.c: refuse @include, and make integers that need 64 bits say so (libconfig before 1.7
+ * silently cuts 8589934592 to 0). The text to parse, lines unchanged, is appended to ret. */
+int fh_config_prepare(struct fh_loading *loading, const char *text, struct fh_buf *ret);
+
+/* address.c */
+/* An http or https base address. */
+int fh_url_check(const char *url, struct fh_error *err);
+/* Its host is this host: localhost, 127.0.0.0/8 or [::1]. */
+bool fh_url_is_loopback(const char *url);
+bool fh_url_is_https(const char *url);
+/* tcp://HOST:PORT. listen: the host may be * or 0.0.0.0. */
+int fh_endpoint_check(const char *endpoint, bool listen, struct fh_error *err);
+
+/* check.c: everything that needs more than one option, or more than a range. */
+void fh_config_check(struct fh_loading *loading);
+
+#endif

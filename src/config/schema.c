@@ -1,0 +1,187 @@
+/* schema.c: owns the table of options: path, type, range, default, sentence. Never reads a file
+ * and never judges a combination of values (check.c does). */
+#include "schema.h"
+
+#include <stddef.h>
+#include <syslog.h>
+
+#define KIB (INT64_C(1) << 10)
+#define MIB (INT64_C(1) << 20)
+#define GIB (INT64_C(1) << 30)
+#define TIB (INT64_C(1) << 40)
+
+#define IN(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define AT(member)       IN(struct fh_config, member)
+#define SINK(member)     IN(struct fh_config_sink, member)
+
+#define BETWEEN(low, high, standard) .min = (low), .max = (high), .number = (standard)
+
+static const char *const channels[] = {"http", "websocket", "grpc", NULL};
+static const char *const http_versions[] = {"auto", "1.1", "2", NULL};
+static const char *const dedup_keys[] = {"uid_timestamp", "uid", "content", NULL};
+static const char *const syncs[] = {"always", "interval", NULL};
+static const char *const prefers[] = {"availability", "safety", NULL};
+static const char *const arbiters[] = {"none", "witness", "etcd", NULL};
+static const char *const sink_types[] = {"file", NULL};
+static const char *const compressions[] = {"none", "zstd", NULL};
+static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+
+const struct fh_section fh_sections[] = {
+    {"node", true, "node: { name = \"a\"; };", "this node and its places on disk"},
+    {"log", false, NULL, "what is logged"},
+    {"firehose", true, "firehose: { url = \"https://...\"; };", "the stream to read"},
+    {"dedup", false, NULL, "how records are recognised as seen"},
+    {"store", false, NULL, "the database that holds the events until they are delivered"},
+    {"pair", false, NULL, "the other node; without this section the node is alone and primary"},
+    {"arbiter", false, NULL, "the tie-breaker of a pair"},
+    {FH_SINKS_SECTION, true,
+     "sinks: ( { name = \"archive\"; type = \"file\"; directory = "
+     "\"/var/lib/firehosed/events\"; } );",
+     "where the events go; a list with one group per sink"},
+};
+const size_t fh_section_count = FH_ARRAY_LEN(fh_sections);
+
+const struct fh_option fh_options[] = {
+    {"node.name", FH_OPTION_STRING, AT(node.name), .required = true, .example = "name = \"a\";",
+     .sentence = "Name of this node in logs and status; letters, digits, dot, dash, underscore."},
+    {"node.state_dir", FH_OPTION_PATH, AT(node.state_dir), .text = "/var/lib/firehosed",
+     .sentence = "Directory of the database; belongs to one daemon alone."},
+    {"node.control_socket", FH_OPTION_PATH, AT(node.control_socket),
+     .text = "/run/firehosed/control.sock",
+     .sentence = "Unix socket firehosectl talks to; at most 107 bytes."},
+
+    {"log.level", FH_OPTION_LEVEL, AT(log.level), .choices = levels, .min = LOG_ERR,
+     .number = LOG_INFO, .reloadable = true, .sentence = "Least severe level that is logged."},
+
+    {"firehose.url", FH_OPTION_STRING, AT(firehose.url), .required = true,
+     .example = "url = \"https://partners.example/\";",
+     .sentence = "Base address of the service; https, or http to this host itself."},
+    {"firehose.path", FH_OPTION_STRING, AT(firehose.path),
+     .text = "/api/partners/v1/firehose/events", .sentence = "Path of the stream below url."},
+    {"firehose.api_key_file", FH_OPTION_PATH, AT(firehose.api_key_file),
+     .sentence = "File with the API key, readable by its owner only; empty: the systemd credential "
+                 "api_key. SIGHUP reads it again."},
+    {"firehose.ca_file", FH_OPTION_PATH, AT(firehose.ca_file),
+     .sentence = "PEM file of the authorities that may vouch for the service; empty: the "
+                 "system's."},
+    {"firehose.proxy", FH_OPTION_STRING, AT(firehose.proxy), .url = true,
+     .sentence = "HTTP proxy; empty: from the environment (https_proxy, no_proxy)."},
+    {"firehose.channel", FH_OPTION_CHOICE, AT(firehose.channel), .choices = channels,
+     .sentence = "How the stream is read; this version reads http."},
+    {"firehose.http_version", FH_OPTION_CHOICE, AT(firehose.http_version), .choices = http_versions,
+     .sentence = "HTTP version; auto takes 2 where it is offered."},
+    {"firehose.replica_id", FH_OPTION_INTEGER, AT(firehose.replica_id), BETWEEN(0, 3, 0),
+     .sentence = "Copy of the stream this node reads, a different one on each node of a pair; 0 "
+                 "sends none (single node)."},
+    {"firehose.receivers", FH_OPTION_RECEIVERS, AT(firehose.ranges), BETWEEN(1, FH_PARTITIONS, 4),
+     .sentence = "Number of connections the 12 partitions are split over evenly."},
+    {"firehose.ranges", FH_OPTION_RANGES, AT(firehose.ranges),
+     .sentence = "The ranges themselves, instead of receivers."},
+    {"firehose.threads", FH_OPTION_INTEGER, AT(firehose.threads), BETWEEN(1, FH_PARTITIONS, 1),
+     .sentence = "Threads the connections are spread over."},
+    {"firehose.silence_ms", FH_OPTION_INTEGER, AT(firehose.silence_ms),
+     BETWEEN(15001, 3600000, 35000), .reloadable = true,
+     .sentence = "A stream without a byte for so long is dead; longer than the keep-alive period "
+                 "of 15 s."},
+    {"firehose.connect_timeout_ms", FH_OPTION_INTEGER, AT(firehose.connect_timeout_ms),
+     BETWEEN(100, 300000, 10000), .sentence = "Longest wait for a connection, TLS included."},
+    {"firehose.backoff_min_ms", FH_OPTION_INTEGER, AT(firehose.backoff_min_ms),
+     BETWEEN(10, 3600000, 1000), .reloadable = true,
+     .sentence = "Longest wait before the first new attempt; doubles with each failure."},
+    {"firehose.backoff_max_ms", FH_OPTION_INTEGER, AT(firehose.backoff_max_ms),
+     BETWEEN(10, 3600000, 300000), .reloadable = true,
+     .sentence = "Longest wait between two attempts."},
+    {"firehose.backoff_reset_ms", FH_OPTION_INTEGER, AT(firehose.backoff_reset_ms),
+     BETWEEN(100, 86400000, 300000), .reloadable = true,
+     .sentence = "A connection healthy for so long starts the waits anew."},
+    {"firehose.refused_retry_ms", FH_OPTION_INTEGER, AT(firehose.refused_retry_ms),
+     BETWEEN(100, 86400000, 300000), .reloadable = true,
+     .sentence = "Wait after a refusal that only a person can mend (401, 403, 404)."},
+    {"firehose.overlap_min_ms", FH_OPTION_INTEGER, AT(firehose.overlap_min_ms),
+     BETWEEN(10000, 86400000, 10000),
+     .sentence = "Source time read again after each reconnect, at least."},
+    {"firehose.replay_window_ms", FH_OPTION_INTEGER, AT(firehose.replay_window_ms),
+     BETWEEN(10000, 86400000, 3300000),
+     .sentence = "How far back the service is asked to replay, at most."},
+    {"firehose.max_line_bytes", FH_OPTION_SIZE, AT(firehose.max_line_bytes),
+     BETWEEN(4 * KIB, GIB, 8 * MIB), .sentence = "A longer record is quarantined, truncated."},
+
+    {"dedup.key", FH_OPTION_CHOICE, AT(dedup.key), .choices = dedup_keys,
+     .sentence = "What makes two records the same: uid and timestamp, the uid alone, or all but "
+                 "the uid."},
+    {"dedup.window_minutes", FH_OPTION_INTEGER, AT(dedup.window_minutes), BETWEEN(1, 1440, 120),
+     .sentence = "Source time over which records are remembered."},
+    {"dedup.max_records", FH_OPTION_INTEGER, AT(dedup.max_records),
+     BETWEEN(1000, INT64_C(10000000000), 100000000),
+     .sentence = "Records remembered at most, about 12 and never more than 25 bytes each."},
+
+    {"store.size_limit", FH_OPTION_SIZE, AT(store.size_limit), BETWEEN(16 * MIB, 16 * TIB, 8 * GIB),
+     .sentence = "Largest size of the database; when full, the stream is held back, not dropped."},
+    {"store.block_bytes", FH_OPTION_SIZE, AT(store.block_bytes),
+     BETWEEN(4 * KIB, 16 * MIB, 256 * KIB), .sentence = "Bytes of events compressed together."},
+    {"store.commit_ms", FH_OPTION_INTEGER, AT(store.commit_ms), BETWEEN(1, 1000, 5),
+     .sentence = "Longest wait from the first event of a batch to its commit."},
+    {"store.cache_bytes", FH_OPTION_SIZE, AT(store.cache_bytes), BETWEEN(MIB, 64 * GIB, 64 * MIB),
+     .sentence = "Memory for the newest events, so that sinks need not read them back."},
+    {"store.queue_bytes", FH_OPTION_SIZE, AT(store.queue_bytes), BETWEEN(MIB, 64 * GIB, 64 * MIB),
+     .sentence = "Memory between the receivers and the database."},
+    {"store.sync", FH_OPTION_CHOICE, AT(store.sync), .choices = syncs,
+     .sentence = "always: each commit reaches the disk; interval: every sync_interval_ms (a power "
+                 "cut then replays that much)."},
+    {"store.sync_interval_ms", FH_OPTION_INTEGER, AT(store.sync_interval_ms),
+     BETWEEN(10, 60000, 1000), .sentence = "With sync = \"interval\": time between two syncs."},
+    {"store.quarantine_bytes", FH_OPTION_SIZE, AT(store.quarantine_bytes),
+     BETWEEN(64 * KIB, TIB, 16 * MIB),
+     .sentence = "Size of the file of what was not a record, before it rolls."},
+
+    {"pair.listen", FH_OPTION_STRING, AT(pair.listen), .required = true,
+     .example = "listen = \"tcp://0.0.0.0:5570\";",
+     .sentence = "Address the other node connects to."},
+    {"pair.peers", FH_OPTION_STRINGS, AT(pair.peers), .required = true,
+     .example = "peers = ( \"tcp://10.0.0.2:5570\" );",
+     .sentence = "Addresses of the other node, one per network path, at most 4."},
+    {"pair.secret_key_file", FH_OPTION_PATH, AT(pair.secret_key_file), .required = true,
+     .example = "secret_key_file = \"/etc/firehosed/pair.key\";",
+     .sentence = "This node's secret key (firehosectl keygen), readable by its owner only."},
+    {"pair.peer_public_key", FH_OPTION_STRING, AT(pair.peer_public_key), .required = true,
+     .example = "peer_public_key = \"...\";",
+     .sentence = "The other node's public key, 40 characters; no other is accepted."},
+    {"pair.heartbeat_ms", FH_OPTION_INTEGER, AT(pair.heartbeat_ms), BETWEEN(20, 10000, 300),
+     .sentence = "Time between two heartbeats."},
+    {"pair.failure_after", FH_OPTION_INTEGER, AT(pair.failure_after), BETWEEN(2, 100, 5),
+     .sentence = "Heartbeats missed on every path before the other node counts as failed."},
+    {"pair.preferred", FH_OPTION_BOOL, AT(pair.preferred),
+     .sentence = "When both start together this node becomes primary; set it on one of them."},
+    {"pair.prefer", FH_OPTION_CHOICE, AT(pair.prefer), .choices = prefers,
+     .sentence = "Hearing nobody and without an arbiter: go on (availability; a split may deliver "
+                 "twice) or stop (safety)."},
+    {"pair.join_timeout_ms", FH_OPTION_INTEGER, AT(pair.join_timeout_ms),
+     BETWEEN(100, 600000, 5000),
+     .sentence = "How long a node that starts waits for the other before it follows prefer."},
+
+    {"arbiter.type", FH_OPTION_CHOICE, AT(arbiter), .choices = arbiters,
+     .sentence = "Who breaks a tie; this version has none."},
+
+    {"sinks.name", FH_OPTION_STRING, SINK(name), .required = true, .example = "name = \"archive\";",
+     .sentence = "Name of the sink, unique; letters, digits, dot, dash, underscore."},
+    {"sinks.type", FH_OPTION_NAME, SINK(type), .required = true, .choices = sink_types,
+     .example = "type = \"file\";", .sentence = "Kind of sink."},
+    {"sinks.required", FH_OPTION_BOOL, SINK(required), .number = 1,
+     .sentence = "Whether the node counts as ill when this sink fails."},
+    {"sinks.directory", FH_OPTION_PATH, SINK(directory),
+     .example = "directory = \"/var/lib/firehosed/events\";",
+     .sentence = "file: directory the files are written to."},
+    {"sinks.roll_seconds", FH_OPTION_INTEGER, SINK(roll_seconds), BETWEEN(1, 86400, 10),
+     .reloadable = true, .sentence = "file: age at which a file is published."},
+    {"sinks.roll_bytes", FH_OPTION_SIZE, SINK(roll_bytes), BETWEEN(4 * KIB, TIB, 256 * MIB),
+     .reloadable = true,
+     .sentence = "file: size at which a file is published, before compression."},
+    {"sinks.compression", FH_OPTION_CHOICE, SINK(compression), .choices = compressions,
+     .sentence = "file: compression of what is written."},
+    {"sinks.zstd_level", FH_OPTION_INTEGER, SINK(zstd_level), BETWEEN(1, 19, 3),
+     .sentence = "file: level of zstd."},
+};
+const size_t fh_option_count = FH_ARRAY_LEN(fh_options);
+
+_Static_assert(FH_ARRAY_LEN(fh_options) <= FH_OPTIONS_MAX, "raise FH_OPTIONS_MAX");
+_Static_assert(FH_ARRAY_LEN(fh_sections) <= FH_SECTIONS_MAX, "raise FH_SECTIONS_MAX");
