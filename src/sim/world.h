@@ -21,18 +21,18 @@ struct sim_world;
 
 struct sim_world_options {
     uint64_t seed;
-    double rate;             /* events per second of world time, 1 .. 1,000,000 */
-    int64_t start_ms;        /* world time of event 0, epoch ms */
-    unsigned devices;        /* Wi-Fi clients on the campus, e.g. 5000 */
-    unsigned uid_bits;       /* 8..32: narrows the random part of recordUid to meet collisions */
-    int64_t lateness_ms;     /* stamps lie up to this much before world time, not monotonic */
+    double rate;               /* events per second of world time, 1 .. 1,000,000 */
+    int64_t start_ms;          /* world time of event 0, epoch ms */
+    unsigned devices;          /* Wi-Fi clients on the campus, e.g. 5000 */
+    unsigned uid_bits;         /* 8..32: narrows the random part of recordUid to meet collisions */
+    int64_t lateness_ms;       /* stamps lie up to this much before world time, not monotonic */
     int64_t replica_jitter_ms; /* each replica sees events in its own order within this */
-    int64_t window_ms;       /* how much world time is kept for replay */
-    uint64_t window_bytes;   /* and at most this much memory for it */
-    bool replica_uids_differ;/* recordUid depends on the replica */
-    const char *replay_file; /* NDJSON to serve instead of the simulation; NULL = simulate */
-    double replay_speed;     /* 1 = as recorded */
-    bool ledger;             /* remember every event ever issued (16 bytes each) */
+    int64_t window_ms;         /* how much world time is kept for replay */
+    uint64_t window_bytes;     /* and at most this much memory for it */
+    bool replica_uids_differ;  /* recordUid depends on the replica */
+    const char *replay_file;   /* NDJSON to serve instead of the simulation; NULL = simulate */
+    double replay_speed;       /* 1 = as recorded */
+    bool ledger;               /* remember every event ever issued (16 bytes each) */
 };
 
 int sim_world_new(const struct sim_world_options *options, struct fh_error *err,
