@@ -1,0 +1,205 @@
+/* commands.c: the table of commands, and those that ask the running daemon. */
+#include "commands.h"
+#include "render.h"
+
+#include "fh/control.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANSWER_TIMEOUT_MS 10000
+
+/* ---- what every command uses ------------------------------------------------------------------
+ */
+
+const char *fh_ctl_option(const struct fh_ctl_call *call, const char *name)
+{
+    const struct fh_ctl_option *option = call->command->options;
+    for (size_t i = 0; option[i].name; i++) {
+        if (strcmp(option[i].name, name) == 0) {
+            return call->given[i];
+        }
+    }
+    return NULL;
+}
+
+bool fh_ctl_number(const struct fh_ctl_call *call, const char *name, int64_t min, int64_t max,
+                   int64_t otherwise, int64_t *ret)
+{
+    const char *text = fh_ctl_option(call, name);
+    if (!text) {
+        *ret = otherwise;
+        return true;
+    }
+    char *end = NULL;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || value < min || value > max) {
+        fh_ctl_usage_error(call, "--%s wants a whole number from %lld to %lld, not \"%s\"", name,
+                           (long long)min, (long long)max, text);
+        return false;
+    }
+    *ret = value;
+    return true;
+}
+
+enum fh_ctl_exit fh_ctl_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("firehosectl: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return FH_CTL_FAILED;
+}
+
+enum fh_ctl_exit fh_ctl_usage_error(const struct fh_ctl_call *call, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "firehosectl %s: ", call->command->name);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\nsee: firehosectl %s --help\n", call->command->name);
+    va_end(args);
+    return FH_CTL_USAGE;
+}
+
+/* ---- asking the daemon ------------------------------------------------------------------------
+ */
+
+/* The connection, with the answer taken; negative after having complained. */
+static int ask(const struct fh_ctl_call *call, const char *command, const cJSON *arguments,
+               cJSON **ret_result)
+{
+    struct fh_error err = {""};
+    int fd = fh_control_connect(call->socket_path, &err);
+    if (fd < 0) {
+        fh_ctl_fail("%s", err.text);
+        return fd;
+    }
+    int r = fh_control_call(fd, command, arguments, ANSWER_TIMEOUT_MS, ret_result, &err);
+    if (r < 0) {
+        fh_ctl_fail("%s", err.text);
+        close(fd);
+        return r;
+    }
+    return fd;
+}
+
+static enum fh_ctl_exit ask_and_render(const struct fh_ctl_call *call, const char *command,
+                                       int (*render_text)(const cJSON *, struct fh_buf *))
+{
+    cJSON *result = NULL;
+    int fd = ask(call, command, NULL, &result);
+    if (fd < 0) {
+        return FH_CTL_FAILED;
+    }
+    close(fd);
+    struct fh_buf text;
+    fh_buf_init(&text, FH_RENDER_MAX);
+    int r =
+        fh_ctl_option(call, "json") ? fh_render_json(result, &text) : render_text(result, &text);
+    bool written =
+        r == 0 && fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
+    fh_buf_done(&text);
+    cJSON_Delete(result);
+    return written ? FH_CTL_OK : fh_ctl_fail("cannot write the answer");
+}
+
+static enum fh_ctl_exit run_status(const struct fh_ctl_call *call)
+{
+    return ask_and_render(call, "status", fh_render_status_text);
+}
+
+static enum fh_ctl_exit run_checkpoint(const struct fh_ctl_call *call)
+{
+    return ask_and_render(call, "checkpoint", fh_render_checkpoint_text);
+}
+
+/* Until count lines came (0: no limit), the daemon ends, or nobody reads us any more. */
+static enum fh_ctl_exit copy_lines(int fd, int64_t count)
+{
+    for (int64_t i = 0; count == 0 || i < count; i++) {
+        char *line = NULL;
+        struct fh_error err = {""};
+        int r = fh_control_read_line(fd, &line, &err);
+        if (r < 0) {
+            return fh_ctl_fail("%s", err.text);
+        }
+        if (r == 0) {
+            return fh_ctl_fail("the daemon ended the stream");
+        }
+        bool written = puts(line) >= 0 && fflush(stdout) == 0;
+        free(line);
+        if (!written) {
+            return FH_CTL_FAILED;
+        }
+    }
+    return FH_CTL_OK;
+}
+
+static enum fh_ctl_exit run_tail(const struct fh_ctl_call *call)
+{
+    int64_t count = 0;
+    if (!fh_ctl_number(call, "count", 1, INT64_MAX, 0, &count)) {
+        return FH_CTL_USAGE;
+    }
+    cJSON *arguments = cJSON_CreateObject();
+    if (count > 0) {
+        cJSON_AddNumberToObject(arguments, "count", (double)count);
+    }
+    cJSON *result = NULL;
+    int fd = ask(call, "tail", arguments, &result);
+    cJSON_Delete(arguments);
+    cJSON_Delete(result);
+    if (fd < 0) {
+        return FH_CTL_FAILED;
+    }
+    enum fh_ctl_exit status = copy_lines(fd, count);
+    close(fd);
+    return status;
+}
+
+/* ---- the table --------------------------------------------------------------------------------
+ */
+
+const struct fh_ctl_command fh_ctl_commands[] = {
+    {.name = "status",
+     .summary = "what this node is and does: role, peer, receivers, sinks, counters",
+     .options = {{"json", NULL, "the whole result as JSON, for programs"}},
+     .run = run_status},
+    {.name = "checkpoint",
+     .summary = "up to which time each partition is received and delivered",
+     .options = {{"json", NULL, "as JSON, in milliseconds since 1970"}},
+     .run = run_checkpoint},
+    {.name = "tail",
+     .summary = "print events as they are stored, one JSON object per line",
+     .help = "For looking, not for keeping: a reader that is too slow misses events. Reads what\n"
+             "this node stores, whatever its role, and changes nothing.",
+     .options = {{"count", "N", "end after N events"}},
+     .run = run_tail},
+    {.name = "keygen",
+     .summary = "make the key pair with which this node proves who it is to its peer",
+     .help = "Prints the public key: it belongs into the peer's configuration as\n"
+             "pair.peer_public_key. The secret key never leaves this host; pair.secret_key_file\n"
+             "names its file. Needs no running daemon. Never overwrites a file.",
+     .options = {{"secret", "FILE", "where the secret key goes (mode 0600); needed"},
+                 {"public", "FILE", "write the public key there, too"}},
+     .run = fh_ctl_keygen},
+    {.name = "preview",
+     .summary = "print events straight from the service, without touching any state",
+     .help = "One connection for all 12 partitions. Connections on one replica share its events:\n"
+             "what a preview reads on a replica in use is missing there. So a replica that the\n"
+             "pair may be using is refused; --force is for a pair that is stopped.",
+     .options = {{"config", "FILE", "the daemon's configuration; needed"},
+                 {"replica", "N", "replica to read, 1 to 3 (default 3)"},
+                 {"force", NULL, "also one that the pair may be using"},
+                 {"count", "N", "end after N events"},
+                 {"capture", "FILE", "write the events there, too; never overwrites"},
+                 {"from", "MS", "start at this time, in milliseconds since 1970"}},
+     .run = fh_ctl_preview},
+    {.name = NULL},
+};

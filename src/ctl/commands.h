@@ -1,0 +1,52 @@
+/* commands.h: the command table of firehosectl, which is also its help. */
+#ifndef FH_CTL_COMMANDS_H
+#define FH_CTL_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FH_CTL_SOCKET "/run/firehosed/control.sock"
+
+enum fh_ctl_exit { FH_CTL_OK = 0, FH_CTL_FAILED = 1, FH_CTL_USAGE = 2 };
+
+struct fh_ctl_option {
+    const char *name;  /* without the dashes; NULL ends the list */
+    const char *value; /* what to call the value in the help; NULL = a switch */
+    const char *help;
+};
+
+#define FH_CTL_OPTIONS_MAX 8
+
+/* What was given on the command line, in the order of the command's option list. */
+struct fh_ctl_call {
+    const char *socket_path;
+    const struct fh_ctl_command *command;
+    const char *given[FH_CTL_OPTIONS_MAX]; /* NULL = not given; "" for a switch */
+};
+
+struct fh_ctl_command {
+    const char *name; /* NULL ends the table */
+    const char *summary;
+    const char *help; /* more than the summary; may be NULL */
+    struct fh_ctl_option options[FH_CTL_OPTIONS_MAX];
+    enum fh_ctl_exit (*run)(const struct fh_ctl_call *call);
+};
+
+extern const struct fh_ctl_command fh_ctl_commands[];
+
+/* The value of an option by name ("" for a switch), NULL when it was not given. */
+const char *fh_ctl_option(const struct fh_ctl_call *call, const char *name);
+/* A whole number in min..max, or a complaint and false. Not given: otherwise. */
+bool fh_ctl_number(const struct fh_ctl_call *call, const char *name, int64_t min, int64_t max,
+                   int64_t otherwise, int64_t *ret);
+/* "firehosectl: ..." to stderr; returns FH_CTL_FAILED. */
+enum fh_ctl_exit fh_ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with a pointer to the command's help; returns FH_CTL_USAGE. */
+enum fh_ctl_exit fh_ctl_usage_error(const struct fh_ctl_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* command_key.c, command_preview.c */
+enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_preview(const struct fh_ctl_call *call);
+
+#endif

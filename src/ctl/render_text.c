@@ -1,0 +1,405 @@
+/* render_text.c: the result for people. Never talks to the daemon and reads no clock. */
+#include "render.h"
+#include "table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What is said goes here; the first failure is kept and ends the rest. */
+struct page {
+    struct fh_buf *into;
+    int error;
+};
+
+static void say(struct page *page, const char *format, ...) FH_PRINTF(2, 3);
+static void say(struct page *page, const char *format, ...)
+{
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (page->error == 0) {
+        page->error = fh_buf_append(page->into, text, strlen(text));
+    }
+}
+
+/* ---- members that may be missing --------------------------------------------------------------
+ */
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static bool is_true(const cJSON *object, const char *name)
+{
+    return cJSON_IsTrue(member(object, name));
+}
+
+/* The number, or otherwise. Anything beyond the exact range of a double is otherwise, too. */
+static int64_t whole(const cJSON *item, int64_t otherwise)
+{
+    if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= 9007199254740992.0)) {
+        return otherwise;
+    }
+    return (int64_t)item->valuedouble;
+}
+
+static int64_t number(const cJSON *object, const char *name, int64_t otherwise)
+{
+    return whole(member(object, name), otherwise);
+}
+
+/* The string without control characters, "" when there is none. Cut to size. */
+static const char *string(const cJSON *object, const char *name, char *text, size_t size)
+{
+    const cJSON *item = member(object, name);
+    snprintf(text, size, "%s", cJSON_IsString(item) ? item->valuestring : "");
+    for (char *at = text; *at; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+            *at = '?';
+        }
+    }
+    return text;
+}
+
+/* ---- words for values -------------------------------------------------------------------------
+ */
+
+static void duration_text(int64_t ms, char *text, size_t size)
+{
+    int64_t seconds = ms / 1000;
+    if (ms < 0) {
+        snprintf(text, size, "-");
+    } else if (ms < 1000) {
+        snprintf(text, size, "%" PRId64 " ms", ms);
+    } else if (seconds < 120) {
+        snprintf(text, size, "%" PRId64 ".%" PRId64 " s", seconds, ms % 1000 / 100);
+    } else if (seconds < 7200) {
+        snprintf(text, size, "%" PRId64 " min", seconds / 60);
+    } else if (seconds < 172800) {
+        snprintf(text, size, "%" PRId64 " h %" PRId64 " min", seconds / 3600, seconds % 3600 / 60);
+    } else {
+        snprintf(text, size, "%" PRId64 " d %" PRId64 " h", seconds / 86400,
+                 seconds % 86400 / 3600);
+    }
+}
+
+static void bytes_text(int64_t bytes, char *text, size_t size)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1024 && unit + 1 < FH_ARRAY_LEN(units)) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(text, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+/* 2026-01-01T00:00:00.000Z; "-" for 0 = nothing known. */
+static void time_text(int64_t ms, char *text, size_t size)
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+    char stamp[32];
+    if (ms <= 0 || !gmtime_r(&seconds, &tm) ||
+        strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
+        snprintf(text, size, "-");
+        return;
+    }
+    snprintf(text, size, "%s.%03dZ", stamp, (int)(ms % 1000));
+}
+
+/* ---- the parts of the status ------------------------------------------------------------------
+ */
+
+static void say_node(const cJSON *status, struct page *page)
+{
+    char text[256];
+    char version[64];
+    char uptime[64];
+    say(page, "node        %s", string(status, "node", text, sizeof(text)));
+    if (string(status, "version", version, sizeof(version))[0]) {
+        say(page, ", firehosed %s", version);
+    }
+    int64_t uptime_ms = number(status, "uptime_ms", -1);
+    if (uptime_ms >= 0) {
+        duration_text(uptime_ms, uptime, sizeof(uptime));
+        say(page, ", up %s", uptime);
+    }
+    say(page, "\nrole        %s", string(status, "role", text, sizeof(text)));
+    if (number(status, "epoch", -1) >= 0) {
+        say(page, ", epoch %" PRId64, number(status, "epoch", 0));
+    }
+    if (string(status, "role_reason", text, sizeof(text))[0]) {
+        say(page, " (%s)", text);
+    }
+    say(page, "\n");
+}
+
+/* Why the pair is not protected, in the order in which an operator has to mend it. */
+static void why_unprotected(const cJSON *status, char *text, size_t size)
+{
+    const cJSON *peer = member(status, "peer");
+    char detail[256];
+    if (cJSON_IsFalse(member(peer, "configured"))) {
+        snprintf(text, size, "a single node: no pair is configured");
+    } else if (string(peer, "refused", detail, sizeof(detail))[0]) {
+        snprintf(text, size, "no pair is formed: %s", detail);
+    } else if (cJSON_IsFalse(member(peer, "reachable"))) {
+        snprintf(text, size, "the peer is not reachable");
+    } else if (string(status, "sync", detail, sizeof(detail))[0]) {
+        snprintf(text, size, "not in sync: %s", detail);
+    } else if (cJSON_IsFalse(member(peer, "ready"))) {
+        snprintf(text, size, "the peer is not ready");
+    } else {
+        snprintf(text, size, "see the journal");
+    }
+}
+
+static void say_protection(const cJSON *status, struct page *page)
+{
+    char text[512];
+    const cJSON *protected = member(status, "protected");
+    if (cJSON_IsTrue(protected)) {
+        say(page, "protected   yes\n");
+    } else if (cJSON_IsFalse(protected)) {
+        why_unprotected(status, text, sizeof(text));
+        say(page, "protected   NO: %s\n", text);
+    }
+}
+
+static void say_peer(const cJSON *status, struct page *page)
+{
+    const cJSON *peer = member(status, "peer");
+    char text[512];
+    char age[64];
+    if (!cJSON_IsObject(peer) || cJSON_IsFalse(member(peer, "configured"))) {
+        return;
+    }
+    string(peer, "node", text, sizeof(text));
+    say(page, "peer        %s, %s", text[0] ? text : "(name not known yet)",
+        is_true(peer, "reachable") ? "reachable" : "NOT REACHABLE");
+    if (string(peer, "role", text, sizeof(text))[0]) {
+        say(page, ", %s%s, epoch %" PRId64, text, is_true(peer, "ready") ? " (ready)" : "",
+            number(peer, "epoch", 0));
+    }
+    int64_t heard = number(peer, "last_heard_ms", -1);
+    duration_text(heard, age, sizeof(age));
+    say(page, heard < 0 ? ", never heard\n" : ", heard %s ago\n", age);
+    if (string(peer, "refused", text, sizeof(text))[0]) {
+        say(page, "  REFUSED   %s\n", text);
+    }
+    const cJSON *path;
+    cJSON_ArrayForEach(path, member(peer, "paths"))
+    {
+        say(page, "  path      %s %s\n", string(path, "address", text, sizeof(text)),
+            is_true(path, "up") ? "up" : "DOWN");
+    }
+}
+
+static void receiver_row(const cJSON *receiver, char (*cell)[FH_TABLE_CELL], char *note,
+                         size_t note_size)
+{
+    char error[400];
+    char retry[64];
+    string(receiver, "range", cell[0], FH_TABLE_CELL);
+    string(receiver, "state", cell[1], FH_TABLE_CELL);
+    snprintf(cell[2], FH_TABLE_CELL, "%" PRId64, number(receiver, "events", 0));
+    time_text(number(receiver, "last_timestamp", 0), cell[3], FH_TABLE_CELL);
+    duration_text(number(receiver, "lag_ms", -1), cell[4], FH_TABLE_CELL);
+    duration_text(number(receiver, "last_byte_age_ms", -1), cell[5], FH_TABLE_CELL);
+    snprintf(cell[6], FH_TABLE_CELL, "%" PRId64, number(receiver, "failures", 0));
+    string(receiver, "protocol", cell[7], FH_TABLE_CELL);
+    bool streaming = strcmp(cell[1], "streaming") == 0;
+    int64_t retry_ms = number(receiver, "retry_in_ms", 0);
+    duration_text(retry_ms, retry, sizeof(retry));
+    string(receiver, "last_error", error, sizeof(error));
+    /* While it streams again, an old error is history and only worries people. */
+    if (!streaming && error[0]) {
+        snprintf(note, note_size, "%s%s%s", error, retry_ms > 0 ? "; next try in " : "",
+                 retry_ms > 0 ? retry : "");
+    }
+}
+
+static void say_receivers(const cJSON *status, struct fh_table *table, struct page *page)
+{
+    static const char *const headings[FH_TABLE_COLUMNS] = {
+        "RANGE", "STATE", "EVENTS", "LAST EVENT", "BEHIND", "LAST BYTE", "FAILURES", "PROTOCOL"};
+    const cJSON *list = member(status, "receivers");
+    if (cJSON_GetArraySize(list) == 0) {
+        return;
+    }
+    *table = (struct fh_table){.columns = FH_TABLE_COLUMNS, .right = 1U << 2 | 1U << 6};
+    char(*cell)[FH_TABLE_CELL] = fh_table_row(table);
+    for (size_t i = 0; i < FH_TABLE_COLUMNS; i++) {
+        snprintf(cell[i], FH_TABLE_CELL, "%s", headings[i]);
+    }
+    const cJSON *receiver;
+    cJSON_ArrayForEach(receiver, list)
+    {
+        cell = fh_table_row(table);
+        if (!cell) {
+            break;
+        }
+        receiver_row(receiver, cell, table->note[table->rows - 1], sizeof(table->note[0]));
+    }
+    say(page, "\nreceivers\n");
+    if (page->error == 0) {
+        page->error = fh_table_print(table, page->into);
+    }
+}
+
+static void say_sinks(const cJSON *status, struct page *page)
+{
+    const cJSON *list = member(status, "sinks");
+    if (cJSON_GetArraySize(list) == 0) {
+        return;
+    }
+    say(page, "\nsinks\n");
+    const cJSON *sink;
+    cJSON_ArrayForEach(sink, list)
+    {
+        char name[64];
+        char type[32];
+        char text[512];
+        say(page, "  %s (%s%s): delivered %" PRId64 ", pending %" PRId64 "%s\n",
+            string(sink, "name", name, sizeof(name)), string(sink, "type", type, sizeof(type)),
+            cJSON_IsFalse(member(sink, "required")) ? ", not required" : "",
+            number(sink, "delivered", 0), number(sink, "pending", 0),
+            cJSON_IsFalse(member(sink, "healthy")) ? ", UNHEALTHY" : "");
+        if (string(sink, "promise", text, sizeof(text))[0]) {
+            say(page, "    promise: %s\n", text);
+        }
+        if (string(sink, "last_error", text, sizeof(text))[0]) {
+            say(page, "    last error: %s\n", text);
+        }
+    }
+}
+
+static void say_counters(const cJSON *status, struct page *page)
+{
+    const cJSON *counters = member(status, "counters");
+    const cJSON *item;
+    bool first = true;
+    cJSON_ArrayForEach(item, counters)
+    {
+        if (!cJSON_IsNumber(item) || !item->string) {
+            continue;
+        }
+        char name[64];
+        snprintf(name, sizeof(name), "%s", item->string);
+        for (char *at = name; *at; at++) {
+            *at = *at == '_' ? ' ' : (unsigned char)*at < 0x20 ? '?' : *at;
+        }
+        say(page, "%s%s %.0f", first ? "\ncounters    " : ", ", name, item->valuedouble);
+        first = false;
+    }
+    if (!first) {
+        say(page, "\n");
+    }
+}
+
+/* Oldest known stamp of a {"1": ms, ...} object; 0 when none is known. */
+static int64_t oldest(const cJSON *map)
+{
+    int64_t result = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, map)
+    {
+        int64_t ms = whole(item, 0);
+        if (ms > 0 && (result == 0 || ms < result)) {
+            result = ms;
+        }
+    }
+    return result;
+}
+
+static void say_checkpoint(const cJSON *status, struct page *page)
+{
+    const cJSON *checkpoint = member(status, "checkpoint");
+    char received[64];
+    char delivered[64];
+    if (!cJSON_IsObject(checkpoint)) {
+        return;
+    }
+    time_text(oldest(member(checkpoint, "received")), received, sizeof(received));
+    time_text(oldest(member(checkpoint, "delivered")), delivered, sizeof(delivered));
+    say(page, "checkpoint  received %s, delivered %s (oldest partition)\n", received, delivered);
+}
+
+static void say_store(const cJSON *status, struct page *page)
+{
+    const cJSON *store = member(status, "store");
+    char used[32];
+    char limit[32];
+    char dedup[32];
+    if (!cJSON_IsObject(store)) {
+        return;
+    }
+    bytes_text(number(store, "bytes_used", 0), used, sizeof(used));
+    bytes_text(number(store, "size_limit", 0), limit, sizeof(limit));
+    bytes_text(number(store, "dedup_bytes", 0), dedup, sizeof(dedup));
+    say(page,
+        "store       %s of %s, %" PRId64 " events kept; de-duplication %" PRId64 " records, %s\n",
+        used, limit, number(store, "events", 0), number(store, "dedup_records", 0), dedup);
+    if (is_true(store, "backpressure")) {
+        say(page, "            FULL: not reading from the service until room is made\n");
+    }
+}
+
+int fh_render_status_text(const cJSON *status, struct fh_buf *into)
+{
+    struct fh_table *table = malloc(sizeof(*table));
+    if (!table) {
+        return -ENOMEM;
+    }
+    struct page page = {.into = into};
+    say_node(status, &page);
+    say_protection(status, &page);
+    say_peer(status, &page);
+    say_receivers(status, table, &page);
+    say_sinks(status, &page);
+    say_counters(status, &page);
+    say_checkpoint(status, &page);
+    say_store(status, &page);
+    free(table);
+    return page.error;
+}
+
+int fh_render_checkpoint_text(const cJSON *checkpoint, struct fh_buf *into)
+{
+    struct fh_table *table = calloc(1, sizeof(*table));
+    if (!table) {
+        return -ENOMEM;
+    }
+    table->columns = 3;
+    char(*cell)[FH_TABLE_CELL] = fh_table_row(table);
+    snprintf(cell[0], FH_TABLE_CELL, "PARTITION");
+    snprintf(cell[1], FH_TABLE_CELL, "RECEIVED UP TO");
+    snprintf(cell[2], FH_TABLE_CELL, "DELIVERED UP TO");
+    const cJSON *received = member(checkpoint, "received");
+    const cJSON *delivered = member(checkpoint, "delivered");
+    for (int partition = 1; partition <= 12; partition++) {
+        char name[16];
+        snprintf(name, sizeof(name), "%d", partition);
+        if (!member(received, name) && !member(delivered, name)) {
+            continue;
+        }
+        cell = fh_table_row(table);
+        snprintf(cell[0], FH_TABLE_CELL, "%s", name);
+        time_text(number(received, name, 0), cell[1], FH_TABLE_CELL);
+        time_text(number(delivered, name, 0), cell[2], FH_TABLE_CELL);
+    }
+    int r = fh_table_print(table, into);
+    free(table);
+    return r;
+}

@@ -1,0 +1,154 @@
+/* test_ctl.c: what firehosectl prints for a given answer: data/NAME.json must give data/NAME.txt.
+ * argv[1]: the folder of both. With FH_UPDATE set in the environment the .txt files are written. */
+#include "render.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static const char *folder;
+
+static char *read_data(const char *name, const char *suffix)
+{
+    char path[1024];
+    snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix);
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        return strdup("");
+    }
+    char *text = calloc(1, 65536);
+    size_t len = fread(text, 1, 65535, file);
+    text[len] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void update(const char *name, const char *text)
+{
+    char path[1024];
+    snprintf(path, sizeof(path), "%s/%s.txt", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void compare(const char *name, int (*render)(const cJSON *, struct fh_buf *))
+{
+    char *json = read_data(name, ".json");
+    char *expected = read_data(name, ".txt");
+    cJSON *result = cJSON_Parse(json);
+    assert_non_null(result);
+    struct fh_buf text;
+    fh_buf_init(&text, FH_RENDER_MAX);
+    assert_int_equal(render(result, &text), 0);
+    if (getenv("FH_UPDATE")) {
+        update(name, fh_buf_string(&text));
+    } else {
+        assert_string_equal(fh_buf_string(&text), expected);
+    }
+    fh_buf_done(&text);
+    cJSON_Delete(result);
+    free(expected);
+    free(json);
+}
+
+static void status_of_every_kind(void **state)
+{
+    (void)state;
+    compare("status-primary", fh_render_status_text);
+    compare("status-standby", fh_render_status_text);
+    compare("status-single", fh_render_status_text);
+    compare("status-refused", fh_render_status_text);
+    compare("status-strange", fh_render_status_text);
+}
+
+static void checkpoint_as_text(void **state)
+{
+    (void)state;
+    compare("checkpoint", fh_render_checkpoint_text);
+}
+
+/* Take one member after the other away: always text, never a crash. */
+static void any_member_may_be_missing(void **state)
+{
+    (void)state;
+    char *json = read_data("status-primary", ".json");
+    for (int i = 0;; i++) {
+        cJSON *status = cJSON_Parse(json);
+        if (i >= cJSON_GetArraySize(status)) {
+            cJSON_Delete(status);
+            break;
+        }
+        cJSON_DeleteItemFromArray(status, i);
+        struct fh_buf text;
+        fh_buf_init(&text, FH_RENDER_MAX);
+        assert_int_equal(fh_render_status_text(status, &text), 0);
+        assert_true(text.len > 100);
+        fh_buf_done(&text);
+        cJSON_Delete(status);
+    }
+    struct fh_buf text;
+    fh_buf_init(&text, FH_RENDER_MAX);
+    assert_int_equal(fh_render_status_text(NULL, &text), 0);
+    assert_int_equal(fh_render_checkpoint_text(NULL, &text), 0);
+    fh_buf_done(&text);
+    free(json);
+}
+
+static void more_rows_than_fit(void **state)
+{
+    (void)state;
+    cJSON *status = cJSON_CreateObject();
+    cJSON *list = cJSON_AddArrayToObject(status, "receivers");
+    for (int i = 0; i < 200; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "range", "a very long range that is longer than any cell is");
+        cJSON_AddItemToArray(list, row);
+    }
+    struct fh_buf text;
+    fh_buf_init(&text, FH_RENDER_MAX);
+    assert_int_equal(fh_render_status_text(status, &text), 0);
+    fh_buf_done(&text);
+    /* no room is an error, not half a page */
+    fh_buf_init(&text, 300);
+    assert_int_equal(fh_render_status_text(status, &text), -ENOBUFS);
+    fh_buf_done(&text);
+    cJSON_Delete(status);
+}
+
+static void json_is_the_result_as_it_came(void **state)
+{
+    (void)state;
+    char *json = read_data("status-primary", ".json");
+    cJSON *status = cJSON_Parse(json);
+    struct fh_buf text;
+    fh_buf_init(&text, FH_RENDER_MAX);
+    assert_int_equal(fh_render_json(status, &text), 0);
+    cJSON *again = cJSON_Parse(fh_buf_string(&text));
+    assert_true(cJSON_Compare(status, again, 1));
+    cJSON_Delete(again);
+    cJSON_Delete(status);
+    fh_buf_done(&text);
+    free(json);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fprintf(stderr, "usage: test_ctl FOLDER\n");
+        return 2;
+    }
+    folder = argv[1];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(status_of_every_kind),          cmocka_unit_test(checkpoint_as_text),
+        cmocka_unit_test(any_member_may_be_missing),     cmocka_unit_test(more_rows_than_fit),
+        cmocka_unit_test(json_is_the_result_as_it_came),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
