@@ -15,13 +15,13 @@
 
 enum fh_envelope_result {
     FH_ENVELOPE_OK = 0,
-    FH_ENVELOPE_NOT_JSON,       /* syntax, bad number, bad escape, trailing bytes, bad UTF-8 */
-    FH_ENVELOPE_NOT_OBJECT,     /* valid JSON, but not an object */
-    FH_ENVELOPE_TOO_DEEP,       /* nesting past FH_DEPTH_MAX */
-    FH_ENVELOPE_NO_UID,         /* recordUid absent, not a string, empty or too long */
-    FH_ENVELOPE_NO_TIMESTAMP,   /* recordTimestamp absent or not an integer (number or digit string)
-                                   in 0 .. 2^53 */
-    FH_ENVELOPE_NO_TYPE,        /* eventType absent, not a string, empty or too long */
+    FH_ENVELOPE_NOT_JSON,     /* syntax, bad number, bad escape, trailing bytes, bad UTF-8 */
+    FH_ENVELOPE_NOT_OBJECT,   /* valid JSON, but not an object */
+    FH_ENVELOPE_TOO_DEEP,     /* nesting past FH_DEPTH_MAX */
+    FH_ENVELOPE_NO_UID,       /* recordUid absent, not a string, empty or too long */
+    FH_ENVELOPE_NO_TIMESTAMP, /* recordTimestamp absent or not an integer (number or digit string)
+                                 in 0 .. 2^53 */
+    FH_ENVELOPE_NO_TYPE,      /* eventType absent, not a string, empty or too long */
     FH_ENVELOPE_RESULT_COUNT
 };
 
@@ -30,7 +30,7 @@ enum fh_envelope_result {
 struct fh_envelope {
     struct fh_slice uid;
     struct fh_slice type;
-    struct fh_slice tenant; /* spacesTenantId; empty when absent or not a string */
+    struct fh_slice tenant; /* spacesTenantId; empty when absent, not a string or too long */
     int64_t timestamp_ms;
     /* Bytes of the whole recordUid member as it stands in the line ("recordUid":"..." with the
      * comma that belongs to it): what dedup.key = "content" leaves out. */
@@ -42,7 +42,9 @@ struct fh_envelope {
 /* line: without the final newline; leading and trailing blanks (space, tab, CR) are accepted.
  * What is accepted here cJSON accepts too, with the same three values; what cJSON rejects is
  * rejected (fuzzed differentially). We are stricter: RFC 8259 numbers, no raw control characters,
- * valid UTF-8, lone surrogates rejected. */
+ * valid UTF-8, lone surrogates rejected. Two limits more: a number has at most 63 bytes (as in
+ * older cJSON), and a \u0000 in an outermost key or in one of the values is refused where a reader
+ * in C, to which it ends the string, would see another record. */
 enum fh_envelope_result fh_envelope_scan(const char *line, size_t len, struct fh_envelope *ret);
 
 /* "not valid JSON", ... for logs and the quarantine file. */

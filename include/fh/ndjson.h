@@ -13,8 +13,9 @@
 struct fh_ndjson {
     struct fh_buf carry;
     size_t max_line;
-    bool skipping; /* inside the rest of an oversized line */
-    uint64_t offset; /* bytes of the stream consumed before the current feed */
+    bool skipping;   /* inside the rest of an oversized line */
+    uint64_t offset; /* bytes of the stream consumed before the current feed; a reset sets it
+                        to 0 */
 };
 
 /* Called per line. line is valid during the call only; offset is the stream offset of its first
@@ -27,7 +28,8 @@ void fh_ndjson_done(struct fh_ndjson *splitter);
 /* A new connection: forget a half line. Returns how many bytes of a half line were dropped. */
 size_t fh_ndjson_reset(struct fh_ndjson *splitter);
 /* Feed a chunk. Lines wholly inside the chunk are handed out without copying. 0, -ENOMEM, or what
- * the callback returned. */
+ * the callback returned; then offset is where a later feed may go on (after the line handed out).
+ */
 int fh_ndjson_feed(struct fh_ndjson *splitter, const char *bytes, size_t len, fh_ndjson_line line,
                    void *userdata);
 

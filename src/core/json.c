@@ -1,22 +1,18 @@
 /* json.c: the slow paths every implementation shares (escapes, UTF-8, literals), unescaping, and
- * the choice of the implementation. Never looks at what a value means. */
+ * the list of the implementations. Never looks at what a value means. */
 #include "json.h"
 
 #include <string.h>
 
-extern const struct fh_json_ops fh_json_sse2;
-extern const struct fh_json_ops fh_json_avx2;
-
 const struct fh_json_ops *fh_json_implementation(unsigned index)
 {
+    static const struct fh_json_ops *const all[] = {
 #if defined(__x86_64__)
-    const struct fh_json_ops *const all[] = {&fh_json_avx2, &fh_json_sse2, &fh_json_portable};
-    unsigned first = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") ? 0 : 1;
-#else
-    const struct fh_json_ops *const all[] = {&fh_json_portable};
-    unsigned first = 0;
+        &fh_json_sse2,
 #endif
-    return index < sizeof(all) / sizeof(all[0]) - first ? all[first + index] : NULL;
+        &fh_json_portable,
+    };
+    return index < sizeof(all) / sizeof(all[0]) ? all[index] : NULL;
 }
 
 const uint8_t *fh_json_fail(struct fh_json *json, const uint8_t *p)

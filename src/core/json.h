@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest number, in bytes. RFC 8259 section 9 allows a limit; cJSON 1.7.15 refuses longer ones,
- * and what we accept every consumer behind us should be able to read. */
+/* Longest number, in bytes. RFC 8259 section 9 allows a limit; cJSON without the mend of
+ * CVE-2023-26819 refuses longer ones, and what we accept every consumer should be able to read. */
 #define FH_JSON_NUMBER_MAX 63
 
 struct fh_json {
@@ -30,8 +30,9 @@ struct fh_json_ops {
     const uint8_t *(*value)(struct fh_json *json, const uint8_t *p, unsigned depth);
 };
 
-extern const struct fh_json_ops fh_json_portable;
-/* The implementations this machine can run, best first, NULL after the last. */
+extern const struct fh_json_ops fh_json_portable; /* json_portable.c */
+extern const struct fh_json_ops fh_json_sse2;     /* json_sse2.c; x86-64 only */
+/* The implementations in this build, best first, NULL after the last. */
 const struct fh_json_ops *fh_json_implementation(unsigned index);
 
 /* ---- shared by the implementations; slow paths, so that the fast ones stay small ---- */

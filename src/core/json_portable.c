@@ -3,7 +3,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#define JSON_TARGET
 #define JSON_NAME           "portable"
 #define JSON_OPS            fh_json_portable
 #define JSON_BLOCK          8

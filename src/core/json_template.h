@@ -2,7 +2,6 @@
  *
  * Not a header in the usual sense: a .c file defines the names below, includes this file, and
  * undefines nothing, so each inclusion needs a .c file of its own.
- *   JSON_TARGET           function attributes of the instruction set
  *   JSON_NAME             string
  *   JSON_OPS              name of the struct fh_json_ops to define
  *   JSON_BLOCK            bytes looked at in one step
@@ -14,7 +13,7 @@
 #include "fh/envelope.h"
 #include "json.h"
 
-#define JSON_INLINE static inline __attribute__((always_inline)) JSON_TARGET
+#define JSON_INLINE static inline __attribute__((always_inline))
 
 /* The next byte at or after p that json_special names, or end. */
 JSON_INLINE const uint8_t *json_plain_run(const struct fh_json *json, const uint8_t *p)
@@ -128,7 +127,7 @@ JSON_INLINE const uint8_t *json_scalar(struct fh_json *json, const uint8_t *p)
 
 /* One value, iteratively. closers[] holds the bracket that closes each open container; the entry
  * below the first one is never looked at, because the loop ends there. */
-JSON_TARGET static const uint8_t *json_value(struct fh_json *json, const uint8_t *p, unsigned depth)
+static const uint8_t *json_value(struct fh_json *json, const uint8_t *p, unsigned depth)
 {
     const uint8_t *end = json->end;
     const unsigned outside = depth;
@@ -179,7 +178,7 @@ JSON_TARGET static const uint8_t *json_value(struct fh_json *json, const uint8_t
     }
 }
 
-JSON_TARGET static const uint8_t *json_string(struct fh_json *json, const uint8_t *p)
+static const uint8_t *json_string(struct fh_json *json, const uint8_t *p)
 {
     return json_string_inline(json, p);
 }

@@ -46,7 +46,8 @@ static inline enum fh_envelope_result scan(const char *text, size_t len, struct 
 {
     assert_true(len <= ROOM);
     char *at_end = room + ROOM - len;
-    enum fh_envelope_result result = FH_ENVELOPE_RESULT_COUNT;
+    memcpy(at_end, text, len);
+    enum fh_envelope_result result = fh_envelope_scan(at_end, len, ret);
     const struct fh_json_ops *ops = NULL;
     for (unsigned i = 0; (ops = fh_json_implementation(i)) != NULL; i++) {
         struct fh_envelope low;
@@ -55,9 +56,6 @@ static inline enum fh_envelope_result scan(const char *text, size_t len, struct 
         enum fh_envelope_result low_result = fh_envelope_scan_with(ops, room, len, &low);
         memcpy(at_end, text, len);
         enum fh_envelope_result high_result = fh_envelope_scan_with(ops, at_end, len, &high);
-        if (i == 0) {
-            result = fh_envelope_scan(at_end, len, ret);
-        }
         if (low_result != result || high_result != result ||
             low.error_offset != ret->error_offset || high.error_offset != ret->error_offset ||
             !same_slice(low.uid, high.uid) || !same_slice(ret->uid, high.uid) ||

@@ -69,6 +69,8 @@ static void not_json(void **state)
         "\"\\u-123\"",
         "\"\\ud800\"",
         "\"\\udc00\"",
+        "\"\\udc00\\udc00\"",
+        "\"\\udfff\\udfff\"",
         "\"\\ud800\\ud800\"",
         "\"\\ud800x\"",
         "\"\\ud800\\n\"",
@@ -127,8 +129,8 @@ static void json_but_no_object(void **state)
         "[1,2]",
         "[[],{},[{}]]",
         "\"\\ud83d\\ude00 \\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"",
-        "\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\xf0\x90\x80\x80"
-        "\xf4\x8f\xbf\xbf\"",
+        "\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\"",
+        "\"\xee\x80\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"",
         "\"\x7f\"",
         "[{\"recordUid\":\"u\",\"recordTimestamp\":1,\"eventType\":\"T\"}]",
     };
@@ -149,8 +151,9 @@ static size_t nest(char *out, unsigned depth, unsigned pattern)
     for (unsigned i = 1; i < depth; i++) {
         bool object = (pattern >> (i % 8)) & 1;
         const char *opener = object ? (i + 1 < depth ? "{\"k\":" : "{") : "[";
-        memcpy(out + len, opener, strlen(opener));
-        len += strlen(opener);
+        while (*opener) {
+            out[len++] = *opener++;
+        }
         closers[i] = object ? '}' : ']';
     }
     for (unsigned i = depth - 1; i > 0; i--) {
