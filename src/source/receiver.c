@@ -12,7 +12,7 @@
 
 /* Lines are handed on at the end of a turn, and at the latest after this many bytes: with libcurl's
  * 16 KiB pieces this keeps the handler's promise of "one chunk of at most 512 KiB". */
-#define FLUSH_BYTES (256 * 1024)
+#define FLUSH_BYTES ((size_t)256 * 1024)
 
 /* How long the body of an answer that is no stream may take. */
 #define BODY_MS 2000

@@ -214,7 +214,7 @@ int fh_source_preview(const struct fh_config *config, const char *api_key,
     }
     struct fh_sources *sources = NULL;
     int r = create(&firehose, api_key, handler, userdata, true, err, &sources);
-    if (r < 0) {
+    if (r < 0 || !sources) {
         return r;
     }
     sigset_t pipe_signal;

@@ -116,7 +116,7 @@ int fixture_setup(void **state)
     pthread_condattr_destroy(&attributes);
 
     struct fh_config_firehose *firehose = &fixture->config.firehose;
-    strcpy(firehose->path, "/api/partners/v1/firehose/events");
+    snprintf(firehose->path, sizeof(firehose->path), "%s", "/api/partners/v1/firehose/events");
     firehose->ranges = (struct fh_ranges){.count = 1, .range = {{1, 12}}};
     firehose->threads = 1;
     firehose->silence_ms = 20000;
@@ -127,7 +127,7 @@ int fixture_setup(void **state)
     firehose->refused_retry_ms = 60000;
     firehose->max_line_bytes = 8 << 20;
 
-    strcpy(fixture->log_file, "/tmp/fh-source-log-XXXXXX");
+    snprintf(fixture->log_file, sizeof(fixture->log_file), "%s", "/tmp/fh-source-log-XXXXXX");
     fixture->log_fd = mkstemp(fixture->log_file);
     fixture->stderr_fd = dup(STDERR_FILENO);
     if (fixture->log_fd < 0 || fixture->stderr_fd < 0) {
@@ -185,8 +185,8 @@ void fixture_serve(struct fixture *fixture, scripted_play play, bool tls)
     fixture->server.tls = tls;
     scripted_server_start(&fixture->server);
     struct fh_config_firehose *firehose = &fixture->config.firehose;
-    strcpy(firehose->url, fixture->server.url);
-    strcpy(firehose->ca_file, fixture->server.ca_file);
+    snprintf(firehose->url, sizeof(firehose->url), "%s", fixture->server.url);
+    snprintf(firehose->ca_file, sizeof(firehose->ca_file), "%s", fixture->server.ca_file);
 }
 
 void fixture_start(struct fixture *fixture)

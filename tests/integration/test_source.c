@@ -378,8 +378,10 @@ static void a_plain_request_goes_through_the_proxy(void **state)
 {
     struct fixture *fixture = *state;
     fixture_serve(fixture, play_one_line, false);
-    strcpy(fixture->config.firehose.proxy, fixture->server.url);
-    strcpy(fixture->config.firehose.url, "http://firehose.invalid:8080");
+    snprintf(fixture->config.firehose.proxy, sizeof(fixture->config.firehose.proxy), "%s",
+             fixture->server.url);
+    snprintf(fixture->config.firehose.url, sizeof(fixture->config.firehose.url), "%s",
+             "http://firehose.invalid:8080");
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 1));
     char head[8192];
@@ -398,7 +400,8 @@ static void a_tunnelling_proxy_does_not_see_the_key(void **state)
     struct fixture *fixture = *state;
     fixture_serve(fixture, play_proxy_refuses, false);
     setenv("https_proxy", fixture->server.url, 1); /* the environment's proxy, this time */
-    strcpy(fixture->config.firehose.url, "https://firehose.invalid");
+    snprintf(fixture->config.firehose.url, sizeof(fixture->config.firehose.url), "%s",
+             "https://firehose.invalid");
     fixture_start(fixture);
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_WAITING));
     unsetenv("https_proxy");
@@ -445,7 +448,8 @@ static void preview_says_why_not(void **state)
     assert_non_null(strstr(err.text, "401"));
     assert_non_null(strstr(err.text, "api_key_file"));
     assert_int_equal(scripted_requests(&fixture->server), 1);
-    strcpy(fixture->config.firehose.url, "http://127.0.0.1:1");
+    snprintf(fixture->config.firehose.url, sizeof(fixture->config.firehose.url), "%s",
+             "http://127.0.0.1:1");
     assert_int_equal(fh_source_preview(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err),
                      -EIO);
     assert_int_equal(fixture_logged(fixture, "[stream"), 0); /* the caller prints, not the log */

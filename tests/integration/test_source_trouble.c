@@ -290,7 +290,8 @@ static void a_server_with_another_certificate_is_not_trusted(void **state)
     other = (struct scripted_server){.play = play_nothing, .tls = true};
     scripted_server_start(&other);
     fixture_serve(fixture, play_dead, true);
-    strcpy(fixture->config.firehose.ca_file, other.ca_file);
+    snprintf(fixture->config.firehose.ca_file, sizeof(fixture->config.firehose.ca_file), "%s",
+             other.ca_file);
     fixture_start(fixture);
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_WAITING));
     fh_sources_stop(fixture->sources);
@@ -306,7 +307,8 @@ static void a_missing_ca_file_is_said_at_once(void **state)
 {
     struct fixture *fixture = *state;
     struct fh_error err = {""};
-    strcpy(fixture->config.firehose.ca_file, "/nonexistent/ca.pem");
+    snprintf(fixture->config.firehose.ca_file, sizeof(fixture->config.firehose.ca_file), "%s",
+             "/nonexistent/ca.pem");
     assert_int_equal(fh_sources_new(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err,
                                     &fixture->sources),
                      -ENOENT);
@@ -425,7 +427,8 @@ static void never_started_is_freed(void **state)
 {
     struct fixture *fixture = *state;
     struct fh_error err;
-    strcpy(fixture->config.firehose.url, "http://127.0.0.1:1");
+    snprintf(fixture->config.firehose.url, sizeof(fixture->config.firehose.url), "%s",
+             "http://127.0.0.1:1");
     assert_int_equal(fh_sources_new(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err,
                                     &fixture->sources),
                      0);

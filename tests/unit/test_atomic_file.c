@@ -21,7 +21,7 @@ static char temporary[160];
 static int make_directory(void **state)
 {
     (void)state;
-    strcpy(directory, "/tmp/fh-atomic-XXXXXX");
+    snprintf(directory, sizeof(directory), "%s", "/tmp/fh-atomic-XXXXXX");
     if (!mkdtemp(directory)) {
         return -1;
     }
