@@ -94,9 +94,12 @@ static int make_content(struct sim_world *world, struct fh_error *err)
     return r < 0 ? fh_error_set(err, r, "Not enough memory for the simulated world.") : 0;
 }
 
+/* Rounded up: n seconds hold rate * n events, never one more. */
 static uint64_t step_of(double rate)
 {
-    return (uint64_t)(1e6 / rate * (double)(1ULL << TICK_BITS));
+    double ticks = 1e6 / rate * (double)(1ULL << TICK_BITS);
+    uint64_t whole = (uint64_t)ticks;
+    return whole + ((double)whole < ticks);
 }
 
 static int make_lock(struct sim_world *world)
@@ -344,6 +347,12 @@ uint64_t sim_world_advance(struct sim_world *world, int64_t elapsed_us, uint64_t
     }
     world->debt_us = target_us - world->now_us;
     return total;
+}
+
+void sim_world_settle(struct sim_world *world)
+{
+    sim_window_settle(&world->window);
+    publish(world);
 }
 
 bool sim_world_ended(const struct sim_world *world)

@@ -46,6 +46,9 @@ void sim_world_set_replica_uids_differ(struct sim_world *world, bool differ);
  * max_events; the rest of the time is kept for the next call). Returns how many were produced. In
  * replay mode the events of the file. */
 uint64_t sim_world_advance(struct sim_world *world, int64_t elapsed_us, uint64_t max_events);
+/* No more will be produced for now: every event issued so far becomes ready for every replica,
+ * whatever its jitter. World time stands still. */
+void sim_world_settle(struct sim_world *world);
 /* True once a replay file has been issued to its end. */
 bool sim_world_ended(const struct sim_world *world);
 int64_t sim_world_now_ms(const struct sim_world *world);

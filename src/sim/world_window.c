@@ -159,6 +159,16 @@ void sim_window_flush(struct sim_window *window, int64_t now_ms)
     window->flushed_ms = now_ms > window->flushed_ms ? now_ms : window->flushed_ms;
 }
 
+void sim_window_settle(struct sim_window *window)
+{
+    for (int64_t i = 0; window->jitter_ms > 0 && i < window->bucket_count; i++) {
+        uint64_t key = (uint64_t)(window->flushed_ms + i);
+        for (unsigned r = 0; r < SIM_REPLICAS; r++) {
+            flush_bucket(window, r, &window->buckets[r][key % (uint64_t)window->bucket_count]);
+        }
+    }
+}
+
 static int64_t arrival_of(const struct sim_window *window, uint64_t index)
 {
     const struct sim_record *record = sim_window_record(window, index);

@@ -58,6 +58,10 @@ int sim_window_append(struct sim_window *window, const struct sim_record *record
                       int64_t arrival_ms);
 /* Nothing arrives before now_ms any more. */
 void sim_window_flush(struct sim_window *window, int64_t now_ms);
+/* Put everything queued into the orders, before its time. Nothing else changes: what arrives later
+ * comes behind it, and seeking stays right, because a key above the stop belongs to an event that
+ * arrived, and is stamped, before it. */
+void sim_window_settle(struct sim_window *window);
 /* Under the lock for writing: show the readers what is there, forget what is too old. */
 void sim_window_publish(struct sim_window *window, int64_t now_ms);
 
