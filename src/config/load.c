@@ -15,6 +15,7 @@
 
 #define TEXT_MAX ((size_t)1024 * 1024)
 
+FH_PRINTF(4, 0)
 static void add_finding(struct fh_loading *loading, int line, bool warning, const char *format,
                         va_list args)
 {
@@ -156,7 +157,7 @@ static int read_string(const struct reading *reading, const config_setting_t *fr
         }
     }
     memset(ret, 0, size); /* no rest of the default behind the value */
-    memcpy(ret, text, len);
+    snprintf(ret, size, "%s", text);
     return 0;
 }
 

@@ -31,14 +31,16 @@ static int refuse_includes(struct fh_loading *loading, const char *text)
     return 0;
 }
 
-/* The end of a string or comment that starts at `at`, or NULL when none starts there. */
-static const char *skip_quoted(const char *at)
+/* The end of a string or comment that starts at `at`, or NULL when none starts there. ret_open:
+ * what has no end ("string", "comment"), else untouched. */
+static const char *skip_quoted(const char *at, const char **ret_open)
 {
     if (*at == '#' || strncmp(at, "//", 2) == 0) {
         return at + strcspn(at, "\n");
     }
     if (strncmp(at, "/*", 2) == 0) {
         const char *end = strstr(at + 2, "*/");
+        *ret_open = end ? NULL : "comment";
         return end ? end + 2 : at + strlen(at);
     }
     if (*at != '"') {
@@ -49,6 +51,7 @@ static const char *skip_quoted(const char *at)
             at++;
         }
     }
+    *ret_open = *at ? NULL : "string";
     return *at ? at + 1 : at;
 }
 
@@ -113,7 +116,8 @@ int fh_config_prepare(struct fh_loading *loading, const char *text, struct fh_bu
     for (const char *at = text; r == 0 && *at;) {
         bool wide = false;
         bool overflow = false;
-        const char *end = skip_quoted(at);
+        const char *open = NULL;
+        const char *end = skip_quoted(at, &open);
         if (!end) {
             end = skip_name(at);
         }
@@ -129,6 +133,11 @@ int fh_config_prepare(struct fh_loading *loading, const char *text, struct fh_bu
         if (overflow) {
             fh_refuse(loading, line, "the number %.*s is too large for any option",
                       (int)(end - at < 60 ? end - at : 60), at);
+            return -EINVAL;
+        }
+        if (open) {
+            fh_refuse(loading, line,
+                      "the %s that starts here has no end, or one before it lacks its end", open);
             return -EINVAL;
         }
         r = fh_buf_append(ret, at, (size_t)(end - at));

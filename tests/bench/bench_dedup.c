@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define START   INT64_C(1700000000000)
-#define MINUTES 120
+#define MINUTES UINT64_C(120)
 #define LATE_MS 5000 /* stamps jump back and forth this much, as in the stream */
 
 static size_t heap_live;
@@ -131,7 +131,7 @@ static struct result run_dedup(uint64_t count)
 {
     heap_peak = heap_live;
     struct fh_dedup *dedup;
-    if (fh_dedup_new(MINUTES, count * 2, &counting, &dedup) < 0) {
+    if (fh_dedup_new((unsigned)MINUTES, count * 2, &counting, &dedup) < 0) {
         fprintf(stderr, "out of memory\n");
         exit(1);
     }

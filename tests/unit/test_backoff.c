@@ -81,7 +81,7 @@ static void retry_after_is_a_minimum(void **state)
     assert_int_equal(fh_backoff_failed(&backoff, at_second(1), UINT32_MAX, 7000), 8000);
     assert_int_equal(fh_backoff_failed(&backoff, at_second(1), UINT32_MAX, 3000), 4000);
     assert_int_equal(fh_backoff_failed(&backoff, at_second(1), UINT32_MAX, -5), 8000);
-    int64_t day = 24 * 3600 * INT64_C(1000);
+    int64_t day = INT64_C(24) * 3600 * 1000;
     assert_int_equal(fh_backoff_failed(&backoff, at_second(1), 0, INT64_MAX), day);
 }
 

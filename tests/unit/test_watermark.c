@@ -10,8 +10,8 @@
 
 #define NOW    INT64_C(1700000000000)
 #define MINUTE INT64_C(60000)
-#define HOUR   (60 * MINUTE)
-#define YEAR   (365 * 24 * HOUR)
+#define HOUR   (MINUTE * 60)
+#define YEAR   (HOUR * 24 * 365)
 
 static struct fh_watermark seeded(int64_t high_ms)
 {
@@ -68,7 +68,7 @@ static void one_wrong_clock_does_not_move_it(void **state)
 {
     (void)state;
     struct fh_watermark mark = seeded(NOW);
-    for (int i = 1; i <= 1000; i++) {
+    for (int64_t i = 1; i <= 1000; i++) {
         fh_watermark_observe(&mark, NOW + YEAR + i); /* one device, wrong for ever */
         fh_watermark_observe(&mark, INT64_MAX - i);
         fh_watermark_observe(&mark, NOW + i);
@@ -106,12 +106,12 @@ static void keep_alives_in_a_replay_do_not_move_it(void **state)
 {
     (void)state;
     struct fh_watermark mark = seeded(NOW - HOUR);
-    for (int i = 0; i < 200; i++) {
+    for (int64_t i = 0; i < 200; i++) {
         fh_watermark_observe(&mark, NOW + i); /* KEEP_ALIVE, stamped now */
         fh_watermark_observe(&mark, NOW + i);
         fh_watermark_observe(&mark, NOW - HOUR + i * 9); /* the record being replayed */
     }
-    assert_int_equal(mark.high_ms, NOW - HOUR + 199 * 9);
+    assert_int_equal(mark.high_ms, NOW - HOUR + INT64_C(199) * 9);
 }
 
 static void lateness_fades_after_two_hours(void **state)
