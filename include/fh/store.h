@@ -28,17 +28,18 @@
 struct fh_store;
 
 struct fh_store_options {
-    const char *directory;     /* state_dir; the database is <directory>/store/ */
-    uint64_t size_limit;       /* bytes of the file; append answers -ENOSPC when nothing delivered
-                                  and expired is left to drop */
-    uint32_t block_bytes;      /* raw bytes at which a block is closed without waiting */
-    uint64_t cache_bytes;      /* newest blocks kept raw in memory */
-    bool sync_each_commit;     /* false: caller calls fh_store_sync now and then */
-    int64_t window_minutes;    /* the key index is kept this long in source time */
-    const char *const *sinks;  /* names; a cursor each. A new sink starts at the oldest record kept
-                                  (its backlog) unless sink_from_now[i]. A name no longer listed
-                                  keeps its cursor but holds nothing back. */
-    size_t sink_count;         /* <= 16 */
+    const char *directory;    /* state_dir; the database is <directory>/store/ */
+    uint64_t size_limit;      /* bytes of the file; append answers -ENOSPC when nothing delivered
+                                 and expired is left to drop */
+    uint32_t block_bytes;     /* raw bytes at which a block is closed without waiting */
+    uint64_t cache_bytes;     /* newest blocks kept raw in memory */
+    bool sync_each_commit;    /* false: caller calls fh_store_sync now and then */
+    int64_t window_minutes;   /* the key index is kept this long in source time */
+    const char *const *sinks; /* names; a cursor each. A new sink starts at the oldest record kept
+                                 (its backlog) unless sink_from_now[i]. A name no longer listed
+                                 keeps its cursor but holds nothing back. */
+    size_t sink_count;        /* <= 16 */
+    const bool *sink_from_now; /* one per sink; NULL: all false */
 };
 
 /* Opens or creates. Errors, each with a sentence and the remedy: -EBUSY another daemon uses the
@@ -90,7 +91,8 @@ int fh_store_peer_apply(struct fh_store *store, uint64_t peer_store_id,
                         const struct fh_report *report, uint64_t *ret_doubled);
 
 /* Role of the bookkeeping; both are cheap and may be repeated. follow: cursors move by the peer's
- * reports. lead: the calling node delivers; from now on fh_store_next serves undelivered records. */
+ * reports. lead: the calling node delivers; from now on fh_store_next serves undelivered records.
+ */
 int fh_store_follow(struct fh_store *store);
 int fh_store_lead(struct fh_store *store);
 
@@ -100,16 +102,18 @@ uint64_t fh_store_id(const struct fh_store *store); /* random, made with the dat
 /* As of the last commit. */
 struct fh_store_state {
     uint64_t epoch;
-    bool last_primary; /* this node was primary in that epoch */
+    bool last_primary;              /* this node was primary in that epoch */
     struct fh_checkpoint received;  /* resume point of this node's own streams */
     struct fh_checkpoint delivered; /* everything before it is delivered by all required sinks:
                                        taken from the block at the lowest cursor */
     uint64_t first_sequence, next_sequence; /* kept: first <= s < next */
-    uint64_t own_report_last;       /* highest own number */
+    uint64_t own_report_last;               /* highest own number */
     uint64_t peer_store_id, peer_report_applied;
     uint64_t bytes_used, size_limit;
     uint64_t unmatched_reports; /* keys reported by the peer that this node has not received */
     int64_t source_time_ms;
+    uint64_t given_up; /* records of a standby that the peer never reported although its reports
+                          went on for a whole window: it did not receive them */
 };
 void fh_store_state(struct fh_store *store, struct fh_store_state *ret);
 int fh_store_get_note(struct fh_store *store, const char *key, void *bytes, size_t *inout_len);
@@ -127,7 +131,8 @@ int fh_store_cursor(struct fh_store *store, const char *sink, struct fh_store_cu
  * behind it; -EUCLEAN: block damaged (sentence). */
 struct fh_store_batch {
     uint32_t count;
-    const struct fh_slice *record;      /* each without newline; contiguous in raw when none is skipped */
+    const struct fh_slice
+        *record; /* each without newline; contiguous in raw when none is skipped */
     const struct fh_record_key *key;
     const uint64_t *sequence;
     struct fh_slice raw; /* when nothing was skipped: all records with their newlines; else empty */
@@ -149,8 +154,7 @@ int fh_store_read(struct fh_store *store, uint64_t *inout_sequence, struct fh_st
 /* Own reports from a number on, encoded (report.h), for a peer that asks. Skips reports whose
  * newest record is older than min_timestamp_ms. Calls take per report; stops when it returns
  * non-zero or after limit reports. Returns the number after the last one looked at. */
-typedef int (*fh_store_report_take)(void *userdata, uint64_t number, const void *bytes,
-                                    size_t len);
+typedef int (*fh_store_report_take)(void *userdata, uint64_t number, const void *bytes, size_t len);
 uint64_t fh_store_reports_from(struct fh_store *store, uint64_t number, int64_t min_timestamp_ms,
                                size_t limit, fh_store_report_take take, void *userdata);
 /* Own reports still PREPARED (after a crash: in doubt), oldest first, at most n. */

@@ -1,0 +1,315 @@
+/* commit.c: owns the one transaction in which everything staged becomes durable together. Never
+ * decides what is delivered. */
+#include "internal.h"
+
+#include "little_endian.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT       1
+#define META_BYTES   (8 * 10 + 8 * FH_PARTITIONS)
+#define ROWS_A_TIME  256
+#define STATE_NUMBER 1
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+int fh_store_write_meta(struct fh_store *store, MDB_txn *txn)
+{
+    const struct fh_store_meta *meta = &store->meta;
+    unsigned char payload[META_BYTES];
+    uint64_t word[10] = {
+        FORMAT | (uint64_t)meta->last_primary << 32,
+        meta->store_id,
+        meta->epoch,
+        meta->peer_store_id,
+        meta->peer_applied,
+        (uint64_t)meta->source_time_ms,
+        meta->next_sequence,
+        meta->next_report,
+        meta->next_row,
+        meta->given_up,
+    };
+    for (size_t i = 0; i < FH_ARRAY_LEN(word); i++) {
+        fh_put64(payload + 8 * i, word[i]);
+    }
+    for (size_t i = 0; i < FH_PARTITIONS; i++) {
+        fh_put64(payload + 80 + 8 * i, (uint64_t)meta->received.partition_ms[i]);
+    }
+    unsigned char row[FH_ROW_HEAD + META_BYTES];
+    fh_row_encode(0, 0, payload, sizeof(payload), row);
+    return fh_lmdb_put(txn, store->table[FH_TABLE_META], STATE_NUMBER, row, sizeof(row), 0);
+}
+
+static int write_blocks(struct fh_store *store, MDB_txn *txn)
+{
+    for (size_t i = 0; i < store->blocks.count; i++) {
+        const struct fh_staged_block *block = &store->blocks.item[i];
+        const struct fh_raw *raw = block->raw;
+        int r = fh_lmdb_put(txn, store->table[FH_TABLE_BLOCKS], raw->first_sequence, block->bytes,
+                            block->len, MDB_APPEND);
+        if (r < 0) {
+            return r;
+        }
+        struct fh_lmdb_key room;
+        MDB_val key = fh_lmdb_number(&room, raw->first_sequence);
+        MDB_val value = {fh_keys_size(raw->count), NULL};
+        r = fh_lmdb_error(
+            mdb_put(txn, store->table[FH_TABLE_KEYS], &key, &value, MDB_APPEND | MDB_RESERVE));
+        if (r < 0) {
+            return r;
+        }
+        fh_keys_encode(raw->key, raw->count, block->age_ms, value.mv_data);
+    }
+    return 0;
+}
+
+static int write_rows(struct fh_store *store, MDB_txn *txn)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < store->reports.count; i++) {
+        const struct fh_staged_row *row = &store->reports.item[i];
+        r = fh_lmdb_put(txn, store->table[FH_TABLE_REPORTS], row->number, row->bytes, row->len, 0);
+    }
+    for (size_t i = 0; r == 0 && i < store->peer_rows.count; i++) {
+        const struct fh_staged_row *row = &store->peer_rows.item[i];
+        r = fh_lmdb_put(txn, store->table[FH_TABLE_PEER], row->number, row->bytes, row->len, 0);
+    }
+    for (size_t i = 0; r == 0 && i < store->forgotten_rows.count; i++) {
+        r = fh_lmdb_delete(txn, store->table[FH_TABLE_PEER], store->forgotten_rows.item[i]);
+    }
+    for (size_t i = 0; r == 0 && i < store->notes.count; i++) {
+        struct fh_staged_note *note = &store->notes.item[i];
+        MDB_val key = {strlen(note->key), note->key};
+        MDB_val value = {note->len, note->bytes};
+        r = fh_lmdb_error(mdb_put(txn, store->table[FH_TABLE_NOTES], &key, &value, 0));
+    }
+    return r;
+}
+
+static int write_cursors(struct fh_store *store, MDB_txn *txn)
+{
+    for (size_t i = 0; i < store->sinks; i++) {
+        uint64_t cursor = fh_marks_cursor(store->marks, i);
+        if (cursor == store->cursor_written[i]) {
+            continue;
+        }
+        unsigned char bytes[8];
+        fh_put64(bytes, cursor);
+        MDB_val key = {strlen(store->sink_name[i]), store->sink_name[i]};
+        MDB_val value = {sizeof(bytes), bytes};
+        int r = fh_lmdb_error(mdb_put(txn, store->table[FH_TABLE_SINKS], &key, &value, 0));
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* ---- what readers will see ---------------------------------------------------------------- */
+
+int fh_store_measure(struct fh_store *store, MDB_txn *txn, uint64_t *ret_used)
+{
+    uint64_t pages = 2; /* the two meta pages */
+    for (size_t i = 0; i < FH_TABLES; i++) {
+        MDB_stat stat;
+        int r = fh_lmdb_error(mdb_stat(txn, store->table[i], &stat));
+        if (r < 0) {
+            return r;
+        }
+        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    }
+    *ret_used = pages * store->page_size;
+    return 0;
+}
+
+/* The checkpoint that holds for everything below the lowest cursor: the one in force before the
+ * first record of the block the cursor stands in. */
+static int delivered_checkpoint(struct fh_store *store, MDB_cursor *blocks,
+                                struct fh_checkpoint *ret)
+{
+    uint64_t lowest = fh_marks_lowest_cursor(store->marks);
+    if (lowest >= store->meta.next_sequence) {
+        *ret = store->meta.received;
+        return 0;
+    }
+    uint64_t first;
+    MDB_val value;
+    int r = fh_lmdb_seek_back(blocks, lowest, &first, &value);
+    if (r == -ENOENT) {
+        r = fh_lmdb_seek(blocks, 0, &first, &value);
+    }
+    struct fh_block_head head;
+    if (r < 0 || fh_block_peek(value.mv_data, value.mv_size, &head) < 0) {
+        return -EUCLEAN;
+    }
+    *ret = head.before;
+    return 0;
+}
+
+int fh_store_collect(struct fh_store *store, MDB_txn *txn, struct fh_store_state *ret)
+{
+    const struct fh_store_meta *meta = &store->meta;
+    MDB_cursor *blocks FH_CLEANUP(fh_lmdb_cursor_close) = NULL;
+    int r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_BLOCKS], &blocks);
+    if (r < 0) {
+        return r;
+    }
+    struct fh_store_state state = {
+        .epoch = meta->epoch,
+        .last_primary = meta->last_primary,
+        .received = meta->received,
+        .next_sequence = meta->next_sequence,
+        .own_report_last = meta->next_report - 1,
+        .peer_store_id = meta->peer_store_id,
+        .peer_report_applied = meta->peer_applied,
+        .size_limit = store->size_limit,
+        .unmatched_reports = fh_marks_early_count(store->marks),
+        .source_time_ms = meta->source_time_ms,
+        .given_up = meta->given_up,
+    };
+    MDB_val value;
+    r = fh_lmdb_seek(blocks, 0, &state.first_sequence, &value);
+    if (r == -ENOENT) {
+        state.first_sequence = meta->next_sequence;
+        r = 0;
+    }
+    if (r == 0) {
+        r = delivered_checkpoint(store, blocks, &state.delivered);
+    }
+    if (r == 0) {
+        r = fh_store_measure(store, txn, &state.bytes_used);
+    }
+    if (r == 0) {
+        *ret = state;
+    }
+    return r;
+}
+
+void fh_store_publish(struct fh_store *store, const struct fh_store_state *state)
+{
+    fh_store_lock(store);
+    for (size_t i = 0; i < store->blocks.count; i++) {
+        fh_cache_push(&store->cache, store->blocks.item[i].raw);
+    }
+    store->state = *state;
+    for (size_t i = 0; i < store->sinks; i++) {
+        store->cursor[i].cursor = fh_marks_cursor(store->marks, i);
+        store->cursor[i].pending = fh_marks_pending(store->marks, i, state->next_sequence);
+        store->cursor_written[i] = store->cursor[i].cursor;
+    }
+    pthread_cond_broadcast(&store->committed);
+    fh_store_unlock(store);
+    store->used_bytes = state->bytes_used;
+    fh_store_staged_clear(store);
+}
+
+/* ---- the transaction ---------------------------------------------------------------------- */
+
+static bool anything_staged(const struct fh_store *store)
+{
+    if (store->blocks.count > 0 || store->reports.count > 0 || store->peer_rows.count > 0 ||
+        store->forgotten_rows.count > 0 || store->notes.count > 0 || store->meta_dirty) {
+        return true;
+    }
+    for (size_t i = 0; i < store->sinks; i++) {
+        if (fh_marks_cursor(store->marks, i) != store->cursor_written[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget_row(void *userdata, uint64_t row)
+{
+    struct fh_store *store = userdata;
+    for (size_t i = 0; i < store->peer_rows.count; i++) {
+        if (store->peer_rows.item[i].number == row) { /* not written yet: never will be */
+            free(store->peer_rows.item[i].bytes);
+            store->peer_rows.item[i] = store->peer_rows.item[--store->peer_rows.count];
+            return;
+        }
+    }
+    /* Without memory the row stays until the next start looks at it again. */
+    if (FH_LIST_RESERVE(&store->forgotten_rows) == 0) {
+        store->forgotten_rows.item[store->forgotten_rows.count++] = row;
+    }
+}
+
+static int write_all(struct fh_store *store, MDB_txn *txn, struct fh_store_state *ret_state,
+                     bool *ret_more)
+{
+    int r = write_blocks(store, txn);
+    if (r == 0) {
+        r = write_rows(store, txn);
+    }
+    if (r == 0) {
+        r = write_cursors(store, txn);
+    }
+    if (r == 0) {
+        r = fh_store_write_meta(store, txn);
+    }
+    if (r == 0) {
+        r = fh_store_retain(store, txn, ret_more);
+    }
+    return r < 0 ? r : fh_store_collect(store, txn, ret_state);
+}
+
+static int explain(const struct fh_store *store, int code, struct fh_error *err)
+{
+    char text[128];
+    if (code == -ENOSPC) {
+        return fh_error_set(err, code,
+                            "cannot write to %s: no space left; free space on its file system, or "
+                            "raise store.size_limit (%llu bytes), or see why the sinks do not "
+                            "take what waits for them",
+                            store->path, (unsigned long long)store->size_limit);
+    }
+    if (code == -EUCLEAN) {
+        return fh_store_damage(store, code, err, "while committing at record",
+                               store->meta.next_sequence);
+    }
+    return fh_error_set(err, code, "cannot write to %s: %s", store->path,
+                        fh_strerror(code, text, sizeof(text)));
+}
+
+int fh_store_commit(struct fh_store *store, struct fh_error *err)
+{
+    int r = fh_store_close_block(store);
+    if (r < 0) {
+        return explain(store, r, err);
+    }
+    fh_store_lock(store);
+    fh_marks_drop_rows(store->marks, ROWS_A_TIME, forget_row, store);
+    fh_store_unlock(store);
+    if (!anything_staged(store) && !fh_store_retention_wanted(store)) {
+        return 0;
+    }
+    store->meta.next_row = fh_marks_next_row(store->marks);
+    MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
+    r = fh_lmdb_begin(store->env, 0, &txn);
+    if (r < 0) {
+        return explain(store, r, err);
+    }
+    struct fh_store_state state;
+    bool more = false;
+    r = write_all(store, txn, &state, &more);
+    if (r < 0) {
+        return explain(store, r, err);
+    }
+    r = fh_lmdb_error(mdb_txn_commit(txn));
+    txn = NULL; /* gone either way */
+    if (r < 0) {
+        return explain(store, r, err);
+    }
+    store->retention_due = more;
+    fh_store_publish(store, &state);
+    return 0;
+}
+
+int fh_store_sync(struct fh_store *store, struct fh_error *err)
+{
+    int r = fh_lmdb_error(mdb_env_sync(store->env, 1));
+    return r < 0 ? explain(store, r, err) : 0;
+}

@@ -1,0 +1,181 @@
+/* internal.h: the store's own state, shared by its files and by nobody else.
+ *
+ * Who may touch what: "fixed" is set by open. "writer" belongs to the writer thread. "locked" is
+ * guarded by lock; the writer may read without it those fields that only the writer changes. The
+ * lock is held for memory work only, never across LMDB. */
+#ifndef FH_STORE_INTERNAL_H
+#define FH_STORE_INTERNAL_H
+
+#include "fh/store.h"
+
+#include "cache.h"
+#include "keytab.h"
+#include "lmdb_glue.h"
+#include "marks.h"
+
+#include <pthread.h>
+
+enum fh_store_table {
+    FH_TABLE_BLOCKS,  /* first sequence -> block */
+    FH_TABLE_KEYS,    /* first sequence -> keys of the block; stays when the block is dropped */
+    FH_TABLE_REPORTS, /* own number -> row with the report's encoding */
+    FH_TABLE_PEER,    /* row id -> row with the encoding of a report of the peer */
+    FH_TABLE_SINKS,   /* name -> cursor, 8 bytes */
+    FH_TABLE_META,    /* 1 -> row with struct fh_store_meta */
+    FH_TABLE_NOTES,   /* key -> bytes */
+    FH_TABLES
+};
+
+struct fh_store_meta {
+    uint64_t store_id;
+    uint64_t epoch;
+    bool last_primary;
+    struct fh_checkpoint received;
+    uint64_t peer_store_id, peer_applied;
+    int64_t source_time_ms;
+    uint64_t next_sequence; /* 1.. */
+    uint64_t next_report;   /* 1.. */
+    uint64_t next_row;      /* ids of peer rows */
+    uint64_t given_up;
+};
+
+struct fh_staged_block {
+    struct fh_raw *raw;
+    void *bytes;
+    size_t len;
+    int64_t age_ms;
+};
+
+struct fh_staged_row { /* a report of ours (number) or of the peer (row id) */
+    uint64_t number;
+    void *bytes;
+    size_t len;
+};
+
+struct fh_staged_note {
+    char key[65];
+    void *bytes;
+    size_t len;
+};
+
+/* A growing array: items of the given type, count in use. */
+#define FH_LIST(type)                                                                              \
+    struct {                                                                                       \
+        type *item;                                                                                \
+        size_t count, capacity;                                                                    \
+    }
+
+struct fh_prepared {
+    struct fh_report report; /* keys NULL */
+};
+
+struct fh_store {
+    /* fixed */
+    char path[4096]; /* <state_dir>/store */
+    uint64_t size_limit, soft_limit;
+    uint32_t block_bytes;
+    int64_t window_ms;
+    size_t sinks;
+    char sink_name[FH_MARKS_SINKS][FH_SINK_NAME_MAX];
+    uint64_t id;
+    int lock_fd;
+    MDB_env *env;
+    MDB_dbi table[FH_TABLES];
+    size_t page_size;
+
+    /* writer: staged for the next commit */
+    struct fh_store_meta meta;
+    bool meta_dirty;
+    struct fh_raw *open; /* block being filled, NULL when empty */
+    FH_LIST(struct fh_staged_block) blocks;
+    FH_LIST(struct fh_staged_row) reports;
+    FH_LIST(struct fh_staged_row) peer_rows;
+    FH_LIST(uint64_t) forgotten_rows;
+    FH_LIST(struct fh_staged_note) notes;
+    uint64_t staged_estimate; /* pages' worth of bytes the closed blocks will take */
+    char *scratch;            /* for compression */
+    size_t scratch_room;
+    size_t last_block_len; /* how much room to begin the next one with */
+    uint32_t last_block_count;
+    /* writer: as committed */
+    uint64_t cursor_written[FH_MARKS_SINKS];
+    uint64_t used_bytes;
+    uint64_t small_from; /* first of the run of small blocks at the end, 0: none */
+    size_t small_raw;    /* raw bytes in that run */
+    uint32_t small_blocks;
+    bool retention_due;
+    /* writer: what this node itself delivered, to count what both did */
+    int64_t own_newest_ms;
+    struct fh_keytab own;                /* value: bit per sink; empty unless own_from_ms is set */
+    int64_t own_from_ms;                 /* covers own records from here on; INT64_MAX: nothing */
+    int64_t peer_low_ms[FH_MARKS_SINKS]; /* the peer has reported about everything up to here */
+
+    /* locked */
+    pthread_mutex_t lock;
+    pthread_cond_t committed;
+    struct fh_marks *marks;
+    bool leading;
+    bool peer_seen; /* a report of the peer came since fh_store_follow */
+    struct fh_cache cache;
+    struct fh_store_state state;
+    struct fh_store_cursor cursor[FH_MARKS_SINKS];
+    FH_LIST(struct fh_prepared) prepared;
+    uint64_t wake_count;
+};
+
+#define FH_STORE_REMEDY                                                                            \
+    "stop firehosed, move %s away and start again: the events of the replay window are fetched "   \
+    "again, and in a pair the peer's reports prevent duplicates"
+
+/* Room for one more item; -ENOMEM. list is any FH_LIST. */
+int fh_list_reserve(void *items, size_t *capacity, size_t count, size_t size);
+#define FH_LIST_RESERVE(list)                                                                      \
+    fh_list_reserve(&(list)->item, &(list)->capacity, (list)->count, sizeof(*(list)->item))
+
+void fh_store_lock(struct fh_store *store);
+void fh_store_unlock(struct fh_store *store);
+int fh_store_find_sink(const struct fh_store *store, const char *name); /* -ENOENT */
+/* newest_ms held near source time. */
+int64_t fh_store_age(const struct fh_store *store, int64_t newest_ms);
+/* Older than the window, or so far ahead that it must be wild. */
+bool fh_store_expired(const struct fh_store *store, int64_t age_ms);
+/* Sentence for damage at a place, with the remedy. Returns -EUCLEAN, or code when that is not about
+ * damage. */
+int fh_store_damage(const struct fh_store *store, int code, struct fh_error *err, const char *what,
+                    uint64_t number);
+
+/* stage.c */
+int fh_store_close_block(struct fh_store *store);
+void fh_store_staged_clear(struct fh_store *store); /* forget all of it */
+/* commit.c */
+int fh_store_write_meta(struct fh_store *store, MDB_txn *txn);
+int fh_store_measure(struct fh_store *store, MDB_txn *txn, uint64_t *ret_used);
+/* Fill the published state from what the transaction sees. */
+int fh_store_collect(struct fh_store *store, MDB_txn *txn, struct fh_store_state *ret);
+void fh_store_publish(struct fh_store *store, const struct fh_store_state *state);
+/* retention.c */
+bool fh_store_retention_wanted(const struct fh_store *store);
+int fh_store_retain(struct fh_store *store, MDB_txn *txn, bool *ret_more);
+/* rebuild.c */
+int fh_store_load(struct fh_store *store, struct fh_error *err);
+int fh_store_check_all(struct fh_store *store, struct fh_error *err);
+/* Calls take for every key row that ends behind sequence, oldest first, committed ones only. */
+typedef int (*fh_store_row_take)(void *userdata, uint64_t first, const struct fh_record_key *keys,
+                                 uint32_t count);
+int fh_store_each_keys(struct fh_store *store, uint64_t sequence, fh_store_row_take take,
+                       void *userdata);
+/* reports.c */
+/* Decode a row of ours; *ret_keys is to be freed. */
+int fh_store_decode_report(const void *bytes, size_t len, struct fh_report *ret,
+                           struct fh_record_key **ret_keys);
+/* Row (envelope and encoding) in fresh memory. */
+int fh_store_encode_report(const struct fh_store *store, const struct fh_report *report,
+                           void **ret_bytes, size_t *ret_len);
+/* How many of the keys this node itself delivered to the sink. Not those of one that is pending. */
+bool fh_store_own_delivered(struct fh_store *store, size_t sink, struct fh_record_key key);
+/* Make fh_store_own_delivered know about everything from that stamp on. */
+int fh_store_own_prepare(struct fh_store *store, int64_t from_ms);
+/* peer.c */
+int fh_store_fill_gap(struct fh_store *store);
+
+#endif
