@@ -20,7 +20,7 @@ bool fh_fsm_protected(const struct fh_fsm *fsm)
         return false;
     }
     if (fsm->role == FH_ROLE_PRIMARY) {
-        return fsm->peer.hello.state.ready && fsm->in_sync_told;
+        return fsm->peer.hello.state.ready && fsm->in_sync_told && fh_sync_covers(&fsm->sync);
     }
     return fsm->role == FH_ROLE_STANDBY && fsm->ready && fh_fsm_peer_role(fsm) == FH_ROLE_PRIMARY;
 }
@@ -270,7 +270,9 @@ static void in_standby(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_act
 static void start_leading(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 {
     fsm->promotions++;
-    fh_fsm_change(fsm, FH_ROLE_PRIMARY, actions, fsm->evidence, "%s", fsm->reason);
+    char reason[FH_FSM_REASON_MAX]; /* that of the promotion stays */
+    memcpy(reason, fsm->reason, sizeof(reason));
+    fh_fsm_change(fsm, FH_ROLE_PRIMARY, actions, fsm->evidence, "%s", reason);
     fsm->protected_told = true; /* so that being alone is said */
     fsm->in_sync_told = fh_sync_in_sync(&fsm->sync, fsm->last_step,
                                         fh_fsm_peer_usable(fsm) && fh_fsm_peer_idle(fsm));

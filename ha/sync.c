@@ -254,22 +254,31 @@ bool fh_sync_answer_done(struct fh_sync_state *sync, uint64_t next_number, uint6
 }
 
 /* Caught up means: all is confirmed, or what is not has just been sent. */
-bool fh_sync_in_sync(struct fh_sync_state *sync, struct fh_time now, bool peer_present)
+static bool keeps_pace(const struct fh_sync_state *sync, struct fh_time now)
 {
-    if (!peer_present) {
-        sync->in_sync = false;
-        return false;
-    }
     if (sync->confirmed >= sync->live) {
-        sync->in_sync = true;
         return true;
     }
     bool known = sync->sent_count > 0 && sync->sent_count < FH_SYNC_SENT_MAX &&
                  sync->sent[sync->sent_first].number == sync->confirmed + 1;
-    int64_t age = known ? fh_time_diff_ms(now, sync->sent[sync->sent_first].at) : INT64_MAX;
     /* Losing sync takes the failure time; getting it back takes a peer that keeps pace. */
-    sync->in_sync = age < (sync->in_sync ? sync->failure_ms : sync->heartbeat_ms);
-    return sync->in_sync;
+    return known && fh_time_diff_ms(now, sync->sent[sync->sent_first].at) <
+                        (sync->in_sync ? sync->failure_ms : sync->heartbeat_ms);
+}
+
+bool fh_sync_in_sync(struct fh_sync_state *sync, struct fh_time now, bool peer_present)
+{
+    bool in_sync = peer_present && keeps_pace(sync, now);
+    if (in_sync && !sync->in_sync) {
+        sync->in_sync_from = sync->live;
+    }
+    sync->in_sync = in_sync;
+    return in_sync;
+}
+
+bool fh_sync_covers(const struct fh_sync_state *sync)
+{
+    return sync->in_sync && sync->confirmed >= sync->in_sync_from;
 }
 
 /* ---- readiness ---- */

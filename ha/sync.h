@@ -65,6 +65,7 @@ struct fh_sync_state {
         int64_t min_timestamp_ms;
     } asked; /* next question of the peer */
     bool in_sync;
+    uint64_t in_sync_from; /* up to here things were published without waiting for the peer */
 
     /* readiness */
     struct fh_time behind_since;
@@ -118,6 +119,8 @@ bool fh_sync_answer_done(struct fh_sync_state *sync, uint64_t next_number, uint6
                          uint64_t *ret_through);
 /* Judge anew whether publication waits for the peer. */
 bool fh_sync_in_sync(struct fh_sync_state *sync, struct fh_time now, bool peer_present);
+/* In sync, and it holds as well what had been published before it was. */
+bool fh_sync_covers(const struct fh_sync_state *sync);
 
 /* ---- readiness of this node as standby, by what the primary says of itself ---- */
 /* Fills lacks. True: order resume_streams(the primary's delivered checkpoint). */
