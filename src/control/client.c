@@ -97,7 +97,7 @@ static int take_line(int fd, struct fh_time until, struct fh_buf *line)
         if (r < 0) {
             return r;
         }
-        r = fh_buf_reserve(line, 64 * 1024);
+        r = fh_buf_reserve(line, (size_t)64 * 1024);
         if (r < 0) {
             return r;
         }

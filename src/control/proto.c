@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 /* The whole line must be one JSON object. */
@@ -95,7 +94,7 @@ static char *print_and_delete(cJSON *wrapper, const char *key, const cJSON *payl
 {
     bool complete = wrapper != NULL;
     if (complete && payload) {
-        complete = cJSON_AddItemReferenceToObject(wrapper, key, (cJSON *)(uintptr_t)payload);
+        complete = cJSON_AddItemReferenceToObject(wrapper, key, (cJSON *)payload);
     }
     char *text = complete ? cJSON_PrintUnformatted(wrapper) : NULL;
     cJSON_Delete(wrapper);

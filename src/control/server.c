@@ -154,16 +154,10 @@ void fh_control_client_stream(struct fh_control_client *client,
 /* ---- clients ----------------------------------------------------------------------------------
  */
 
+/* It is in no list any more. */
 static void client_free(struct fh_control_client *client)
 {
-    struct fh_control_server *server = client->server;
-    for (struct fh_control_client **at = &server->clients; *at; at = &(*at)->next) {
-        if (*at == client) {
-            *at = client->next;
-            server->client_count--;
-            break;
-        }
-    }
+    client->server->client_count--;
     if (client->closed) {
         client->closed(client->closed_userdata, client);
     }
@@ -172,6 +166,16 @@ static void client_free(struct fh_control_client *client)
     fh_buf_done(&client->in);
     fh_buf_done(&client->out);
     free(client);
+}
+
+static void client_remove(struct fh_control_client *client)
+{
+    struct fh_control_client **at = &client->server->clients;
+    while (*at != client) {
+        at = &(*at)->next;
+    }
+    *at = client->next;
+    client_free(client);
 }
 
 static void run_command(struct fh_control_client *client, const char *name, const cJSON *arguments)
@@ -271,7 +275,7 @@ static int on_client(sd_event_source *source, int fd, uint32_t revents, void *us
     take_next_request(client);
     bool idle = client->out.len == 0 && (client->streaming || !has_request(client));
     if (client->gone || (client->ending && idle)) {
-        client_free(client);
+        client_remove(client);
         return 0;
     }
     update_interest(client);
@@ -446,8 +450,10 @@ void fh_control_server_free(struct fh_control_server *server)
         return;
     }
     while (server->clients) {
-        flush_out(server->clients); /* a last answer, if the far side takes it at once */
-        client_free(server->clients);
+        struct fh_control_client *client = server->clients;
+        server->clients = client->next;
+        flush_out(client); /* a last answer, if the far side takes it at once */
+        client_free(client);
     }
     sd_event_source_disable_unref(server->source);
     if (server->fd >= 0) {

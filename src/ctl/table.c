@@ -67,7 +67,7 @@ static int print_row(const struct fh_table *table, size_t row, const size_t *wid
 
 int fh_table_print(const struct fh_table *table, struct fh_buf *into)
 {
-    size_t width[FH_TABLE_COLUMNS];
+    size_t width[FH_TABLE_COLUMNS] = {0};
     for (size_t column = 0; column < table->columns; column++) {
         width[column] = column_width(table, column);
     }

@@ -99,7 +99,7 @@ int fh_output_append(struct fh_output *output, const char *bytes, size_t len)
     if (output->used > 0) {
         iov[count++] = (struct iovec){.iov_base = output->buffer, .iov_len = output->used};
     }
-    iov[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+    iov[count++] = (struct iovec){.iov_base = (void *)bytes, .iov_len = len};
     int r = write_all(output, iov, count);
     if (r == 0) {
         output->used = 0;

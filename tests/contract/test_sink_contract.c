@@ -49,7 +49,7 @@ static void configure_file(struct fh_config_sink *config, const char *place)
 {
     snprintf(config->directory, sizeof(config->directory), "%s/events", place);
     config->roll_seconds = 10;
-    config->roll_bytes = 1024 * 1024;
+    config->roll_bytes = 1000000;
 }
 
 static void configure_file_zstd(struct fh_config_sink *config, const char *place)
@@ -199,7 +199,7 @@ static int teardown(void **state)
     f->ops->close(f->sink);
     char command[128];
     snprintf(command, sizeof(command), "rm -rf '%s'", f->place);
-    int r = system(command);
+    int r = system(command); // NOLINT(cert-env33-c)
     free(f);
     return r;
 }
@@ -450,7 +450,7 @@ int main(void)
                                                .test_func = contract[t].run,
                                                .setup_func = setup,
                                                .teardown_func = teardown,
-                                               .initial_state = (void *)(uintptr_t)&rows[r]};
+                                               .initial_state = (void *)&rows[r]};
         }
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

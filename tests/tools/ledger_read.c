@@ -76,11 +76,6 @@ static void free_memory(char **memory)
     free(*memory);
 }
 
-static void free_context(ZSTD_DCtx **context)
-{
-    ZSTD_freeDCtx(*context);
-}
-
 static int read_plain(FILE *file, struct splitter *splitter)
 {
     char *chunk FH_CLEANUP(free_memory) = malloc(CHUNK_BYTES);
@@ -96,14 +91,9 @@ static int read_plain(FILE *file, struct splitter *splitter)
     return ferror(file) ? -EIO : 0;
 }
 
-static int read_zstd(FILE *file, struct splitter *splitter)
+static int decompress(FILE *file, struct splitter *splitter, ZSTD_DCtx *context, char *chunk,
+                      char *plain)
 {
-    char *chunk FH_CLEANUP(free_memory) = malloc(CHUNK_BYTES);
-    char *plain FH_CLEANUP(free_memory) = malloc(CHUNK_BYTES);
-    ZSTD_DCtx *context FH_CLEANUP(free_context) = ZSTD_createDCtx();
-    if (!chunk || !plain || !context) {
-        return -ENOMEM;
-    }
     size_t left = 1; /* 0 only at the end of a frame; an empty file is not a frame */
     for (size_t n; (n = fread(chunk, 1, CHUNK_BYTES, file)) > 0;) {
         ZSTD_inBuffer in = {.src = chunk, .size = n, .pos = 0};
@@ -125,6 +115,17 @@ static int read_zstd(FILE *file, struct splitter *splitter)
         return -EIO;
     }
     return left == 0 ? 0 : -EBADMSG;
+}
+
+static int read_zstd(FILE *file, struct splitter *splitter)
+{
+    char *room = malloc(2 * CHUNK_BYTES);
+    ZSTD_DCtx *context = ZSTD_createDCtx();
+    int r =
+        room && context ? decompress(file, splitter, context, room, room + CHUNK_BYTES) : -ENOMEM;
+    ZSTD_freeDCtx(context);
+    free(room);
+    return r;
 }
 
 int ledger_read_file(const char *path, ledger_line line, void *userdata, struct fh_error *err)

@@ -57,8 +57,9 @@ static int grow(struct ledger_table *table)
             larger.seen[slot] = table->seen[i];
         }
     }
-    ledger_table_done(table);
+    struct ledger_table smaller = *table;
     *table = larger;
+    ledger_table_done(&smaller);
     return 0;
 }
 
