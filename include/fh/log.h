@@ -26,6 +26,8 @@ struct fh_log_field {
 
 /* Before the first thread starts. identifier is kept by reference (a literal). */
 void fh_log_init(const char *identifier, enum fh_log_target target, int max_level);
+/* Lines above this level are dropped. Any thread, any time. */
+void fh_log_set_level(int max_level);
 /* The node's name, shown in brackets and sent as FH_NODE. Copied; before the first thread. */
 void fh_log_set_node(const char *node);
 

@@ -15,23 +15,22 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
-#define FIELDS_MAX 16
+#define FIELDS_MAX     16
 #define LINE_MAX_BYTES 2048
 
 static struct {
     const char *identifier;
     char node[64];
     bool journal;
-    int max_level;
+    atomic_int max_level;
 } state = {.identifier = "firehosed", .max_level = LOG_INFO};
 
 static const struct {
     const char *hex;
     const char *name;
-} ids[FH_LOG_ID_COUNT] = {
-    [FH_LOG_NONE] = {"", ""},
+} ids[FH_LOG_ID_COUNT] = {[FH_LOG_NONE] = {"", ""},
 #define ROW(symbol, id, name) [FH_LOG_##symbol] = {id, name},
-    FH_LOG_IDS(ROW)
+                          FH_LOG_IDS(ROW)
 #undef ROW
 };
 
@@ -67,8 +66,13 @@ static bool stderr_is_journal(void)
 void fh_log_init(const char *identifier, enum fh_log_target target, int max_level)
 {
     state.identifier = identifier;
-    state.max_level = max_level;
+    fh_log_set_level(max_level);
     state.journal = target == FH_LOG_JOURNAL || (target == FH_LOG_AUTO && stderr_is_journal());
+}
+
+void fh_log_set_level(int max_level)
+{
+    atomic_store(&state.max_level, max_level);
 }
 
 void fh_log_set_node(const char *node)
@@ -145,7 +149,7 @@ static void emit(int level, enum fh_log_id id, const struct fh_log_field *fields
 static void emit(int level, enum fh_log_id id, const struct fh_log_field *fields,
                  size_t field_count, const char *format, va_list args)
 {
-    if (level > state.max_level) {
+    if (level > atomic_load(&state.max_level)) {
         return;
     }
     char message[LINE_MAX_BYTES];

@@ -1,0 +1,120 @@
+/* pipeline.h: the way of an event: receivers -> scan -> de-duplication -> store -> sinks.
+ *
+ * Owns the sources, the store, the writer thread and one delivery thread per sink. Knows nothing of
+ * the peer: what concerns the pair comes in and goes out through the calls below. All functions run
+ * on the main thread and return at once; answers come through struct fh_pipeline_host, from
+ * fh_pipeline_dispatch, which the owner calls when fh_pipeline_fd is readable. */
+#ifndef FH_PIPELINE_H
+#define FH_PIPELINE_H
+
+#include "fh/config.h"
+#include "fh/report.h"
+#include "fh/source.h"
+#include "fh/store.h"
+
+struct fh_pipeline;
+
+struct fh_pipeline_host {
+    void (*epoch_done)(void *userdata, uint64_t epoch, int result);
+    /* Every sink has stopped and the bookkeeping follows the peer again. */
+    void (*delivery_stopped)(void *userdata);
+    /* Batches in doubt are published or discarded. */
+    void (*settled)(void *userdata);
+    void (*peer_report_applied)(void *userdata, uint64_t peer_store_id, uint64_t number);
+    /* An own report is durable: send it. bytes: report.h encoding, valid during the call. */
+    void (*own_report)(void *userdata, uint64_t number, const void *bytes, size_t len);
+    /* The answer to fh_pipeline_send_reports is complete: own reports below next_number that were
+     * not handed out are of no use to the peer. */
+    void (*reports_sent)(void *userdata, uint64_t next_number);
+    /* Newly stored records, each with its newline; only while fh_pipeline_tail(true). */
+    void (*stored)(void *userdata, const char *lines, size_t len);
+    /* All that could be delivered is delivered, all threads but the writer are done. */
+    void (*drained)(void *userdata);
+    /* The store cannot go on (disk error): stop the daemon; the sentence was logged. */
+    void (*failed)(void *userdata);
+};
+
+/* Opens the store, rebuilds the de-duplication, starts the writer and the (idle) sinks; blocks
+ * while it does (start-up only). Connects nothing. */
+int fh_pipeline_new(const struct fh_config *config, const char *api_key,
+                    const struct fh_pipeline_host *host, void *userdata, struct fh_error *err,
+                    struct fh_pipeline **ret);
+/* Start receiving. */
+int fh_pipeline_start(struct fh_pipeline *pipeline, struct fh_error *err);
+int fh_pipeline_fd(struct fh_pipeline *pipeline);
+void fh_pipeline_dispatch(struct fh_pipeline *pipeline);
+
+/* Stop receiving, store what came, deliver what is stored (when leading) -> drained(). */
+void fh_pipeline_drain(struct fh_pipeline *pipeline);
+/* Joins every thread; what is not committed is fetched again after a start. NULL allowed. */
+void fh_pipeline_free(struct fh_pipeline *pipeline);
+
+/* Orders of the role machine. */
+void fh_pipeline_persist_epoch(struct fh_pipeline *pipeline, uint64_t epoch, bool as_primary);
+void fh_pipeline_lead(struct fh_pipeline *pipeline, uint64_t epoch);
+void fh_pipeline_follow(struct fh_pipeline *pipeline);
+void fh_pipeline_settle(struct fh_pipeline *pipeline, bool known, uint64_t peer_applied);
+void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_id, uint64_t number,
+                             const void *bytes, size_t len);
+void fh_pipeline_peer_confirmed(struct fh_pipeline *pipeline, uint64_t number);
+void fh_pipeline_peer_in_sync(struct fh_pipeline *pipeline, bool in_sync);
+/* Own reports from a number on -> own_report() for a portion of them. */
+void fh_pipeline_send_reports(struct fh_pipeline *pipeline, uint64_t from_number,
+                              int64_t min_timestamp_ms);
+/* Reconnect the receivers from checkpoint minus overlap; partitions with 0 are left alone. */
+void fh_pipeline_resume(struct fh_pipeline *pipeline, const struct fh_checkpoint *checkpoint);
+/* What the peer has delivered: where an empty store starts. */
+void fh_pipeline_peer_checkpoint(struct fh_pipeline *pipeline,
+                                 const struct fh_checkpoint *delivered);
+
+/* Operator. */
+void fh_pipeline_tail(struct fh_pipeline *pipeline, bool on);
+void fh_pipeline_reload(struct fh_pipeline *pipeline, const struct fh_config *config,
+                        const char *api_key);
+
+struct fh_pipeline_counters {
+    uint64_t received;    /* records that passed the scan, keep-alives not counted */
+    uint64_t duplicates;  /* dropped: seen before */
+    uint64_t quarantined; /* lines that are no records */
+    uint64_t keep_alives;
+    uint64_t late;      /* older than the de-duplication window: taken, not checked */
+    uint64_t gaps;      /* declared */
+    uint64_t delivered; /* by this node since start, over all sinks */
+    uint64_t doubled;   /* delivered by both nodes (learnt from the peer's reports) */
+};
+
+struct fh_pipeline_receiver {
+    struct fh_receiver_status source;
+    int64_t last_timestamp_ms; /* watermark */
+    uint64_t events;
+};
+
+struct fh_pipeline_sink {
+    char name[FH_SINK_NAME_MAX];
+    char type[16];
+    char promise[160];
+    bool required;
+    bool healthy;
+    uint64_t delivered; /* by this node since start */
+    uint64_t pending;
+    char last_error[256];
+};
+
+struct fh_pipeline_status {
+    struct fh_pipeline_counters counters;
+    struct fh_pipeline_receiver receiver[FH_PARTITIONS];
+    size_t receiver_count;
+    struct fh_pipeline_sink sink[FH_SINKS_MAX];
+    size_t sink_count;
+    uint64_t store_id;
+    struct fh_store_state store;
+    struct fh_checkpoint covered_from;
+    bool streams_live;
+    bool sinks_healthy;
+    bool backpressure;
+    uint64_t dedup_records, dedup_bytes;
+    int64_t progress_age_ms; /* since the writer last went round its loop: the watchdog's proof */
+};
+void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret);
+
+#endif

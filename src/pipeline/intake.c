@@ -1,0 +1,229 @@
+/* intake.c: the receivers' side. Runs on the receivers' threads: scan each line, put it into the
+ * receiver's batch, ring the writer's bell. Never blocks on the disk; when the batch is full the
+ * receiver is told to stop reading, and TCP pushes back to the cloud.
+ *
+ * There is one batch per receiver and the writer exchanges it for an empty one: at low rates a
+ * record is handed on at once, at high rates a batch grows while the writer is busy, so that the
+ * cost of handing over shrinks as load grows. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* A quarantined line is kept up to this length. */
+#define JUNK_KEEP (64 * 1024)
+/* One chunk of at most 512 KiB may follow a yes of can_take, and completes one line of the carry.
+ */
+#define CHUNK_MAX (512 * 1024)
+
+static void batch_free(struct batch *batch)
+{
+    if (!batch) {
+        return;
+    }
+    fh_buf_done(&batch->bytes);
+    free(batch->items);
+    free(batch);
+}
+
+static struct batch *batch_new(size_t max_bytes)
+{
+    struct batch *batch = calloc(1, sizeof(*batch));
+    if (batch) {
+        fh_buf_init(&batch->bytes, max_bytes);
+    }
+    return batch;
+}
+
+int fh_intake_init(struct fh_pipeline *pipeline, unsigned index, size_t limit)
+{
+    struct intake *intake = &pipeline->intake[index];
+    intake->pipeline = pipeline;
+    intake->index = index;
+    intake->range = pipeline->config.firehose.ranges.range[index];
+    intake->limit = limit;
+    pthread_mutex_init(&intake->lock, NULL);
+    size_t max = limit + CHUNK_MAX + (size_t)pipeline->config.firehose.max_line_bytes;
+    intake->filling = batch_new(max);
+    intake->draining = batch_new(max);
+    return intake->filling && intake->draining ? 0 : -ENOMEM;
+}
+
+void fh_intake_done(struct intake *intake)
+{
+    if (!intake->pipeline) {
+        return;
+    }
+    batch_free(intake->filling);
+    batch_free(intake->draining);
+    pthread_mutex_destroy(&intake->lock);
+}
+
+struct batch *fh_intake_take(struct intake *intake)
+{
+    intake->draining->bytes.len = 0;
+    intake->draining->count = 0;
+    intake->drained = 0;
+    pthread_mutex_lock(&intake->lock);
+    struct batch *full = intake->filling;
+    bool wake = intake->paused;
+    if (full->count > 0) {
+        intake->filling = intake->draining;
+        intake->draining = full;
+    }
+    intake->paused = false;
+    pthread_mutex_unlock(&intake->lock);
+    if (wake) {
+        fh_sources_wake(intake->pipeline->sources);
+    }
+    return full->count > 0 ? full : NULL;
+}
+
+bool fh_intake_pending(struct fh_pipeline *pipeline)
+{
+    bool any = false;
+    for (size_t i = 0; i < pipeline->intake_count && !any; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        pthread_mutex_lock(&intake->lock);
+        any = intake->filling->count > 0;
+        pthread_mutex_unlock(&intake->lock);
+    }
+    return any;
+}
+
+static void ring(struct fh_pipeline *pipeline)
+{
+    uint64_t one = 1;
+    ssize_t n = write(pipeline->doorbell, &one, sizeof(one));
+    (void)n; /* only fails when the counter is full, and then it is ringing already */
+}
+
+/* Under the intake's lock. Running out of memory loses the rest of this chunk's lines here, but not
+ * for good: the receiver is reconnected from the last stored stamp. */
+static int batch_add(struct batch *batch, const struct item *item, const char *bytes)
+{
+    if (batch->count == batch->capacity) {
+        size_t capacity = batch->capacity ? batch->capacity * 2 : 64;
+        struct item *items = realloc(batch->items, capacity * sizeof(*items));
+        if (!items) {
+            return -ENOMEM;
+        }
+        batch->items = items;
+        batch->capacity = capacity;
+    }
+    struct item copy = *item;
+    copy.offset = (uint32_t)batch->bytes.len;
+    int r = fh_buf_append(&batch->bytes, bytes, item->len);
+    if (r < 0) {
+        return r;
+    }
+    batch->items[batch->count++] = copy;
+    return 0;
+}
+
+static bool can_take(void *userdata, unsigned receiver)
+{
+    struct fh_pipeline *pipeline = userdata;
+    struct intake *intake = &pipeline->intake[receiver];
+    pthread_mutex_lock(&intake->lock);
+    bool room = intake->filling->bytes.len < intake->limit;
+    intake->paused = !room;
+    pthread_mutex_unlock(&intake->lock);
+    return room;
+}
+
+static void take_line(void *userdata, unsigned receiver, const char *line, size_t len,
+                      uint64_t offset, bool truncated)
+{
+    struct fh_pipeline *pipeline = userdata;
+    struct intake *intake = &pipeline->intake[receiver];
+    struct fh_envelope envelope;
+    struct item item = {.kind = ITEM_RECORD, .len = (uint32_t)len};
+    enum fh_envelope_result result =
+        truncated ? FH_ENVELOPE_NOT_JSON : fh_envelope_scan(line, len, &envelope);
+    if (result != FH_ENVELOPE_OK) {
+        item.kind = ITEM_JUNK;
+        item.reason = truncated ? (uint16_t)JUNK_OVERSIZED : (uint16_t)result;
+        item.key.fingerprint = offset;
+        item.len = (uint32_t)(len < JUNK_KEEP ? len : JUNK_KEEP);
+    } else if (fh_envelope_is_keep_alive(&envelope)) {
+        item.kind = ITEM_KEEP_ALIVE;
+        item.key.timestamp_ms = envelope.timestamp_ms;
+        item.len = 0;
+    } else {
+        item.key.timestamp_ms = envelope.timestamp_ms;
+        item.key.fingerprint =
+            fh_envelope_fingerprint(&envelope, line, len, pipeline->config.dedup.key);
+    }
+    pthread_mutex_lock(&intake->lock);
+    int r = batch_add(intake->filling, &item, line);
+    pthread_mutex_unlock(&intake->lock);
+    if (r < 0) {
+        fh_sources_reconnect(pipeline->sources, (uint16_t)(1U << receiver));
+    }
+}
+
+static void flush(void *userdata, unsigned receiver)
+{
+    struct fh_pipeline *pipeline = userdata;
+    struct intake *intake = &pipeline->intake[receiver];
+    pthread_mutex_lock(&intake->lock);
+    bool any = intake->filling->count > 0;
+    pthread_mutex_unlock(&intake->lock);
+    if (any) {
+        ring(pipeline);
+    }
+}
+
+/* Where this receiver goes on. An order of the role machine first (a hole was found, or this node
+ * was promoted); then the own mark; an empty store starts where the peer has delivered to. A store
+ * that is further behind than the replay window also starts there: what lies between is delivered
+ * and could not be fetched any more. */
+static int64_t resume_from(void *userdata, unsigned receiver)
+{
+    struct fh_pipeline *pipeline = userdata;
+    struct intake *intake = &pipeline->intake[receiver];
+    const struct fh_config_firehose *config = &pipeline->config.firehose;
+    int64_t ordered = atomic_load(&intake->override_ms);
+    int64_t own = atomic_load(&intake->resume_ms);
+    if (ordered > 0 && (own == 0 || ordered < own)) {
+        return ordered;
+    }
+    int64_t peer = atomic_load(&intake->peer_ms);
+    if (peer > 0 && (own == 0 || peer - own > config->replay_window_ms)) {
+        return peer > config->overlap_min_ms ? peer - config->overlap_min_ms : 1;
+    }
+    return own;
+}
+
+static void connected(void *userdata, unsigned receiver, int64_t asked_from_ms)
+{
+    struct fh_pipeline *pipeline = userdata;
+    struct intake *intake = &pipeline->intake[receiver];
+    int_fast64_t ordered = atomic_load(&intake->override_ms);
+    if (ordered == asked_from_ms) {
+        /* Served; a newer order that came meanwhile stays. */
+        atomic_compare_exchange_strong(&intake->override_ms, &ordered, 0);
+    }
+    atomic_store(&intake->asked_from_ms, asked_from_ms);
+    atomic_store(&intake->restarted, true);
+    ring(pipeline);
+}
+
+static void disconnected(void *userdata, unsigned receiver, const char *reason)
+{
+    (void)reason; /* the source has logged it */
+    flush(userdata, receiver);
+}
+
+const struct fh_source_handler fh_intake_handler = {
+    .can_take = can_take,
+    .line = take_line,
+    .flush = flush,
+    .resume_from = resume_from,
+    .connected = connected,
+    .disconnected = disconnected,
+};

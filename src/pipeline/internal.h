@@ -1,0 +1,262 @@
+/* internal.h: what the files of this folder share.
+ *
+ *   intake.c           on the receivers' threads: scan lines, collect them in a batch per receiver
+ *   writer.c           the writer thread: de-duplicate, append, commit; the store's only writer
+ *   writer_commands.c  what others ask of the writer thread
+ *   deliver.c          a thread per sink: read the store, write the sink, report
+ *   settle.c           what becomes of batches that a crash or a demotion left in doubt
+ *   quarantine.c       lines that are no records
+ *   pipeline.c         construction, orders of the main thread, answers to it
+ *   status.c           the numbers
+ *
+ * Who owns what: the writer thread owns store writing, dedup, watermarks and the quarantine file;
+ * each delivery thread owns its sink; a receiver shares its batch with the writer under a lock held
+ * for a pointer swap. Everything else crosses by a queue or an atomic. */
+#ifndef FH_PIPELINE_INTERNAL_H
+#define FH_PIPELINE_INTERNAL_H
+
+#include "fh/buf.h"
+#include "fh/dedup.h"
+#include "fh/pipeline.h"
+#include "fh/queue.h"
+#include "fh/sink.h"
+#include "fh/watermark.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* One entry of a batch, in the order of the stream. */
+enum item_kind { ITEM_RECORD, ITEM_KEEP_ALIVE, ITEM_JUNK };
+
+struct item {
+    struct fh_record_key key; /* keep-alive: only the stamp; junk: fingerprint = stream offset */
+    uint32_t offset;          /* into the batch's bytes */
+    uint32_t len;
+    uint16_t kind;
+    uint16_t reason; /* junk: enum fh_envelope_result, or JUNK_OVERSIZED */
+};
+#define JUNK_OVERSIZED FH_ENVELOPE_RESULT_COUNT
+
+struct batch {
+    struct fh_buf bytes;
+    struct item *items;
+    size_t count, capacity;
+};
+
+struct intake {
+    struct fh_pipeline *pipeline;
+    unsigned index;
+    struct fh_range range;
+    pthread_mutex_t lock;
+    struct batch *filling; /* under lock: the receiver adds, the writer takes it away */
+    bool paused;           /* under lock: the receiver was told to wait */
+    size_t limit;          /* bytes in filling at which the receiver has to wait */
+    atomic_bool restarted; /* a connection was opened: the writer looks for a gap */
+    atomic_int_fast64_t asked_from_ms;
+    /* owned by the writer */
+    struct batch *draining;
+    size_t drained; /* items of draining already done (the store was full) */
+    struct fh_watermark mark;
+    bool expect_first; /* next stamp is the first after a connect */
+    int64_t expect_from_ms;
+    int64_t gap_base_ms;
+    /* published by the writer after a commit */
+    atomic_int_fast64_t resume_ms;
+    atomic_int_fast64_t high_ms;
+    atomic_int_fast64_t covered_from_ms;
+    /* order of the main thread: resume from here once; 0 = none */
+    atomic_int_fast64_t override_ms;
+    atomic_int_fast64_t peer_ms; /* the peer's delivered checkpoint for this range */
+    atomic_uint_fast64_t events;
+};
+
+enum command_kind {
+    COMMAND_EPOCH,
+    COMMAND_LEAD,
+    COMMAND_FOLLOW,
+    COMMAND_PEER_REPORT,
+    COMMAND_REPORT_ADD,
+    COMMAND_REPORT_FINISH,
+    COMMAND_SEND_REPORTS,
+    COMMAND_DRAIN,
+};
+
+struct delivery;
+
+struct command {
+    enum command_kind kind;
+    uint64_t number; /* epoch, report number, store id: see the kind */
+    uint64_t store_id;
+    int64_t timestamp_ms;
+    bool flag;
+    struct delivery *delivery;
+    struct fh_report report; /* REPORT_ADD: keys owned by the command */
+    void *bytes;             /* owned */
+    size_t len;
+};
+
+enum answer_kind {
+    ANSWER_EPOCH,
+    ANSWER_STOPPED,
+    ANSWER_SETTLED,
+    ANSWER_APPLIED,
+    ANSWER_REPORT,
+    ANSWER_PORTION,
+    ANSWER_STORED,
+    ANSWER_DRAINED,
+    ANSWER_FAILED,
+};
+
+struct answer {
+    enum answer_kind kind;
+    int result;
+    uint64_t number;
+    uint64_t store_id;
+    struct delivery *delivery; /* ANSWER_REPORT of a new batch: tell it the number */
+    size_t len;
+    char bytes[];
+};
+
+/* A batch that the sink has prepared and that waits for the peer. */
+struct outstanding {
+    bool active;
+    uint64_t number; /* 0: the writer has not numbered it yet */
+    uint32_t count;
+    char position[FH_SINK_POSITION_MAX];
+};
+
+struct delivery {
+    struct fh_pipeline *pipeline;
+    struct fh_config_sink config;
+    const struct fh_sink_ops *ops;
+    pthread_t thread;
+    bool started;
+    char promise[160];
+
+    pthread_mutex_t lock;
+    /* under lock */
+    bool settle_wanted, settle_known, settle_told;
+    uint64_t settle_applied;
+    bool numbered; /* answer of the writer to REPORT_ADD */
+    uint64_t numbered_as;
+    bool reload_wanted;
+    struct fh_config_sink reload;
+    char last_error[256];
+
+    atomic_bool parked; /* not delivering: nothing of ours is on its way to the sink */
+    atomic_bool healthy;
+    atomic_bool drained;
+    atomic_uint_fast64_t delivered;
+
+    /* owned by the thread */
+    void *sink;
+    uint64_t epoch;       /* delivering in this epoch; 0 = parked */
+    uint64_t sequence;    /* where fh_store_next goes on */
+    uint64_t batch_start; /* and where it was when the batch in progress began */
+    struct fh_record_key *keys;
+    uint32_t key_count, key_capacity;
+    bool dirty; /* written and not flushed */
+    int64_t retry_ms;
+    struct outstanding outstanding;
+};
+
+struct fh_pipeline {
+    struct fh_config config;
+    struct fh_pipeline_host host;
+    void *userdata;
+    struct fh_store *store;
+    struct fh_dedup *dedup;
+    struct fh_sources *sources;
+    struct intake intake[FH_PARTITIONS];
+    size_t intake_count;
+    struct delivery delivery[FH_SINKS_MAX];
+    size_t delivery_count;
+
+    struct fh_queue *commands; /* to the writer */
+    struct fh_queue *answers;  /* to the main thread */
+    int doorbell;              /* eventfd: a batch is no longer empty */
+    pthread_t writer;
+    bool writer_started;
+    uint64_t highest_led; /* main thread */
+    atomic_bool stopping;
+    atomic_bool draining;             /* deliver what is stored, then end */
+    atomic_uint_fast64_t lead_epoch;  /* 0 = the sinks must be parked */
+    atomic_uint_fast64_t fence_epoch; /* no epoch up to this one may deliver again */
+    atomic_bool follow_pending;       /* FOLLOW once every sink is parked */
+    atomic_bool peer_in_sync;
+    atomic_uint_fast64_t peer_confirmed;
+    atomic_int settle_left; /* sinks that have not settled yet */
+    atomic_bool drained_told;
+    atomic_bool tail;
+    atomic_bool backpressure;
+    atomic_int_fast64_t progress_ns;
+    /* counters */
+    atomic_uint_fast64_t received, duplicates, quarantined, keep_alives, late, gaps, doubled;
+    atomic_uint_fast64_t dedup_records, dedup_bytes;
+
+    /* owned by the writer */
+    struct fh_checkpoint checkpoint;
+    struct fh_time first_staged;
+    bool must_commit; /* a command waits for durability */
+    struct answer *after_commit[64];
+    size_t after_commit_count;
+    struct fh_time last_sync, full_since;
+    struct quarantine *quarantine;
+    struct fh_buf tail_lines;
+    bool writer_failed;
+    bool covered_changed;
+    bool sources_stopped;
+};
+
+/* intake.c */
+int fh_intake_init(struct fh_pipeline *pipeline, unsigned index, size_t limit);
+void fh_intake_done(struct intake *intake);
+extern const struct fh_source_handler fh_intake_handler;
+/* Writer: exchange an emptied batch for the filled one. NULL when nothing came. */
+struct batch *fh_intake_take(struct intake *intake);
+/* Any receiver's batch not empty? */
+bool fh_intake_pending(struct fh_pipeline *pipeline);
+
+/* writer.c */
+void *fh_writer_run(void *pipeline);
+int fh_writer_commit(struct fh_pipeline *pipeline);
+void fh_writer_after_commit(struct fh_pipeline *pipeline, struct answer *answer);
+/* Log once and have the daemon stop. */
+void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code);
+/* Append what de-duplication lets through. 0, or -ENOSPC: later again. */
+int fh_writer_drain_intake(struct fh_pipeline *pipeline);
+
+/* writer_commands.c */
+void fh_writer_command(struct fh_pipeline *pipeline, struct command *command);
+void fh_command_free(void *command);
+int fh_pipeline_command(struct fh_pipeline *pipeline, const struct command *command);
+
+/* pipeline.c */
+struct answer *fh_answer_new(enum answer_kind kind, const void *bytes, size_t len);
+void fh_answer_send(struct fh_pipeline *pipeline, struct answer *answer);
+void fh_pipeline_covered(const struct fh_pipeline *pipeline, struct fh_checkpoint *ret);
+/* Writer: stage the note that keeps it. */
+void fh_pipeline_save_covered(struct fh_pipeline *pipeline);
+
+/* quarantine.c */
+struct quarantine;
+int fh_quarantine_open(const char *state_dir, int64_t roll_bytes, struct fh_error *err,
+                       struct quarantine **ret);
+void fh_quarantine_add(struct quarantine *quarantine, struct fh_range range, const char *reason,
+                       uint64_t offset, const char *line, size_t len);
+void fh_quarantine_close(struct quarantine *quarantine);
+
+/* deliver.c */
+int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, struct fh_error *err);
+void fh_delivery_join(struct delivery *delivery);
+void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err);
+void fh_delivery_ok(struct delivery *delivery);
+/* Writer: the report of the batch that was ended is durable under this number. */
+void fh_delivery_numbered(struct delivery *delivery, uint64_t number);
+/* A sink has parked or drained: when all have, tell. */
+void fh_delivery_tell(struct fh_pipeline *pipeline);
+
+/* settle.c */
+void fh_delivery_settle(struct delivery *delivery);
+
+#endif

@@ -1,0 +1,450 @@
+/* pipeline.c: building it up and taking it down, the orders of the main thread, the answers to it.
+ */
+#include "internal.h"
+
+#include "fh/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define COMMANDS_MAX 4096
+#define ANSWERS_MAX  4096
+#define COVERED_NOTE "covered-from"
+
+struct answer *fh_answer_new(enum answer_kind kind, const void *bytes, size_t len)
+{
+    struct answer *answer = calloc(1, sizeof(*answer) + len);
+    if (!answer) {
+        /* An answer that cannot be made would hang the role machine; with no memory left for a
+         * few bytes the honest way out is a restart by systemd, from state that is safe. */
+        abort();
+    }
+    answer->kind = kind;
+    answer->len = len;
+    if (bytes && len > 0) {
+        memcpy(answer->bytes, bytes, len);
+    }
+    return answer;
+}
+
+void fh_answer_send(struct fh_pipeline *pipeline, struct answer *answer)
+{
+    if (fh_queue_push_urgent(pipeline->answers, answer) < 0) {
+        free(answer);
+    }
+}
+
+static int remember_keys(void *userdata, const struct fh_record_key *keys, size_t count)
+{
+    struct fh_pipeline *pipeline = userdata;
+    for (size_t i = 0; i < count; i++) {
+        if (fh_dedup_add(pipeline->dedup, keys[i]) == -ENOMEM) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+static int open_store(struct fh_pipeline *pipeline, struct fh_error *err)
+{
+    const struct fh_config *config = &pipeline->config;
+    const char *sinks[FH_SINKS_MAX];
+    for (size_t i = 0; i < config->sink_count; i++) {
+        sinks[i] = config->sinks[i].name;
+    }
+    struct fh_store_options options = {
+        .directory = config->node.state_dir,
+        .size_limit = (uint64_t)config->store.size_limit,
+        .block_bytes = (uint32_t)config->store.block_bytes,
+        .cache_bytes = (uint64_t)config->store.cache_bytes,
+        .sync_each_commit = config->store.sync == FH_SYNC_ALWAYS,
+        .window_minutes = config->dedup.window_minutes,
+        .sinks = sinks,
+        .sink_count = config->sink_count,
+    };
+    int r = fh_store_open(&options, err, &pipeline->store);
+    if (r < 0) {
+        return r;
+    }
+    r = fh_dedup_new((unsigned)config->dedup.window_minutes, (uint64_t)config->dedup.max_records,
+                     &fh_allocator_default, &pipeline->dedup);
+    if (r < 0) {
+        return fh_error_set(err, r, "cannot make the de-duplication: out of memory");
+    }
+    struct fh_store_state state;
+    fh_store_state(pipeline->store, &state);
+    if (state.source_time_ms > 0) {
+        fh_dedup_advance(pipeline->dedup, state.source_time_ms);
+    }
+    r = fh_store_keys(pipeline->store, remember_keys, pipeline);
+    if (r < 0) {
+        return fh_error_set(err, r,
+                            "cannot rebuild the de-duplication from the store: out of "
+                            "memory or store damaged");
+    }
+    pipeline->checkpoint = state.received;
+    struct fh_dedup_stats stats;
+    fh_dedup_stats(pipeline->dedup, &stats);
+    fh_log_event(LOG_INFO, FH_LOG_STORE_OPENED, NULL, 0,
+                 "store opened: events %" PRIu64 " to %" PRIu64 ", %" PRIu64
+                 " remembered for de-duplication, epoch %" PRIu64,
+                 state.first_sequence, state.next_sequence, stats.records, state.epoch);
+    return 0;
+}
+
+/* Where the own store is without a gap from, per partition; kept as a note so that a restart does
+ * not make a standby look as if it knew nothing. */
+static void load_covered(struct fh_pipeline *pipeline)
+{
+    struct fh_checkpoint covered = {{0}};
+    size_t len = sizeof(covered);
+    if (fh_store_get_note(pipeline->store, COVERED_NOTE, &covered, &len) < 0 ||
+        len != sizeof(covered)) {
+        return;
+    }
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        int64_t latest = 0;
+        for (unsigned p = intake->range.first; p <= intake->range.last; p++) {
+            int64_t from = covered.partition_ms[p - 1];
+            latest = from > latest ? from : latest;
+        }
+        atomic_store(&intake->covered_from_ms, latest);
+    }
+}
+
+void fh_pipeline_covered(const struct fh_pipeline *pipeline, struct fh_checkpoint *ret)
+{
+    *ret = (struct fh_checkpoint){{0}};
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        const struct intake *intake = &pipeline->intake[i];
+        for (unsigned p = intake->range.first; p <= intake->range.last; p++) {
+            ret->partition_ms[p - 1] = atomic_load(&intake->covered_from_ms);
+        }
+    }
+}
+
+void fh_pipeline_save_covered(struct fh_pipeline *pipeline)
+{
+    struct fh_checkpoint covered;
+    fh_pipeline_covered(pipeline, &covered);
+    fh_store_set_note(pipeline->store, COVERED_NOTE, &covered, sizeof(covered));
+}
+
+static int init_intake(struct fh_pipeline *pipeline)
+{
+    const struct fh_config_firehose *config = &pipeline->config.firehose;
+    pipeline->intake_count = config->ranges.count;
+    for (unsigned i = 0; i < pipeline->intake_count; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        int r = fh_intake_init(pipeline, i,
+                               (size_t)pipeline->config.store.queue_bytes / pipeline->intake_count);
+        if (r < 0) {
+            return r;
+        }
+        /* One stamp more than 10 minutes ahead is doubted until 8 agree (watermark.h). */
+        fh_watermark_init(&intake->mark, (int64_t)10 * 60000, 8);
+        fh_watermark_seed(&intake->mark,
+                          fh_checkpoint_of_range(&pipeline->checkpoint, intake->range));
+        atomic_store(&intake->high_ms, intake->mark.high_ms);
+        atomic_store(&intake->resume_ms, fh_watermark_resume(&intake->mark, config->overlap_min_ms,
+                                                             config->replay_window_ms));
+    }
+    load_covered(pipeline);
+    return 0;
+}
+
+static int init_threads(struct fh_pipeline *pipeline, struct fh_error *err)
+{
+    atomic_store(&pipeline->progress_ns, fh_now().ns);
+    int r = pthread_create(&pipeline->writer, NULL, fh_writer_run, pipeline);
+    if (r != 0) {
+        return fh_error_set(err, -r, "cannot start the writer thread");
+    }
+    pipeline->writer_started = true;
+    pipeline->delivery_count = pipeline->config.sink_count;
+    for (size_t i = 0; i < pipeline->config.sink_count; i++) {
+        r = fh_delivery_start(pipeline, i, err);
+        if (r < 0) {
+            return r;
+        }
+        struct fh_log_field fields[] = {{"FH_SINK", pipeline->delivery[i].config.name}};
+        fh_log_event(LOG_INFO, FH_LOG_SINK_PROMISE, fields, 1, "sink %s (%s) promises %s",
+                     pipeline->delivery[i].config.name, pipeline->delivery[i].config.type,
+                     pipeline->delivery[i].promise);
+    }
+    return 0;
+}
+
+int fh_pipeline_new(const struct fh_config *config, const char *api_key,
+                    const struct fh_pipeline_host *host, void *userdata, struct fh_error *err,
+                    struct fh_pipeline **ret)
+{
+    struct fh_pipeline *pipeline = calloc(1, sizeof(*pipeline));
+    if (!pipeline) {
+        return fh_error_set(err, -ENOMEM, "out of memory");
+    }
+    pipeline->config = *config;
+    pipeline->host = *host;
+    pipeline->userdata = userdata;
+    fh_buf_init(&pipeline->tail_lines, (size_t)128 * 1024);
+    pipeline->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int r = pipeline->doorbell < 0 ? -errno : fh_queue_new(COMMANDS_MAX, 0, &pipeline->commands);
+    r = r < 0 ? r : fh_queue_new(ANSWERS_MAX, 0, &pipeline->answers);
+    if (r < 0) {
+        fh_error_set(err, r, "cannot make the queues between the threads");
+    }
+    r = r < 0 ? r : open_store(pipeline, err);
+    if (r == 0 && (r = init_intake(pipeline)) < 0) {
+        fh_error_set(err, r, "out of memory");
+    }
+    r = r < 0 ? r
+              : fh_quarantine_open(config->node.state_dir, config->store.quarantine_bytes, err,
+                                   &pipeline->quarantine);
+    r = r < 0 ? r
+              : fh_sources_new(config, api_key, &fh_intake_handler, pipeline, err,
+                               &pipeline->sources);
+    r = r < 0 ? r : init_threads(pipeline, err);
+    if (r < 0) {
+        fh_pipeline_free(pipeline);
+        return r;
+    }
+    *ret = pipeline;
+    return 0;
+}
+
+int fh_pipeline_start(struct fh_pipeline *pipeline, struct fh_error *err)
+{
+    return fh_sources_start(pipeline->sources, err);
+}
+
+void fh_pipeline_free(struct fh_pipeline *pipeline)
+{
+    if (!pipeline) {
+        return;
+    }
+    if (pipeline->sources) {
+        fh_sources_stop(pipeline->sources);
+    }
+    atomic_store(&pipeline->stopping, true);
+    if (pipeline->store) {
+        fh_store_wake(pipeline->store);
+    }
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        fh_delivery_join(&pipeline->delivery[i]);
+    }
+    if (pipeline->writer_started) {
+        struct command nudge = {.kind = COMMAND_SEND_REPORTS, .number = UINT64_MAX};
+        fh_pipeline_command(pipeline, &nudge);
+        pthread_join(pipeline->writer, NULL);
+    }
+    fh_sources_free(pipeline->sources);
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        fh_intake_done(&pipeline->intake[i]);
+    }
+    for (size_t i = 0; i < pipeline->after_commit_count; i++) {
+        free(pipeline->after_commit[i]);
+    }
+    fh_quarantine_close(pipeline->quarantine);
+    fh_dedup_free(pipeline->dedup);
+    fh_store_close(pipeline->store);
+    fh_queue_free(pipeline->commands, fh_command_free);
+    fh_queue_free(pipeline->answers, free);
+    fh_buf_done(&pipeline->tail_lines);
+    if (pipeline->doorbell >= 0) {
+        close(pipeline->doorbell);
+    }
+    free(pipeline);
+}
+
+int fh_pipeline_fd(struct fh_pipeline *pipeline)
+{
+    return fh_queue_fd(pipeline->answers);
+}
+
+static void dispatch_one(struct fh_pipeline *pipeline, const struct answer *answer)
+{
+    const struct fh_pipeline_host *host = &pipeline->host;
+    void *userdata = pipeline->userdata;
+    switch (answer->kind) {
+    case ANSWER_EPOCH:
+        host->epoch_done(userdata, answer->number, answer->result);
+        break;
+    case ANSWER_STOPPED:
+        host->delivery_stopped(userdata);
+        break;
+    case ANSWER_SETTLED:
+        host->settled(userdata);
+        break;
+    case ANSWER_APPLIED:
+        host->peer_report_applied(userdata, answer->store_id, answer->number);
+        break;
+    case ANSWER_REPORT:
+        host->own_report(userdata, answer->number, answer->bytes, answer->len);
+        break;
+    case ANSWER_PORTION:
+        host->reports_sent(userdata, answer->number);
+        break;
+    case ANSWER_STORED:
+        host->stored(userdata, answer->bytes, answer->len);
+        break;
+    case ANSWER_DRAINED:
+        host->drained(userdata);
+        break;
+    case ANSWER_FAILED:
+        host->failed(userdata);
+        break;
+    }
+}
+
+void fh_pipeline_dispatch(struct fh_pipeline *pipeline)
+{
+    /* A bounded turn: the loop has heartbeats to send as well. */
+    for (int i = 0; i < 64; i++) {
+        struct answer *answer = fh_queue_pop(pipeline->answers);
+        if (!answer) {
+            return;
+        }
+        dispatch_one(pipeline, answer);
+        free(answer);
+    }
+}
+
+void fh_pipeline_drain(struct fh_pipeline *pipeline)
+{
+    struct command command = {.kind = COMMAND_DRAIN};
+    fh_pipeline_command(pipeline, &command);
+}
+
+void fh_pipeline_persist_epoch(struct fh_pipeline *pipeline, uint64_t epoch, bool as_primary)
+{
+    struct command command = {.kind = COMMAND_EPOCH, .number = epoch, .flag = as_primary};
+    fh_pipeline_command(pipeline, &command);
+}
+
+void fh_pipeline_lead(struct fh_pipeline *pipeline, uint64_t epoch)
+{
+    pipeline->highest_led = epoch > pipeline->highest_led ? epoch : pipeline->highest_led;
+    struct command command = {.kind = COMMAND_LEAD, .number = epoch};
+    fh_pipeline_command(pipeline, &command);
+}
+
+void fh_pipeline_follow(struct fh_pipeline *pipeline)
+{
+    atomic_store(&pipeline->fence_epoch, pipeline->highest_led);
+    atomic_store(&pipeline->lead_epoch, 0);
+    atomic_store(&pipeline->follow_pending, true);
+    fh_store_wake(pipeline->store);
+    fh_delivery_tell(pipeline);
+}
+
+void fh_pipeline_settle(struct fh_pipeline *pipeline, bool known, uint64_t peer_applied)
+{
+    if (pipeline->delivery_count == 0) {
+        fh_answer_send(pipeline, fh_answer_new(ANSWER_SETTLED, NULL, 0));
+        return;
+    }
+    atomic_store(&pipeline->settle_left, (int)pipeline->delivery_count);
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        struct delivery *delivery = &pipeline->delivery[i];
+        pthread_mutex_lock(&delivery->lock);
+        delivery->settle_wanted = true;
+        delivery->settle_told = false;
+        delivery->settle_known = known;
+        delivery->settle_applied = peer_applied;
+        pthread_mutex_unlock(&delivery->lock);
+    }
+    fh_store_wake(pipeline->store);
+}
+
+void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_id, uint64_t number,
+                             const void *bytes, size_t len)
+{
+    struct command command = {
+        .kind = COMMAND_PEER_REPORT, .number = number, .store_id = peer_store_id, .len = len};
+    command.bytes = malloc(len ? len : 1);
+    if (!command.bytes) {
+        return; /* not applied, so not confirmed, so sent again */
+    }
+    memcpy(command.bytes, bytes, len);
+    if (fh_pipeline_command(pipeline, &command) < 0) {
+        free(command.bytes);
+    }
+}
+
+void fh_pipeline_peer_confirmed(struct fh_pipeline *pipeline, uint64_t number)
+{
+    atomic_store(&pipeline->peer_confirmed, number);
+    fh_store_wake(pipeline->store);
+}
+
+void fh_pipeline_peer_in_sync(struct fh_pipeline *pipeline, bool in_sync)
+{
+    atomic_store(&pipeline->peer_in_sync, in_sync);
+    fh_store_wake(pipeline->store);
+}
+
+void fh_pipeline_send_reports(struct fh_pipeline *pipeline, uint64_t from_number,
+                              int64_t min_timestamp_ms)
+{
+    struct command command = {
+        .kind = COMMAND_SEND_REPORTS, .number = from_number, .timestamp_ms = min_timestamp_ms};
+    fh_pipeline_command(pipeline, &command);
+}
+
+void fh_pipeline_resume(struct fh_pipeline *pipeline, const struct fh_checkpoint *checkpoint)
+{
+    uint16_t mask = 0;
+    for (unsigned i = 0; i < pipeline->intake_count; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        int64_t from = fh_checkpoint_of_range(checkpoint, intake->range);
+        if (from <= 0) {
+            continue;
+        }
+        int64_t overlap = atomic_load(&intake->high_ms) - atomic_load(&intake->resume_ms);
+        if (overlap < pipeline->config.firehose.overlap_min_ms) {
+            overlap = pipeline->config.firehose.overlap_min_ms;
+        }
+        atomic_store(&intake->override_ms, from > overlap ? from - overlap : 1);
+        mask |= (uint16_t)(1U << i);
+    }
+    if (mask != 0) {
+        fh_sources_reconnect(pipeline->sources, mask);
+    }
+}
+
+void fh_pipeline_peer_checkpoint(struct fh_pipeline *pipeline,
+                                 const struct fh_checkpoint *delivered)
+{
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        atomic_store(&intake->peer_ms, fh_checkpoint_of_range(delivered, intake->range));
+    }
+}
+
+void fh_pipeline_tail(struct fh_pipeline *pipeline, bool on)
+{
+    atomic_store(&pipeline->tail, on);
+}
+
+void fh_pipeline_reload(struct fh_pipeline *pipeline, const struct fh_config *config,
+                        const char *api_key)
+{
+    fh_sources_set_api_key(pipeline->sources, api_key);
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        struct delivery *delivery = &pipeline->delivery[i];
+        for (size_t j = 0; j < config->sink_count; j++) {
+            if (strcmp(config->sinks[j].name, delivery->config.name) == 0) {
+                pthread_mutex_lock(&delivery->lock);
+                delivery->reload = config->sinks[j];
+                delivery->reload_wanted = true;
+                pthread_mutex_unlock(&delivery->lock);
+            }
+        }
+    }
+    fh_store_wake(pipeline->store);
+}

@@ -1,0 +1,121 @@
+/* settle.c: what becomes of a batch that was prepared when the node died or was demoted. Its report
+ * is stored as PREPARED; whether it counts is decided by whether the peer has applied it:
+ *
+ *   visible already            it was published: DELIVERED, the peer learns it as a fact
+ *   prepared, peer applied it  the peer will not deliver it: publish, DELIVERED
+ *   prepared, peer has not     the peer may deliver it: discard, VOID
+ *   prepared, no peer heard    this node goes on alone and would deliver the same again: publish
+ *   gone                       VOID; when the peer applied it the records are lost from this disk:
+ *                              said loudly
+ *
+ * Runs on the sink's own thread, before it delivers anything. */
+#include "internal.h"
+
+#include "fh/log.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define DOUBTS_MAX 64
+
+enum verdict { VERDICT_WAIT, VERDICT_DELIVERED, VERDICT_VOID };
+
+static const char *verdict_text(enum verdict verdict)
+{
+    return verdict == VERDICT_DELIVERED ? "is published" : "was discarded and is delivered again";
+}
+
+static enum verdict judge(struct delivery *delivery, const struct fh_report *report, bool known,
+                          uint64_t applied)
+{
+    struct fh_error err = {""};
+    enum fh_sink_fate fate = FH_SINK_MISSING;
+    bool held = known && report->number <= applied;
+    int r = delivery->ops->fate(delivery->sink, report->position, &fate, &err);
+    if (r == 0 && fate == FH_SINK_PREPARED) {
+        r = held || !known ? delivery->ops->publish(delivery->sink, report->position, &err)
+                           : delivery->ops->discard(delivery->sink, report->position, &err);
+        fate = held || !known ? FH_SINK_PUBLISHED : FH_SINK_MISSING;
+        held = false;
+    }
+    if (r < 0) {
+        fh_delivery_failed(delivery, &err);
+        return VERDICT_WAIT;
+    }
+    if (fate == FH_SINK_PUBLISHED) {
+        return VERDICT_DELIVERED;
+    }
+    if (held) {
+        fh_log_event(LOG_ERR, FH_LOG_SINK_RESOLVED, NULL, 0,
+                     "sink %s: batch %s is gone from this disk although the peer counts its %u "
+                     "records as delivered; restore the file if you can",
+                     delivery->config.name, report->position, report->count);
+    }
+    return VERDICT_VOID;
+}
+
+static bool settle_one(struct delivery *delivery, const struct fh_report *report, bool known,
+                       uint64_t applied)
+{
+    enum verdict verdict =
+        delivery->ops->prepare ? judge(delivery, report, known, applied) : VERDICT_DELIVERED;
+    if (verdict == VERDICT_WAIT) {
+        return false;
+    }
+    struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
+    fh_log_event(LOG_NOTICE, FH_LOG_SINK_RESOLVED, fields, 1,
+                 "sink %s: batch %s (%u records, report %" PRIu64 ") was in doubt and %s: %s",
+                 delivery->config.name, report->position, report->count, report->number,
+                 verdict_text(verdict),
+                 !known                      ? "no peer to ask"
+                 : report->number <= applied ? "the peer holds its report"
+                                             : "the peer does not hold its report");
+    struct command command = {.kind = COMMAND_REPORT_FINISH,
+                              .number = report->number,
+                              .flag = verdict == VERDICT_DELIVERED};
+    return fh_pipeline_command(delivery->pipeline, &command) == 0;
+}
+
+/* True when nothing of this sink is in doubt any more. */
+static bool settle_all(struct delivery *delivery, bool known, uint64_t applied)
+{
+    struct fh_report reports[DOUBTS_MAX];
+    const char *keep[DOUBTS_MAX];
+    size_t kept = 0;
+    size_t count = fh_store_reports_in_doubt(delivery->pipeline->store, reports, DOUBTS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(reports[i].sink, delivery->config.name) == 0 &&
+            !settle_one(delivery, &reports[i], known, applied)) {
+            keep[kept++] = reports[i].position;
+        }
+    }
+    struct fh_error err = {""};
+    if (delivery->ops->abandon && delivery->ops->abandon(delivery->sink, keep, kept, &err) < 0) {
+        fh_delivery_failed(delivery, &err);
+    }
+    return kept == 0;
+}
+
+void fh_delivery_settle(struct delivery *delivery)
+{
+    struct fh_pipeline *pipeline = delivery->pipeline;
+    pthread_mutex_lock(&delivery->lock);
+    bool wanted = delivery->settle_wanted;
+    bool known = delivery->settle_known;
+    uint64_t applied = delivery->settle_applied;
+    bool told = delivery->settle_told;
+    pthread_mutex_unlock(&delivery->lock);
+    if (!wanted) {
+        return;
+    }
+    bool settled = delivery->sink && settle_all(delivery, known, applied);
+    pthread_mutex_lock(&delivery->lock);
+    delivery->settle_wanted = !settled;
+    delivery->settle_told = true;
+    pthread_mutex_unlock(&delivery->lock);
+    /* A sink that cannot be opened now must not keep the node from its role: it settles as soon as
+     * it works, before it delivers. */
+    if (!told && atomic_fetch_sub(&pipeline->settle_left, 1) == 1) {
+        fh_answer_send(pipeline, fh_answer_new(ANSWER_SETTLED, NULL, 0));
+    }
+}

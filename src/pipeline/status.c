@@ -1,0 +1,73 @@
+/* status.c: the numbers, gathered from where they are owned. Main thread; no locks held longer than
+ * a copy. */
+#include "internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void receivers(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
+{
+    ret->receiver_count = pipeline->intake_count;
+    ret->streams_live = true;
+    for (unsigned i = 0; i < pipeline->intake_count; i++) {
+        struct fh_pipeline_receiver *receiver = &ret->receiver[i];
+        fh_sources_status(pipeline->sources, i, &receiver->source);
+        receiver->last_timestamp_ms = atomic_load(&pipeline->intake[i].high_ms);
+        receiver->events = atomic_load(&pipeline->intake[i].events);
+        ret->streams_live = ret->streams_live && receiver->source.state == FH_RECEIVER_STREAMING;
+    }
+}
+
+static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
+{
+    ret->sink_count = pipeline->delivery_count;
+    ret->sinks_healthy = true;
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        struct delivery *delivery = &pipeline->delivery[i];
+        struct fh_pipeline_sink *sink = &ret->sink[i];
+        struct fh_store_cursor cursor = {0};
+        fh_store_cursor(pipeline->store, delivery->config.name, &cursor);
+        snprintf(sink->name, sizeof(sink->name), "%s", delivery->config.name);
+        snprintf(sink->type, sizeof(sink->type), "%s", delivery->config.type);
+        snprintf(sink->promise, sizeof(sink->promise), "%s", delivery->promise);
+        sink->required = delivery->config.required;
+        sink->healthy = atomic_load(&delivery->healthy);
+        sink->delivered = atomic_load(&delivery->delivered);
+        sink->pending = cursor.pending;
+        pthread_mutex_lock(&delivery->lock);
+        memcpy(sink->last_error, delivery->last_error, sizeof(sink->last_error));
+        pthread_mutex_unlock(&delivery->lock);
+        ret->counters.delivered += sink->delivered;
+        ret->sinks_healthy = ret->sinks_healthy && (sink->healthy || !sink->required);
+    }
+}
+
+void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->counters = (struct fh_pipeline_counters){
+        .received = atomic_load(&pipeline->received),
+        .duplicates = atomic_load(&pipeline->duplicates),
+        .quarantined = atomic_load(&pipeline->quarantined),
+        .keep_alives = atomic_load(&pipeline->keep_alives),
+        .late = atomic_load(&pipeline->late),
+        .gaps = atomic_load(&pipeline->gaps),
+        .doubled = atomic_load(&pipeline->doubled),
+    };
+    receivers(pipeline, ret);
+    sinks(pipeline, ret);
+    ret->store_id = fh_store_id(pipeline->store);
+    fh_store_state(pipeline->store, &ret->store);
+    fh_pipeline_covered(pipeline, &ret->covered_from);
+    /* Nothing delivered yet, but something received: the other node has to start where we did. */
+    for (size_t p = 0; p < FH_PARTITIONS; p++) {
+        if (ret->store.delivered.partition_ms[p] == 0 && ret->store.received.partition_ms[p] > 0) {
+            ret->store.delivered.partition_ms[p] = ret->covered_from.partition_ms[p];
+        }
+    }
+    ret->backpressure = atomic_load(&pipeline->backpressure);
+    ret->dedup_records = atomic_load(&pipeline->dedup_records);
+    ret->dedup_bytes = atomic_load(&pipeline->dedup_bytes);
+    ret->progress_age_ms =
+        fh_time_diff_ms(fh_now(), (struct fh_time){atomic_load(&pipeline->progress_ns)});
+}

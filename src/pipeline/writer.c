@@ -1,0 +1,411 @@
+/* writer.c: the writer thread. The only one that writes to the store: takes the receivers' batches,
+ * drops duplicates, appends, commits in groups, and only then publishes how far each receiver has
+ * come. A record is remembered for de-duplication by being stored: both in one transaction. */
+#include "internal.h"
+
+#include "fh/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Commit before more than this is staged, so that a transaction's dirty pages stay in memory. */
+#define STAGED_MAX ((size_t)8 * 1024 * 1024)
+#define TAIL_MAX   ((size_t)64 * 1024)
+
+/* Later stamps are only believed when several agree (watermark.h). */
+static void note_quarantine(struct fh_pipeline *pipeline, struct intake *intake,
+                            const struct item *item, const char *line)
+{
+    const char *reason = item->reason == JUNK_OVERSIZED
+                             ? "longer than firehose.max_line_bytes"
+                             : fh_envelope_reason((enum fh_envelope_result)item->reason);
+    fh_quarantine_add(pipeline->quarantine, intake->range, reason, item->key.fingerprint, line,
+                      item->len);
+    uint64_t count = atomic_fetch_add(&pipeline->quarantined, 1) + 1;
+    /* A change of state is the first one, and then each power of ten: a stream of junk must not
+     * fill the journal. */
+    for (uint64_t power = 1; power <= count; power *= 10) {
+        if (count == power) {
+            char range[16];
+            struct fh_log_field fields[] = {
+                {"FH_RECEIVER", fh_range_text(intake->range, range, sizeof(range))}};
+            fh_log_event(LOG_WARNING, FH_LOG_QUARANTINE, fields, 1,
+                         "%" PRIu64 " line(s) of the stream were no records and went to "
+                         "quarantine.ndjson; the last one: %s",
+                         count, reason);
+        }
+    }
+}
+
+static int append_gap(struct fh_pipeline *pipeline, struct intake *intake, int64_t from_ms,
+                      int64_t to_ms)
+{
+    char range[16];
+    char line[512];
+    fh_range_text(intake->range, range, sizeof(range));
+    int len = snprintf(line, sizeof(line),
+                       "{\"recordUid\":\"firehosed-gap-%s-%" PRId64 "-%" PRId64 "\","
+                       "\"recordTimestamp\":%" PRId64 ",\"spacesTenantId\":\"\","
+                       "\"spacesTenantName\":\"\",\"partnerTenantId\":\"\","
+                       "\"eventType\":\"FIREHOSED_GAP\",\"firehosedGap\":{\"partitions\":\"%s\","
+                       "\"from\":%" PRId64 ",\"to\":%" PRId64 "}}",
+                       range, from_ms, to_ms, to_ms, range, from_ms, to_ms);
+    struct fh_envelope envelope;
+    if (len < 0 || fh_envelope_scan(line, (size_t)len, &envelope) != FH_ENVELOPE_OK) {
+        return -EINVAL;
+    }
+    struct fh_store_record record = {
+        .key = {.fingerprint =
+                    fh_envelope_fingerprint(&envelope, line, (size_t)len, FH_KEY_UID_TIMESTAMP),
+                .timestamp_ms = to_ms},
+        .bytes = line,
+        .len = (uint32_t)len,
+    };
+    int r = fh_store_append(pipeline->store, &record, NULL);
+    if (r < 0) {
+        return r;
+    }
+    atomic_fetch_add(&pipeline->gaps, 1);
+    struct fh_log_field fields[] = {{"FH_RECEIVER", range}};
+    fh_log_event(LOG_ERR, FH_LOG_GAP, fields, 1,
+                 "partitions %s: events between %" PRId64 " and %" PRId64
+                 " (source time, ms) could not be replayed any more and may be missing",
+                 range, from_ms, to_ms);
+    return 0;
+}
+
+/* The first stamp after a connect tells whether the replay reached back as far as was asked. What
+ * is further apart than the replay window can no longer be fetched: declare it. -ENOSPC when the
+ * store has no room for the gap record. */
+static int look_for_gap(struct fh_pipeline *pipeline, struct intake *intake, int64_t timestamp_ms)
+{
+    if (atomic_exchange(&intake->restarted, false)) {
+        intake->expect_first = true;
+        intake->expect_from_ms = atomic_load(&intake->asked_from_ms);
+        intake->gap_base_ms = intake->mark.high_ms;
+    }
+    if (!intake->expect_first) {
+        return 0;
+    }
+    int64_t asked = intake->expect_from_ms;
+    int64_t base = intake->gap_base_ms;
+    /* Starting behind the own mark: what lies between is delivered by the peer (resume_from). */
+    bool skipped = asked > base;
+    base = skipped ? asked : base;
+    bool gap = base > 0 && timestamp_ms - base > pipeline->config.firehose.replay_window_ms;
+    if (gap) {
+        int r = append_gap(pipeline, intake, base, timestamp_ms);
+        if (r < 0) {
+            return r;
+        }
+    }
+    int64_t from = gap || asked == 0 ? timestamp_ms : asked;
+    int64_t covered = atomic_load(&intake->covered_from_ms);
+    if (gap || skipped || covered == 0 || from < covered) {
+        atomic_store(&intake->covered_from_ms, from);
+        pipeline->covered_changed = true;
+    }
+    intake->expect_first = false;
+    return 0;
+}
+
+static void staged_now(struct fh_pipeline *pipeline)
+{
+    if (!fh_time_is_set(pipeline->first_staged)) {
+        pipeline->first_staged = fh_now();
+    }
+}
+
+static void keep_for_tail(struct fh_pipeline *pipeline, const char *line, size_t len)
+{
+    if (atomic_load_explicit(&pipeline->tail, memory_order_relaxed) &&
+        pipeline->tail_lines.len + len + 1 <= TAIL_MAX) {
+        fh_buf_append(&pipeline->tail_lines, line, len);
+        fh_buf_append(&pipeline->tail_lines, "\n", 1);
+    }
+}
+
+/* One record. 0, -ENOSPC (nothing was changed: the same again later), -ENOMEM. */
+static int take_record(struct fh_pipeline *pipeline, const struct item *item, const char *bytes)
+{
+    int seen = fh_dedup_add(pipeline->dedup, item->key);
+    if (seen == 0) {
+        atomic_fetch_add_explicit(&pipeline->duplicates, 1, memory_order_relaxed);
+        return 0;
+    }
+    if (seen == -ENOMEM) {
+        return seen;
+    }
+    struct fh_store_record record = {.key = item->key, .bytes = bytes, .len = item->len};
+    int r = fh_store_append(pipeline->store, &record, NULL);
+    if (r < 0) {
+        if (seen > 0) {
+            fh_dedup_remove(pipeline->dedup, item->key);
+        }
+        return r;
+    }
+    if (seen == -ERANGE) {
+        atomic_fetch_add_explicit(&pipeline->late, 1, memory_order_relaxed);
+    }
+    keep_for_tail(pipeline, bytes, item->len);
+    return 0;
+}
+
+static int take_item(struct fh_pipeline *pipeline, struct intake *intake, const struct item *item,
+                     const char *bytes)
+{
+    if (item->kind == ITEM_JUNK) {
+        note_quarantine(pipeline, intake, item, bytes);
+        return 0;
+    }
+    int r = look_for_gap(pipeline, intake, item->key.timestamp_ms);
+    if (r == 0 && item->kind == ITEM_RECORD) {
+        r = take_record(pipeline, item, bytes);
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (item->kind == ITEM_KEEP_ALIVE) {
+        atomic_fetch_add_explicit(&pipeline->keep_alives, 1, memory_order_relaxed);
+    } else {
+        atomic_fetch_add_explicit(&pipeline->received, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&intake->events, 1, memory_order_relaxed);
+    }
+    /* Only what is stored may move the resume point. */
+    fh_watermark_observe(&intake->mark, item->key.timestamp_ms);
+    return 0;
+}
+
+static int drain_batch(struct fh_pipeline *pipeline, struct intake *intake)
+{
+    struct batch *batch = intake->draining;
+    while (intake->drained < batch->count) {
+        const struct item *item = &batch->items[intake->drained];
+        int r = take_item(pipeline, intake, item, batch->bytes.data + item->offset);
+        if (r < 0) {
+            return r;
+        }
+        intake->drained++;
+        if (fh_store_staged(pipeline->store) >= STAGED_MAX &&
+            (r = fh_writer_commit(pipeline)) < 0) {
+            return r;
+        }
+    }
+    staged_now(pipeline);
+    return 0;
+}
+
+static void set_backpressure(struct fh_pipeline *pipeline, bool on)
+{
+    if (atomic_exchange(&pipeline->backpressure, on) == on) {
+        return;
+    }
+    if (on) {
+        fh_log_event(LOG_WARNING, FH_LOG_BACKPRESSURE_ON, NULL, 0,
+                     "the store is full (store.size_limit): not reading the stream until a sink "
+                     "has delivered; the cloud keeps about an hour");
+    } else {
+        fh_log_event(LOG_NOTICE, FH_LOG_BACKPRESSURE_OFF, NULL, 0,
+                     "the store has room again: reading the stream");
+    }
+}
+
+int fh_writer_drain_intake(struct fh_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        if (intake->drained >= intake->draining->count && !fh_intake_take(intake)) {
+            continue;
+        }
+        int r = drain_batch(pipeline, intake);
+        if (r == -ENOSPC || r == -ENOMEM) {
+            set_backpressure(pipeline, true);
+            return r;
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    set_backpressure(pipeline, false);
+    return 0;
+}
+
+/* Source time that every live range has reached: the sets of the de-duplication and the store's
+ * window move by it. A range that is refused for hours must not make them grow for ever, so it
+ * holds back half a window at most. */
+static int64_t source_time(const struct fh_pipeline *pipeline)
+{
+    int64_t highest = 0;
+    int64_t lowest = INT64_MAX;
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        int64_t high = pipeline->intake[i].mark.high_ms;
+        if (high > 0) {
+            highest = high > highest ? high : highest;
+            lowest = high < lowest ? high : lowest;
+        }
+    }
+    int64_t floor = highest - pipeline->config.dedup.window_minutes * 60000 / 2;
+    return highest == 0 ? 0 : lowest > floor ? lowest : floor;
+}
+
+static void publish_progress(struct fh_pipeline *pipeline)
+{
+    const struct fh_config_firehose *config = &pipeline->config.firehose;
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        atomic_store(&intake->high_ms, intake->mark.high_ms);
+        atomic_store(&intake->resume_ms, fh_watermark_resume(&intake->mark, config->overlap_min_ms,
+                                                             config->replay_window_ms));
+    }
+    struct fh_dedup_stats stats;
+    fh_dedup_stats(pipeline->dedup, &stats);
+    atomic_store(&pipeline->dedup_records, stats.records);
+    atomic_store(&pipeline->dedup_bytes, stats.bytes);
+    for (size_t i = 0; i < pipeline->after_commit_count; i++) {
+        struct answer *answer = pipeline->after_commit[i];
+        if (answer->delivery) {
+            fh_delivery_numbered(answer->delivery, answer->number);
+        }
+        fh_answer_send(pipeline, answer);
+    }
+    pipeline->after_commit_count = 0;
+    if (pipeline->tail_lines.len > 0) {
+        fh_answer_send(pipeline, fh_answer_new(ANSWER_STORED, pipeline->tail_lines.data,
+                                               pipeline->tail_lines.len));
+        fh_buf_clear(&pipeline->tail_lines);
+    }
+}
+
+void fh_writer_after_commit(struct fh_pipeline *pipeline, struct answer *answer)
+{
+    pipeline->must_commit = true;
+    if (pipeline->after_commit_count == FH_ARRAY_LEN(pipeline->after_commit) &&
+        fh_writer_commit(pipeline) < 0) {
+        /* The daemon is being told that the store failed: nobody waits for this any more. */
+        free(answer);
+        return;
+    }
+    pipeline->after_commit[pipeline->after_commit_count++] = answer;
+}
+
+void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code)
+{
+    char text[64];
+    if (!pipeline->writer_failed) {
+        pipeline->writer_failed = true;
+        fh_log_event(LOG_CRIT, FH_LOG_STORE_FAILED, NULL, 0, "%s: %s", what,
+                     fh_strerror(code, text, sizeof(text)));
+        fh_answer_send(pipeline, fh_answer_new(ANSWER_FAILED, NULL, 0));
+    }
+}
+
+int fh_writer_commit(struct fh_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        fh_checkpoint_raise(&pipeline->checkpoint, pipeline->intake[i].range,
+                            pipeline->intake[i].mark.high_ms);
+    }
+    fh_store_set_checkpoint(pipeline->store, &pipeline->checkpoint);
+    int64_t now = source_time(pipeline);
+    if (now > 0) {
+        fh_store_set_source_time(pipeline->store, now);
+        fh_dedup_advance(pipeline->dedup, now);
+    }
+    if (pipeline->covered_changed) {
+        fh_pipeline_save_covered(pipeline);
+        pipeline->covered_changed = false;
+    }
+    struct fh_error err = {""};
+    int r = fh_store_commit(pipeline->store, &err);
+    if (r == -ENOSPC) {
+        return r; /* stays staged; room comes when sinks deliver */
+    }
+    if (r < 0) {
+        if (!pipeline->writer_failed) {
+            pipeline->writer_failed = true;
+            fh_log_event(LOG_CRIT, FH_LOG_STORE_FAILED, NULL, 0, "%s", err.text);
+            fh_answer_send(pipeline, fh_answer_new(ANSWER_FAILED, NULL, 0));
+        }
+        return r;
+    }
+    pipeline->must_commit = false;
+    pipeline->first_staged = (struct fh_time){0};
+    publish_progress(pipeline);
+    return 0;
+}
+
+static void sync_now_and_then(struct fh_pipeline *pipeline)
+{
+    if (pipeline->config.store.sync != FH_SYNC_INTERVAL) {
+        return;
+    }
+    struct fh_time now = fh_now();
+    if (fh_time_diff_ms(now, pipeline->last_sync) >= pipeline->config.store.sync_interval_ms) {
+        struct fh_error err;
+        if (fh_store_sync(pipeline->store, &err) < 0) {
+            fh_log_event(LOG_CRIT, FH_LOG_STORE_FAILED, NULL, 0, "%s", err.text);
+            fh_answer_send(pipeline, fh_answer_new(ANSWER_FAILED, NULL, 0));
+        }
+        pipeline->last_sync = now;
+    }
+}
+
+/* How long the writer may sleep: until the group commit is due, else a while (the watchdog wants to
+ * see it go round). */
+static int sleep_ms(const struct fh_pipeline *pipeline)
+{
+    if (atomic_load(&pipeline->backpressure)) {
+        return 20;
+    }
+    if (!fh_time_is_set(pipeline->first_staged)) {
+        return 500;
+    }
+    int64_t left =
+        pipeline->config.store.commit_ms - fh_time_diff_ms(fh_now(), pipeline->first_staged);
+    return left > 0 ? (int)left : 0;
+}
+
+static void wait_for_work(struct fh_pipeline *pipeline)
+{
+    struct pollfd fds[2] = {
+        {.fd = pipeline->doorbell, .events = POLLIN},
+        {.fd = fh_queue_fd(pipeline->commands), .events = POLLIN},
+    };
+    poll(fds, 2, sleep_ms(pipeline));
+    uint64_t count;
+    if (fds[0].revents & POLLIN) {
+        ssize_t n = read(pipeline->doorbell, &count, sizeof(count));
+        (void)n;
+    }
+}
+
+void *fh_writer_run(void *userdata)
+{
+    struct fh_pipeline *pipeline = userdata;
+    while (!atomic_load(&pipeline->stopping)) {
+        wait_for_work(pipeline);
+        for (struct command *command; (command = fh_queue_pop(pipeline->commands));) {
+            fh_writer_command(pipeline, command);
+        }
+        int r = pipeline->writer_failed ? -EIO : fh_writer_drain_intake(pipeline);
+        bool due =
+            pipeline->must_commit || r == -ENOSPC ||
+            (fh_time_is_set(pipeline->first_staged) &&
+             fh_time_diff_ms(fh_now(), pipeline->first_staged) >= pipeline->config.store.commit_ms);
+        if (due && !pipeline->writer_failed) {
+            fh_writer_commit(pipeline);
+        }
+        sync_now_and_then(pipeline);
+        atomic_store(&pipeline->progress_ns, fh_now().ns);
+    }
+    if (!pipeline->writer_failed) {
+        fh_writer_commit(pipeline);
+    }
+    return NULL;
+}

@@ -1,0 +1,195 @@
+/* writer_commands.c: what other threads ask of the writer. Each command stages its change; the
+ * answer is sent after the commit that makes it durable. */
+#include "internal.h"
+
+#include "fh/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A portion of reports for a joining peer: small enough that heartbeats are never starved. */
+#define REPORTS_PORTION_BYTES ((size_t)4 * 1024 * 1024)
+#define REPORTS_PORTION_COUNT 256
+
+void fh_command_free(void *item)
+{
+    struct command *command = item;
+    if (!command) {
+        return;
+    }
+    free((void *)command->report.keys);
+    free(command->bytes);
+    free(command);
+}
+
+int fh_pipeline_command(struct fh_pipeline *pipeline, const struct command *command)
+{
+    struct command *copy = malloc(sizeof(*copy));
+    if (!copy) {
+        return -ENOMEM;
+    }
+    *copy = *command;
+    int r = fh_queue_push_urgent(pipeline->commands, copy);
+    if (r < 0) {
+        free(copy);
+    }
+    return r;
+}
+
+static void persist_epoch(struct fh_pipeline *pipeline, const struct command *command)
+{
+    fh_store_set_epoch(pipeline->store, command->number, command->flag);
+    struct answer *answer = fh_answer_new(ANSWER_EPOCH, NULL, 0);
+    answer->number = command->number;
+    fh_writer_after_commit(pipeline, answer);
+    /* At once, not with the next group: the role machine waits for it. */
+    fh_writer_commit(pipeline);
+}
+
+static void apply_peer_report(struct fh_pipeline *pipeline, const struct command *command)
+{
+    struct fh_report head;
+    int r = fh_report_peek(command->bytes, command->len, &head);
+    struct fh_record_key *keys = NULL;
+    if (r == 0) {
+        keys = malloc(((size_t)head.count + 1) * sizeof(*keys));
+        r = keys ? fh_report_decode(command->bytes, command->len, keys, head.count, &head)
+                 : -ENOMEM;
+    }
+    uint64_t doubled = 0;
+    if (r == 0) {
+        r = fh_store_peer_apply(pipeline->store, command->store_id, &head, &doubled);
+    }
+    free(keys);
+    if (r < 0) {
+        /* Not applied, so not confirmed: the peer keeps it and will be asked again. */
+        char text[64];
+        fh_log(LOG_ERR, "a report of the peer could not be applied: %s",
+               fh_strerror(r, text, sizeof(text)));
+        return;
+    }
+    atomic_fetch_add(&pipeline->doubled, doubled);
+    struct answer *answer = fh_answer_new(ANSWER_APPLIED, NULL, 0);
+    answer->number = command->number;
+    answer->store_id = command->store_id;
+    fh_writer_after_commit(pipeline, answer);
+}
+
+static void add_report(struct fh_pipeline *pipeline, struct command *command)
+{
+    uint64_t number = 0;
+    int r = fh_store_report_add(pipeline->store, &command->report, &number);
+    if (r < 0) {
+        fh_writer_fail(pipeline, "a report cannot be stored", r);
+        return;
+    }
+    command->report.number = number;
+    struct answer *answer = fh_answer_new(ANSWER_REPORT, NULL, fh_report_size(&command->report));
+    fh_report_encode(&command->report, answer->bytes);
+    answer->number = number;
+    answer->delivery = command->delivery;
+    fh_writer_after_commit(pipeline, answer);
+}
+
+static void finish_report(struct fh_pipeline *pipeline, const struct command *command)
+{
+    enum fh_report_state state = command->flag ? FH_REPORT_DELIVERED : FH_REPORT_VOID;
+    int r = fh_store_report_finish(pipeline->store, command->number, state);
+    if (r < 0 && r != -ENOENT) {
+        char text[64];
+        fh_log(LOG_ERR, "report %llu could not be finished: %s",
+               (unsigned long long)command->number, fh_strerror(r, text, sizeof(text)));
+    }
+    pipeline->must_commit = true;
+}
+
+struct portion {
+    struct fh_pipeline *pipeline;
+    size_t bytes;
+};
+
+static int send_one(void *userdata, uint64_t number, const void *bytes, size_t len)
+{
+    struct portion *portion = userdata;
+    struct answer *answer = fh_answer_new(ANSWER_REPORT, bytes, len);
+    answer->number = number;
+    fh_answer_send(portion->pipeline, answer);
+    portion->bytes += len;
+    return portion->bytes >= REPORTS_PORTION_BYTES;
+}
+
+static void drain(struct fh_pipeline *pipeline)
+{
+    if (!pipeline->sources_stopped) {
+        fh_sources_stop(pipeline->sources);
+        pipeline->sources_stopped = true;
+    }
+    int r;
+    do {
+        r = fh_writer_drain_intake(pipeline);
+    } while (r == 0 && fh_intake_pending(pipeline));
+    fh_writer_commit(pipeline);
+    atomic_store(&pipeline->draining, true);
+    fh_store_wake(pipeline->store);
+}
+
+/* An order to stop overtakes an order to lead that is still in the queue: the fence holds the
+ * highest epoch that must not deliver any more. */
+static void lead(struct fh_pipeline *pipeline, uint64_t epoch)
+{
+    int r = fh_store_lead(pipeline->store);
+    if (r < 0) {
+        fh_writer_fail(pipeline, "cannot begin to deliver", r);
+    } else if (epoch > atomic_load(&pipeline->fence_epoch)) {
+        atomic_store(&pipeline->lead_epoch, epoch);
+        fh_store_wake(pipeline->store);
+    }
+}
+
+static void follow(struct fh_pipeline *pipeline)
+{
+    int r = fh_store_follow(pipeline->store);
+    if (r < 0) {
+        fh_writer_fail(pipeline, "cannot follow the peer's reports", r);
+        return;
+    }
+    fh_answer_send(pipeline, fh_answer_new(ANSWER_STOPPED, NULL, 0));
+}
+
+void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
+{
+    switch (command->kind) {
+    case COMMAND_EPOCH:
+        persist_epoch(pipeline, command);
+        break;
+    case COMMAND_LEAD:
+        lead(pipeline, command->number);
+        break;
+    case COMMAND_FOLLOW:
+        follow(pipeline);
+        break;
+    case COMMAND_PEER_REPORT:
+        apply_peer_report(pipeline, command);
+        break;
+    case COMMAND_REPORT_ADD:
+        add_report(pipeline, command);
+        break;
+    case COMMAND_REPORT_FINISH:
+        finish_report(pipeline, command);
+        break;
+    case COMMAND_SEND_REPORTS: {
+        struct portion portion = {.pipeline = pipeline};
+        struct answer *answer = fh_answer_new(ANSWER_PORTION, NULL, 0);
+        answer->number =
+            fh_store_reports_from(pipeline->store, command->number, command->timestamp_ms,
+                                  REPORTS_PORTION_COUNT, send_one, &portion);
+        fh_answer_send(pipeline, answer);
+        break;
+    }
+    case COMMAND_DRAIN:
+        drain(pipeline);
+        break;
+    }
+    fh_command_free(command);
+}
