@@ -1,0 +1,72 @@
+/* app.h: the daemon's parts and how they are joined. Everything here runs on the main thread.
+ *
+ *   app.c           start order, stop order, signals, timers
+ *   app_pair.c      the role machine's orders to the pipeline and the pipeline's answers to it;
+ *                   a node without a pair leads by itself
+ *   app_commands.c  what firehosectl may ask
+ *   app_status.c    the status document
+ *   notify.c        systemd: READY, STATUS, WATCHDOG, STOPPING */
+#ifndef FH_DAEMON_APP_H
+#define FH_DAEMON_APP_H
+
+#include "fh/clock.h"
+#include "fh/config.h"
+#include "fh/control.h"
+#include "fh/ha.h"
+#include "fh/pipeline.h"
+
+#define APP_TAILS_MAX 8
+
+struct app {
+    const char *config_path;
+    struct fh_config config;
+    sd_event *event;
+    struct fh_pipeline *pipeline;
+    struct fh_ha *ha; /* NULL: a single node */
+    struct fh_control_server *control;
+    struct fh_time started;
+    /* a single node's role; with a pair the engine knows */
+    enum fh_role role;
+    uint64_t epoch;
+    struct fh_control_client *tail[APP_TAILS_MAX];
+    size_t tail_count;
+    bool stopping;
+    int exit_code;
+    /* for the rate in STATUS */
+    struct fh_time rate_at;
+    uint64_t rate_received;
+    double rate;
+};
+
+/* app.c: runs until a signal; returns the exit code. */
+int app_run(const char *config_path);
+/* Reads and checks the configuration, logs or prints each finding. */
+int app_check(const char *config_path);
+void app_finish(struct app *app, int exit_code);
+void app_reload(struct app *app);
+
+/* app_pair.c */
+extern const struct fh_pipeline_host app_pipeline_host;
+int app_pair_start(struct app *app, struct fh_error *err);
+/* Tell the engine what this node knows of itself. */
+void app_pair_push(struct app *app, const struct fh_pipeline_status *status);
+
+/* app_commands.c */
+extern const struct fh_control_command app_commands[];
+void app_tail_lines(struct app *app, const char *lines, size_t len);
+
+/* app_status.c */
+cJSON *app_status_json(struct app *app);
+cJSON *app_checkpoint_json(struct app *app);
+
+/* notify.c */
+void notify_ready(void);
+void notify_stopping(void);
+/* One line for systemctl status; sent only when it differs from the last. */
+void notify_status(struct app *app, const struct fh_pipeline_status *status);
+/* Microseconds between the watchdog's pings; 0 = systemd expects none. */
+uint64_t notify_watchdog_interval(void);
+void notify_watchdog(void);
+void notify_reloading(void);
+
+#endif

@@ -1,0 +1,240 @@
+/* app_pair.c: joins the role machine and the pipeline, which never meet. A node without a pair
+ * walks the same steps by itself: persist an epoch, settle what is in doubt, lead. */
+#include "app.h"
+
+#include "fh/atomic_file.h"
+#include "fh/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- answers of the pipeline ------------------------------------------------------------------
+ */
+
+static void epoch_done(void *userdata, uint64_t epoch, int result)
+{
+    struct app *app = userdata;
+    if (app->ha) {
+        fh_ha_epoch_done(app->ha, epoch, result);
+    } else if (result == 0) {
+        fh_pipeline_settle(app->pipeline, false, 0);
+    }
+}
+
+static void delivery_stopped(void *userdata)
+{
+    struct app *app = userdata;
+    if (app->ha) {
+        fh_ha_delivery_stopped(app->ha);
+    }
+}
+
+static void settled(void *userdata)
+{
+    struct app *app = userdata;
+    if (app->ha) {
+        fh_ha_in_doubt_settled(app->ha);
+        return;
+    }
+    app->role = FH_ROLE_PRIMARY;
+    struct fh_log_field fields[] = {{"FH_ROLE", "primary"}};
+    fh_log_event(LOG_NOTICE, FH_LOG_ROLE, fields, 1,
+                 "starting -> primary: a single node (no pair configured), epoch %" PRIu64,
+                 app->epoch);
+    fh_pipeline_lead(app->pipeline, app->epoch);
+}
+
+static void peer_report_applied(void *userdata, uint64_t peer_store_id, uint64_t number)
+{
+    struct app *app = userdata;
+    if (app->ha) {
+        fh_ha_report_applied(app->ha, peer_store_id, number);
+    }
+}
+
+static void own_report(void *userdata, uint64_t number, const void *bytes, size_t len)
+{
+    struct app *app = userdata;
+    if (app->ha) {
+        fh_ha_send_report(app->ha, number, bytes, len);
+    }
+}
+
+static void reports_sent(void *userdata, uint64_t next_number)
+{
+    struct app *app = userdata;
+    if (app->ha) {
+        fh_ha_wants_answered(app->ha, next_number);
+    }
+}
+
+static void stored(void *userdata, const char *lines, size_t len)
+{
+    app_tail_lines(userdata, lines, len);
+}
+
+static void drained(void *userdata)
+{
+    app_finish(userdata, 0);
+}
+
+static void failed(void *userdata)
+{
+    app_finish(userdata, 1);
+}
+
+const struct fh_pipeline_host app_pipeline_host = {
+    .epoch_done = epoch_done,
+    .delivery_stopped = delivery_stopped,
+    .settled = settled,
+    .peer_report_applied = peer_report_applied,
+    .own_report = own_report,
+    .reports_sent = reports_sent,
+    .stored = stored,
+    .drained = drained,
+    .failed = failed,
+};
+
+/* ---- orders of the role machine ---------------------------------------------------------------
+ */
+
+static void persist_epoch(void *userdata, uint64_t epoch, bool as_primary)
+{
+    fh_pipeline_persist_epoch(((struct app *)userdata)->pipeline, epoch, as_primary);
+}
+
+static void start_delivery(void *userdata, uint64_t epoch)
+{
+    fh_pipeline_lead(((struct app *)userdata)->pipeline, epoch);
+}
+
+static void stop_delivery(void *userdata)
+{
+    fh_pipeline_follow(((struct app *)userdata)->pipeline);
+}
+
+static void resume_streams(void *userdata, const struct fh_checkpoint *checkpoint)
+{
+    fh_pipeline_resume(((struct app *)userdata)->pipeline, checkpoint);
+}
+
+static void peer_report(void *userdata, uint64_t peer_store_id, uint64_t number, const void *bytes,
+                        size_t len)
+{
+    fh_pipeline_peer_report(((struct app *)userdata)->pipeline, peer_store_id, number, bytes, len);
+}
+
+static void peer_confirmed(void *userdata, uint64_t number)
+{
+    fh_pipeline_peer_confirmed(((struct app *)userdata)->pipeline, number);
+}
+
+static void peer_wants(void *userdata, uint64_t from_number, int64_t min_timestamp_ms)
+{
+    fh_pipeline_send_reports(((struct app *)userdata)->pipeline, from_number, min_timestamp_ms);
+}
+
+static void peer_in_sync(void *userdata, bool in_sync)
+{
+    fh_pipeline_peer_in_sync(((struct app *)userdata)->pipeline, in_sync);
+}
+
+static void settle_in_doubt(void *userdata, bool known, uint64_t peer_applied)
+{
+    fh_pipeline_settle(((struct app *)userdata)->pipeline, known, peer_applied);
+}
+
+static void peer_checkpoint(void *userdata, const struct fh_checkpoint *delivered)
+{
+    fh_pipeline_peer_checkpoint(((struct app *)userdata)->pipeline, delivered);
+}
+
+static void role_changed(void *userdata, enum fh_role role, uint64_t epoch, const char *reason)
+{
+    struct app *app = userdata;
+    (void)reason; /* logged by the engine, shown by fh_ha_status */
+    app->role = role;
+    app->epoch = epoch;
+}
+
+static const struct fh_ha_host ha_host = {
+    .persist_epoch = persist_epoch,
+    .start_delivery = start_delivery,
+    .stop_delivery = stop_delivery,
+    .resume_streams = resume_streams,
+    .peer_report = peer_report,
+    .peer_confirmed = peer_confirmed,
+    .peer_wants = peer_wants,
+    .peer_in_sync = peer_in_sync,
+    .settle_in_doubt = settle_in_doubt,
+    .peer_checkpoint = peer_checkpoint,
+    .role_changed = role_changed,
+};
+
+static int read_secret(const struct app *app, char key[41], struct fh_error *err)
+{
+    char *text = NULL;
+    int r = fh_file_read(app->config.pair.secret_key_file, 4096, 1, &text, err);
+    if (r < 0) {
+        return r;
+    }
+    size_t len = strcspn(text, " \t\r\n");
+    if (len != 40) {
+        r = fh_error_set(err, -EINVAL,
+                         "%s holds no CURVE secret key (40 characters); make one with: firehosectl "
+                         "keygen --secret FILE",
+                         app->config.pair.secret_key_file);
+    } else {
+        memcpy(key, text, 40);
+        key[40] = '\0';
+    }
+    explicit_bzero(text, strlen(text));
+    free(text);
+    return r;
+}
+
+int app_pair_start(struct app *app, struct fh_error *err)
+{
+    struct fh_pipeline_status status;
+    fh_pipeline_status(app->pipeline, &status);
+    if (!app->config.pair.present) {
+        app->epoch = status.store.epoch + 1;
+        fh_pipeline_persist_epoch(app->pipeline, app->epoch, true);
+        return 0;
+    }
+    char secret[41];
+    int r = read_secret(app, secret, err);
+    if (r < 0) {
+        return r;
+    }
+    struct fh_ha_start start = {.epoch = status.store.epoch,
+                                .last_primary = status.store.last_primary,
+                                .store_id = status.store_id};
+    r = fh_ha_new(&app->config, secret, &start, app->event, &ha_host, app, err, &app->ha);
+    explicit_bzero(secret, sizeof(secret));
+    if (r < 0) {
+        return r;
+    }
+    app_pair_push(app, &status);
+    return fh_ha_start(app->ha, err);
+}
+
+void app_pair_push(struct app *app, const struct fh_pipeline_status *status)
+{
+    if (!app->ha) {
+        return;
+    }
+    struct fh_ha_local local = {
+        .received = status->store.received,
+        .delivered = status->store.delivered,
+        .covered_from = status->covered_from,
+        .streams_live = status->streams_live,
+        .sinks_healthy = status->sinks_healthy,
+        .own_report_last = status->store.own_report_last,
+        .peer_report_applied = status->store.peer_report_applied,
+        .peer_report_store = status->store.peer_store_id,
+    };
+    fh_ha_set_local(app->ha, &local);
+}
