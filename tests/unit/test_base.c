@@ -111,9 +111,12 @@ static void time_does_not_go_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buf_grows_to_max_and_no_further), cmocka_unit_test(buf_printf_appends),
-        cmocka_unit_test(error_sentences),                 cmocka_unit_test(log_line_is_one_line),
-        cmocka_unit_test(log_ids_are_unique),              cmocka_unit_test(time_does_not_go_back),
+        cmocka_unit_test(buf_grows_to_max_and_no_further),
+        cmocka_unit_test(buf_printf_appends),
+        cmocka_unit_test(error_sentences),
+        cmocka_unit_test(log_line_is_one_line),
+        cmocka_unit_test(log_ids_are_unique),
+        cmocka_unit_test(time_does_not_go_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

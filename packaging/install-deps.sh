@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs what building (and, with "test", testing) firehosed needs, by apt or dnf.
+# Usage: packaging/install-deps.sh [build|test]
+set -euo pipefail
+
+what=${1:-build}
+debian_build=(build-essential cmake ninja-build pkg-config ca-certificates
+    libcurl4-openssl-dev libcjson-dev libconfig-dev libsystemd-dev libzmq3-dev liblmdb-dev liblz4-dev
+    libxxhash-dev libzstd-dev libnghttp2-dev libssl-dev libcmocka-dev curl jq)
+debian_test=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev nghttp2-client zstd iproute2 iptables procps)
+redhat_build=(gcc cmake ninja-build pkgconf-pkg-config libcurl-devel cjson-devel libconfig-devel systemd-devel
+    zeromq-devel lmdb-devel lz4-devel xxhash-devel libzstd-devel libnghttp2-devel openssl-devel libcmocka-devel
+    curl jq)
+redhat_test=(clang clang-tools-extra cppcheck nghttp2 zstd iproute iptables procps-ng compiler-rt)
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+if command -v apt-get >/dev/null; then
+    packages=("${debian_build[@]}")
+    [ "$what" = test ] && packages+=("${debian_test[@]}")
+    missing=()
+    for package in "${packages[@]}"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        echo "installing: ${missing[*]}"
+        as_root apt-get update -qq
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            "${missing[@]}" >/dev/null
+    fi
+elif command -v dnf >/dev/null; then
+    packages=("${redhat_build[@]}")
+    [ "$what" = test ] && packages+=("${redhat_test[@]}")
+    rpm -q "${packages[@]}" >/dev/null 2>&1 || {
+        echo "installing with dnf (EPEL and CodeReady Builder must be enabled): ${packages[*]}"
+        as_root dnf install -y -q "${packages[@]}"
+    }
+else
+    echo "neither apt-get nor dnf found: install the libraries named in README.md by hand" >&2
+    exit 1
+fi

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# A single node against a stream that misbehaves: junk, long lines, cuts, stalls, half lines, unknown
+# types, duplicates. Also --check, SIGHUP, SIGTERM, a second daemon on the same state, tail,
+# checkpoint and preview. In the end the ledger must balance.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+. tests/lib/pair.sh
+
+expect() { [ "$2" = "$3" ] || fail "$1: expected '$3', got '$2'"; }
+
+sim_start --rate 1000 --seed 5 --lateness-ms 2000 --paused
+FIREHOSE_EXTRA='silence_ms = 16000;' node_config a 1 single
+"$BIN/firehosed" --config "$WORK/a/firehosed.conf" --check >/dev/null || fail "--check refuses a good configuration"
+sed 's/receivers = 4/recievers = 4/' "$WORK/a/firehosed.conf" >"$WORK/bad.conf"
+"$BIN/firehosed" --config "$WORK/bad.conf" --check >"$WORK/check.out" && fail "--check accepts a misspelt key"
+grep -q 'receivers' "$WORK/check.out" || fail "--check does not name the nearest key: $(cat "$WORK/check.out")"
+
+node_start a
+wait_status a '.role == "primary" and all(.receivers[]; .state == "streaming")' 20
+sim_post /sim/start >/dev/null
+wait_status a '.counters.delivered > 0' 20
+
+# Each fault, and what must be seen of it.
+for fault in 'not_json&count=3' 'bad_utf8' 'long_line&bytes=10000000' 'unknown_type' 'half_line' 'cut' \
+    'reset' 'duplicate&n=50' 'crlf' 'empty_lines' 'many_chunks&n=20' 'reorder' 'stall&ms=300' 'delay&ms=20'; do
+    before=$(node_status a | jq .counters.received)
+    sim_post "/sim/fault?type=$fault" >/dev/null || fail "the simulator refuses fault $fault"
+    wait_status a ".counters.received > $before + 500" 20
+done
+sim_post '/sim/fault?type=clear' >/dev/null
+wait_status a '.counters.quarantined >= 5 and .counters.duplicates >= 50' 20
+[ -s "$WORK/a/state/quarantine.ndjson" ] || fail "no quarantine file"
+jq -e -s 'length >= 5 and all(.[]; .reason and .receiver and (.offset >= 0))' "$WORK/a/state/quarantine.ndjson" >/dev/null ||
+    fail "the quarantine file is not what it should be"
+
+# Refusals are loud, slow, and over when the service changes its mind.
+mark=$(($(log_lines "$WORK/a.log") + 1))
+sim_post '/sim/fault?type=status&code=503&count=2' >/dev/null
+sim_post '/sim/fault?type=cut' >/dev/null
+wait_log "$WORK/a.log" '\[stream-down\]' 10 $mark
+wait_status a 'all(.receivers[]; .state == "streaming")' 20
+
+# A second daemon on the same state directory refuses and says why.
+sed "s|/control\.sock|/control2.sock|" "$WORK/a/firehosed.conf" >"$WORK/second.conf"
+"$BIN/firehosed" --config "$WORK/second.conf" 2>"$WORK/second.log"
+expect "exit status of a second daemon" $? 1
+grep -q 'another' "$WORK/second.log" || fail "the second daemon does not say why: $(cat "$WORK/second.log")"
+
+# tail and checkpoint.
+line=$(timeout 10 "$BIN/firehosectl" --socket "$WORK/a/control.sock" tail --count 1)
+jq -e .recordUid <<<"$line" >/dev/null || fail "tail shows no event: $line"
+"$BIN/firehosectl" --socket "$WORK/a/control.sock" checkpoint >"$WORK/checkpoint.out" || fail "checkpoint"
+
+# preview: another replica, state untouched; the pair's own replica only with --force.
+"$BIN/firehosectl" preview --config "$WORK/a/firehosed.conf" --count 3 >"$WORK/preview.out" || fail "preview"
+expect "events in the preview" "$(wc -l <"$WORK/preview.out")" 3
+"$BIN/firehosectl" preview --config "$WORK/a/firehosed.conf" --replica 1 --count 1 2>"$WORK/preview.err" &&
+    fail "preview takes the node's own replica without --force"
+grep -q -- --force "$WORK/preview.err" || fail "preview does not tell about --force"
+
+# SIGHUP with a good and a bad configuration.
+mark=$(($(log_lines "$WORK/a.log") + 1))
+sed -i 's/roll_seconds = 1/roll_seconds = 2/' "$WORK/a/firehosed.conf"
+node_signal a HUP
+wait_log "$WORK/a.log" '\[config-reloaded\].*reloaded' 5 $mark
+mark=$(($(log_lines "$WORK/a.log") + 1))
+sed -i 's/receivers = 4/receivers = 6/' "$WORK/a/firehosed.conf"
+node_signal a HUP
+wait_log "$WORK/a.log" '\[config-reloaded\].*restart' 5 $mark
+
+# SIGTERM under load: drained and committed within 5 s; another split after the restart.
+start=$(date +%s%N)
+node_signal a TERM
+took=$((($(date +%s%N) - start) / 1000000))
+expect "exit status after SIGTERM" "$NODE_EXIT" 0
+[ $took -lt 5000 ] || fail "SIGTERM took $took ms"
+node_start a
+wait_status a '(.receivers | length) == 6 and all(.receivers[]; .state == "streaming")' 20
+before=$(node_status a | jq .counters.received)
+wait_status a ".counters.received > $before + 500" 20
+
+# SIGKILL and restart.
+node_signal a KILL
+node_start a
+wait_status a 'all(.receivers[]; .state == "streaming")' 20
+sim_post /sim/stop >/dev/null
+wait_delivered 60 a
+node_signal a TERM
+ledger a || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }
+
+# A damaged store is named, with the remedy.
+dd if=/dev/urandom of="$WORK/a/state/store/data.mdb" bs=4096 count=64 conv=notrunc 2>/dev/null
+"$BIN/firehosed" --config "$WORK/a/firehosed.conf" 2>"$WORK/damaged.log"
+expect "exit status with a damaged store" $? 1
+grep -q '\[store-damaged\]\|\[fatal\]' "$WORK/damaged.log" || fail "no word about the damaged store: $(cat "$WORK/damaged.log")"
+grep -qi 'move' "$WORK/damaged.log" || fail "no remedy for the damaged store: $(cat "$WORK/damaged.log")"
+echo "single node: all as expected"

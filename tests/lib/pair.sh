@@ -1,0 +1,152 @@
+# pair.sh: start and watch a simulator and one or two nodes on loopback. Sourced by the tests and by
+# packaging/quickstart.sh. Needs bash, jq, curl. BIN names the folder of the programs.
+#
+# Everything lives in $WORK; pair_cleanup (trapped on exit) ends every process started here.
+
+BIN=${BIN:?BIN must name the folder of the built programs}
+WORK=${WORK:-$(mktemp -d /tmp/firehosed-XXXXXX)}
+API_KEY=0123456789ABCDEF0123456789ABCDEF
+declare -A PID=()
+declare -A PAIR_PORT=()
+
+pair_cleanup() {
+    local name
+    for name in "${!PID[@]}"; do
+        kill -CONT "${PID[$name]}" 2>/dev/null
+        kill -KILL "${PID[$name]}" 2>/dev/null
+    done
+    wait 2>/dev/null
+    if [ -z "${KEEP_WORK:-}" ]; then rm -rf "$WORK"; fi
+}
+trap pair_cleanup EXIT
+
+fail() {
+    echo "FAILED: $*" >&2
+    local log
+    for log in "$WORK"/*.log; do
+        [ -s "$log" ] && { echo "--- last lines of $(basename "$log")" >&2; tail -n 25 "$log" >&2; }
+    done
+    exit 1
+}
+
+# wait_log FILE PATTERN SECONDS [FROM_LINE]: until a line from FROM_LINE on matches.
+wait_log() {
+    timeout "$3" grep -m1 -qE "$2" <(tail -n "+${4:-1}" -F "$1" 2>/dev/null & echo $! >"$WORK/.tail"; wait)
+    local r=$?
+    kill "$(cat "$WORK/.tail")" 2>/dev/null
+    [ $r = 0 ] || fail "no line matching '$2' in $(basename "$1") within $3 s"
+}
+
+log_lines() { wc -l <"$1" 2>/dev/null || echo 0; }
+
+# sim_start [ARGUMENTS]: SIM_URL and $WORK/ca.pem are ready afterwards.
+sim_start() {
+    mkdir -p "$WORK/cert"
+    "$BIN/firehose-sim" --listen 127.0.0.1:0 --make-cert "$WORK/cert" --api-key "$API_KEY" "$@" \
+        >"$WORK/sim.out" 2>"$WORK/sim.log" &
+    PID[sim]=$!
+    wait_log "$WORK/sim.out" 'listening on' 10
+    SIM_URL=$(sed -n 's/.*listening on \(https\?:[^ ]*\).*/\1/p' "$WORK/sim.out" | head -n1)
+    CA="$WORK/cert/ca.pem"
+}
+
+sim_get() { curl -sS --fail --cacert "$CA" -H 'X-Sim-Control: 1' "$SIM_URL$1"; }
+sim_post() { curl -sS --fail --cacert "$CA" -H 'X-Sim-Control: 1' -X POST "$SIM_URL$1"; }
+sim_issued() { sim_get /sim/status | jq -r .issued; }
+
+free_port() {
+    # A port the kernel would choose; bound again within a moment, so a clash is improbable.
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 20000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+    done
+}
+
+# pair_keys: keys and link ports of nodes a and b.
+pair_keys() {
+    local name
+    for name in a b; do
+        mkdir -p "$WORK/$name"
+        "$BIN/firehosectl" keygen --secret "$WORK/$name/secret.key" --public "$WORK/$name/public.key" >/dev/null ||
+            fail "keygen"
+        PAIR_PORT[$name]=$(free_port)
+    done
+}
+
+# node_config NAME REPLICA PREFERRED [EXTRA_PAIR_LINES]: a node of the pair. Overridable by variables:
+# RECEIVERS, ROLL_SECONDS, STORE_EXTRA, FIREHOSE_EXTRA, SINK_EXTRA.
+node_config() {
+    local name=$1 replica=$2 preferred=$3 other=a
+    [ "$name" = a ] && other=b
+    mkdir -p "$WORK/$name"
+    (umask 077; echo "$API_KEY" >"$WORK/$name/api_key")
+    cat >"$WORK/$name/firehosed.conf" <<CONF
+node:     { name = "$name"; state_dir = "$WORK/$name/state"; control_socket = "$WORK/$name/control.sock"; };
+firehose: { url = "$SIM_URL"; api_key_file = "$WORK/$name/api_key"; ca_file = "$CA";
+            replica_id = $replica; receivers = ${RECEIVERS:-4}; backoff_min_ms = 100; ${FIREHOSE_EXTRA:-} };
+store:    { ${STORE_EXTRA:-} };
+CONF
+    if [ "$preferred" != single ]; then
+        cat >>"$WORK/$name/firehosed.conf" <<CONF
+pair:     { listen = "tcp://127.0.0.1:${PAIR_PORT[$name]}"; peers = ( "tcp://127.0.0.1:${PAIR_PORT[$other]}" );
+            secret_key_file = "$WORK/$name/secret.key"; peer_public_key = "$(cat "$WORK/$other/public.key")";
+            preferred = $preferred; ${4:-} };
+CONF
+    fi
+    cat >>"$WORK/$name/firehosed.conf" <<CONF
+sinks:    ( { name = "archive"; type = "file"; directory = "$WORK/$name/events"; roll_seconds = ${ROLL_SECONDS:-1}; ${SINK_EXTRA:-} } );
+CONF
+}
+
+node_start() {
+    "$BIN/firehosed" --config "$WORK/$1/firehosed.conf" 2>>"$WORK/$1.log" &
+    PID[$1]=$!
+}
+
+# node_signal NAME SIGNAL: and, for one that ends it, wait until it is gone.
+node_signal() {
+    kill "-$2" "${PID[$1]}" || fail "node $1 is not running"
+    case $2 in KILL | TERM) wait "${PID[$1]}" 2>/dev/null; NODE_EXIT=$?; unset "PID[$1]" ;; esac
+}
+
+node_status() { "$BIN/firehosectl" --socket "$WORK/$1/control.sock" status --json 2>/dev/null; }
+
+# wait_status NAME JQ_CONDITION SECONDS: the daemon is asked ten times a second.
+wait_status() {
+    local until=$(($(date +%s%N) / 1000000 + $3 * 1000))
+    until node_status "$1" | jq -e "$2" >/dev/null 2>&1; do
+        [ $(($(date +%s%N) / 1000000)) -lt $until ] ||
+            fail "node $1 did not reach: $2 within $3 s; status: $(node_status "$1" | jq -c '{role,epoch,protected,sync,peer,sinks,counters}')"
+        sleep 0.1
+    done
+}
+
+wait_pair_protected() {
+    wait_status "$1" '.role == "primary" and .protected' "${3:-20}"
+    wait_status "$2" '.role == "standby" and .ready' "${3:-20}"
+}
+
+primary_of() {
+    local name
+    for name in "$@"; do
+        [ "$(node_status "$name" | jq -r .role)" = primary ] && { echo "$name"; return; }
+    done
+}
+
+# ledger [NODES...]: compare what was sent with the union of what the nodes published.
+ledger() {
+    local name dirs=()
+    for name in "$@"; do [ -d "$WORK/$name/events" ] && dirs+=("$WORK/$name/events"); done
+    sim_get /sim/ledger >"$WORK/ledger.txt"
+    "$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" --show 10 "${dirs[@]}"
+}
+
+# wait_delivered SECONDS NODES...: the simulator is stopped; until the primary has delivered all.
+wait_delivered() {
+    local seconds=$1 name
+    shift
+    name=$(primary_of "$@")
+    [ -n "$name" ] || fail "no primary among: $*"
+    wait_status "$name" 'all(.receivers[]; .state == "streaming") and all(.sinks[]; .pending == 0)' "$seconds"
+}

@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, runs them. The test command of README.md and of CI.
+#
+#   tests/run.sh                 everything CI runs (about 20 minutes on 2 cores)
+#   tests/run.sh SUITE...        some of: lint unit model contract integration interop sinks e2e fuzz
+#                                sanitize clang bench
+#   tests/run.sh model --seeds N any number of schedules of the role machine
+#   tests/run.sh e2e --rounds N  any number of kills
+#
+# Ends with a line "N passed, N failed".
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+passed=0
+failed=0
+suites=()
+SEEDS=
+ROUNDS=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --seeds) SEEDS=$2; shift 2 ;;
+    --rounds) ROUNDS=$2; shift 2 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) suites+=("$1"); shift ;;
+    esac
+done
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit model contract integration interop sinks fuzz e2e clang sanitize)
+
+say() { printf '\n== %s\n' "$*"; }
+
+# count NAME COMMAND...: one check that passes or fails as a whole.
+count() {
+    local name=$1
+    shift
+    if "$@"; then passed=$((passed + 1)); echo "ok      $name"; else failed=$((failed + 1)); echo "FAILED  $name"; fi
+}
+
+# ctests BUILD ARGUMENTS...: adds ctest's own numbers.
+ctests() {
+    local build=$1 log total bad
+    shift
+    log=$(mktemp)
+    ctest --test-dir "$build" --output-on-failure -j2 "$@" | tee "$log" | grep -vE '^ *(Start|Test project|Internal ctest)'
+    total=$(sed -n 's/.* tests failed out of \([0-9]*\)/\1/p' "$log")
+    bad=$(sed -n 's/.*, \([0-9]*\) tests failed out of.*/\1/p' "$log")
+    rm -f "$log"
+    if [ -z "$total" ] || [ "$total" = 0 ]; then
+        echo "FAILED  no test was found for: $*"
+        failed=$((failed + 1))
+        return
+    fi
+    passed=$((passed + total - bad))
+    failed=$((failed + bad))
+}
+
+# build DIR [CMAKE ARGUMENTS]: warnings are errors in every build of the tests.
+build() {
+    local dir=$1
+    shift
+    cmake -S . -B "$dir" -G Ninja -DFH_WERROR=ON "$@" >/dev/null && ninja -C "$dir" --quiet
+}
+
+main_built=
+need_build() {
+    [ -n "$main_built" ] && return
+    say "build (gcc, warnings are errors)"
+    count "build with gcc" build build -DCMAKE_C_COMPILER=gcc
+    main_built=1
+}
+
+sources() { git ls-files '*.c' '*.h'; }
+
+lint() {
+    say "lint"
+    count "clang-format" sh -c 'git ls-files "*.c" "*.h" | xargs clang-format --dry-run --Werror'
+    need_build
+    count "cppcheck" cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability,performance \
+        --suppressions-list=tests/lint/cppcheck.txt --std=c11 -j2 -Iinclude src ha
+    count "clang-tidy" sh -c 'git ls-files "src/*.c" "ha/*.c" | xargs -P2 -n4 clang-tidy --quiet -p build 2>/dev/null'
+    count "message catalog" tests/lint/catalog.sh
+    count "manual pages" sh -c '! { command -v mandoc >/dev/null && mandoc -T lint -W error packaging/man/*.[58]; } | grep .'
+    count "shell scripts parse" sh -c 'git ls-files "*.sh" .ci/run | xargs -n1 bash -n'
+}
+
+fuzz() {
+    need_build
+    say "fuzz: the corpus replayed"
+    ctests build -L fuzz
+    say "fuzz: ${FUZZ_SECONDS:-15} seconds of libFuzzer each"
+    count "build of the fuzzers" build build-fuzz -DCMAKE_C_COMPILER=clang -DFH_FUZZ=ON -DFH_SANITIZE=address,undefined
+    local target corpus
+    for target in build-fuzz/tests/fuzz_*; do
+        [ -x "$target" ] || continue
+        corpus=$(mktemp -d)
+        count "$(basename "$target")" "$target" -max_total_time="${FUZZ_SECONDS:-15}" -print_final_stats=0 -verbosity=0 \
+            -artifact_prefix="$corpus/" "$corpus" "tests/fuzz/corpus/$(basename "$target")"
+        rm -rf "$corpus"
+    done
+}
+
+sanitize() {
+    say "AddressSanitizer and UndefinedBehaviorSanitizer"
+    count "build with ASan+UBSan" build build-asan -DCMAKE_C_COMPILER=gcc -DFH_SANITIZE=address,undefined
+    ctests build-asan -LE 'e2e'
+    say "ThreadSanitizer"
+    count "build with TSan" build build-tsan -DCMAKE_C_COMPILER=clang -DFH_SANITIZE=thread
+    TSAN_OPTIONS="suppressions=$PWD/tests/lint/tsan.txt ${TSAN_OPTIONS:-}" ctests build-tsan -LE 'e2e|fuzz|model'
+    say "the pair under AddressSanitizer: 3 kills"
+    BIN=$PWD/build-asan/bin ROUNDS=3 RATE=500 count "failover with ASan" tests/integration/failover.sh
+}
+
+say "what the tests need"
+packaging/install-deps.sh test || exit 1
+
+for suite in "${suites[@]}"; do
+    case $suite in
+    lint) lint ;;
+    unit | contract | integration | interop | sinks)
+        need_build
+        say "$suite"
+        ctests build -L "^$suite\$"
+        ;;
+    model)
+        need_build
+        say "model"
+        if [ -n "$SEEDS" ]; then count "model of the pair" build/tests/model_pair "$SEEDS"; else ctests build -L model; fi
+        ;;
+    e2e)
+        need_build
+        say "e2e: real processes, real sockets, SIGKILL"
+        ROUNDS=${ROUNDS:-20} ctests build -L e2e -j1
+        ;;
+    fuzz) fuzz ;;
+    clang)
+        say "build with clang"
+        count "build with clang" build build-clang -DCMAKE_C_COMPILER=clang
+        ;;
+    sanitize) sanitize ;;
+    bench)
+        need_build
+        say "bench"
+        count "benchmarks" tests/bench/run.sh
+        ;;
+    *)
+        echo "unknown suite \"$suite\"; see tests/run.sh --help" >&2
+        exit 2
+        ;;
+    esac
+done
+
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
