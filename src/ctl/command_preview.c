@@ -79,9 +79,10 @@ static void connected(void *userdata, unsigned receiver, int64_t asked_from_ms)
 
 static void disconnected(void *userdata, unsigned receiver, const char *reason)
 {
-    (void)userdata;
     (void)receiver;
-    fprintf(stderr, "firehosectl: disconnected: %s\n", reason);
+    if (((struct preview *)userdata)->left != 0) { /* else it was us */
+        fprintf(stderr, "firehosectl: disconnected: %s\n", reason);
+    }
 }
 
 /* Only the own replica is known here; which of the others the peer reads stands in the peer's
