@@ -130,9 +130,12 @@ static void device_record(const struct sim_life *life, unsigned type, uint32_t d
     };
 }
 
+/* Difference of the two stamps as they are told, each cut to the millisecond: so an entry keeps its
+ * stamp in every later event. Entries may lie before the start; the offset keeps them positive. */
 static uint32_t age_ms(const struct sim_life *life, int64_t then_us)
 {
-    return (uint32_t)((life->now_us - then_us) / 1000);
+    const int64_t offset_us = 60 * SIM_MINUTE;
+    return (uint32_t)((life->now_us + offset_us) / 1000 - (then_us + offset_us) / 1000);
 }
 
 /* ---- users ---- */
@@ -221,6 +224,7 @@ static void change_state(struct sim_life *life, uint32_t device, unsigned kind)
         count_devices(life, guest->place, 1, 0);
         list_add(life, life->sighted, &life->sighted_count, device);
         guest->state = SIM_SIGHTED;
+        guest->last_seen_us = life->now_us;
         user_step(life, device, 1, 1);
         break;
     case SIM_BECAME_INACTIVE:

@@ -4,7 +4,8 @@
  * threads for indexes in [sim_world_first, sim_world_end) as long as the caller holds
  * sim_world_lock_read (a rwlock; produce and trim take it for writing, in short portions).
  *
- * Events are numbered 0.. in world order. The same options give the same stream, byte for byte.
+ * Events are numbered 0.. in world order. The same options give the same stream, byte for byte,
+ * however the time is cut into calls of sim_world_advance.
  * Memory: a compact descriptor per kept event (at most 48 bytes); the JSON line is rendered on
  * demand from pre-rendered pieces, so that 500,000 events/s are possible and one hour of history
  * at 5,000/s fits into 1 GiB. */
@@ -42,7 +43,12 @@ void sim_world_free(struct sim_world *world);
 void sim_world_set_rate(struct sim_world *world, double rate);
 void sim_world_set_replica_uids_differ(struct sim_world *world, bool differ);
 
-/* Let world time pass: elapsed_us of it, producing the events that fall into it (at most
+/* In replay mode world time is that of the recording: it begins at the first line's stamp (start_ms
+ * is not used) and passes replay_speed times as fast, so that stamps, keep-alives and resume points
+ * agree. A stamp older than the line before it is issued together with that line. KEEP_ALIVE lines
+ * of the file are left out.
+ *
+ * Let world time pass: elapsed_us of it, producing the events that fall into it (at most
  * max_events; the rest of the time is kept for the next call). Returns how many were produced. In
  * replay mode the events of the file. */
 uint64_t sim_world_advance(struct sim_world *world, int64_t elapsed_us, uint64_t max_events);
@@ -56,8 +62,9 @@ int64_t sim_world_now_ms(const struct sim_world *world);
 void sim_world_lock_read(struct sim_world *world);
 void sim_world_unlock_read(struct sim_world *world);
 
-uint64_t sim_world_first(const struct sim_world *world); /* oldest kept */
-uint64_t sim_world_end(const struct sim_world *world);   /* one past the newest */
+uint64_t
+sim_world_first(const struct sim_world *world);        /* oldest kept; positions start there too */
+uint64_t sim_world_end(const struct sim_world *world); /* one past the newest */
 
 struct sim_event {
     uint64_t index;

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define STAMP_MOST 253402300799999 /* the end of the year 9999: microseconds fit as well */
+
 struct span {
     const char *start;
     const char *end;
@@ -85,10 +87,10 @@ static int parse_stamp(struct span text, int64_t *ret)
     int64_t value = 0;
     const char *p = text.start;
     for (; p < text.end && *p >= '0' && *p <= '9'; p++) {
-        if (value > INT64_MAX / 10 - 1) {
+        value = value * 10 + (*p - '0');
+        if (value > STAMP_MOST) {
             return -ERANGE;
         }
-        value = value * 10 + (*p - '0');
     }
     if (p == text.start) {
         return -EINVAL;

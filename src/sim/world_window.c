@@ -233,28 +233,20 @@ uint64_t sim_window_index(const struct sim_window *window, unsigned replica, uin
     return position + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)position);
 }
 
-/* An event stamped from_ms or later arrived then or later, so its key is not below from_ms. Find
- * the first such key, then pass over events whose stamps are older still. */
+/* An event stamped from_ms or later arrived then or later, and all that arrived more than the
+ * jitter before it have lower positions than it, settled or not. From there on one look at each. */
 uint64_t sim_window_seek(const struct sim_window *window, unsigned replica, int64_t from_ms)
 {
-    uint64_t low = window->first;
-    uint64_t high = window->ready[replica] > low ? window->ready[replica] : low;
-    uint64_t end = high;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        uint64_t index = sim_window_index(window, replica, middle);
-        int64_t key =
-            arrival_of(window, index) + jitter_from(window, jitter_bits(window, index), replica);
-        if (key < from_ms) {
-            low = middle + 1;
-        } else {
-            high = middle;
+    uint64_t end = window->ready[replica] > window->first ? window->ready[replica] : window->first;
+    uint64_t position =
+        first_arrived(window, window->first, window->end, from_ms - window->jitter_ms - 1);
+    position = position < end ? position : end;
+    while (position < end) {
+        uint64_t index = sim_window_index(window, replica, position);
+        if (sim_window_record(window, index)->timestamp_ms >= from_ms) {
+            break;
         }
+        position++;
     }
-    while (low < end &&
-           sim_window_record(window, sim_window_index(window, replica, low))->timestamp_ms <
-               from_ms) {
-        low++;
-    }
-    return low;
+    return position;
 }
