@@ -74,6 +74,8 @@ static int watch(struct fh_link *link, void *socket, sd_event_io_handler_t callb
     if (zmq_getsockopt(socket, ZMQ_FD, &fd, &size) != 0) {
         return -zmq_errno();
     }
+    /* A socket announces a message only after somebody has looked and found none. */
+    (void)readable(socket);
     return sd_event_add_io(link->event, ret, fd, EPOLLIN, callback, userdata);
 }
 

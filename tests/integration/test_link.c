@@ -1,0 +1,251 @@
+/* test_link.c: two engines as two processes over TCP and CURVE: forming, reports, death, silence,
+ * goodbye, return, strangers. Waits for what the nodes say; prints how long takeovers took. */
+#include "link_node.h"
+
+#include "fh/ha.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+/* cmocka wants the ones above first */
+#include <cmocka.h>
+
+/* On a loaded machine a process may wait this long for a processor. */
+#define SLACK_MS 8000
+
+static char directory[64];
+static struct link_node_options a, b;
+
+static int set_up(void **state)
+{
+    (void)state;
+    static int run;
+    char public_a[41];
+    char public_b[41];
+    memset(&a, 0, sizeof(a));
+    memset(&b, 0, sizeof(b));
+    if (fh_ha_keygen(public_a, a.secret) < 0 || fh_ha_keygen(public_b, b.secret) < 0) {
+        return -1;
+    }
+    memcpy(a.peer_public, public_b, 41);
+    memcpy(b.peer_public, public_a, 41);
+    a.name = "a";
+    b.name = "b";
+    a.replica = 1;
+    b.replica = 2;
+    a.preferred = true;
+    a.port = link_node_free_port();
+    b.port = link_node_free_port();
+    a.peer_port[0] = b.port;
+    b.peer_port[0] = a.port;
+    run++;
+    snprintf(a.state, sizeof(a.state), "%s/a%d", directory, run);
+    snprintf(b.state, sizeof(b.state), "%s/b%d", directory, run);
+    return 0;
+}
+
+static void start_pair(struct link_node *node_a, struct link_node *node_b)
+{
+    link_node_start(node_a, &a);
+    link_node_start(node_b, &b);
+    link_node_wait(node_a, "role primary", SLACK_MS);
+    link_node_wait(node_b, "ready 1", SLACK_MS);
+    link_node_wait(node_a, "protected 1", SLACK_MS);
+}
+
+static void stop(struct link_node *node)
+{
+    if (node->pid > 0) {
+        link_node_kill(node, SIGKILL);
+    }
+}
+
+static void reports_are_confirmed_and_caught_up(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    start_pair(&na, &nb);
+    link_node_say(&na, "report 100\n");
+    link_node_wait(&na, "confirmed 100", SLACK_MS);
+    link_node_wait(&nb, "applied 100", SLACK_MS);
+
+    link_node_kill(&nb, SIGKILL);
+    link_node_wait(&na, "in-sync 0", SLACK_MS);
+    link_node_say(&na, "report 500\n"); /* ten portions */
+    link_node_start(&nb, &b);
+    link_node_wait(&nb, "applied 101", SLACK_MS);
+    assert_true(link_node_hears(&nb, "applied 600", SLACK_MS));
+    link_node_wait(&na, "in-sync 1", SLACK_MS);
+    link_node_wait(&na, "protected 1", SLACK_MS);
+    stop(&na);
+    stop(&nb);
+}
+
+static void killed_primary_is_replaced_and_returns_as_standby(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    start_pair(&na, &nb);
+    link_node_say(&na, "report 10\n");
+    link_node_wait(&na, "confirmed 10", SLACK_MS);
+    link_node_kill(&na, SIGKILL);
+    int64_t took = link_node_wait(&nb, "start ", SLACK_MS);
+    printf("  takeover after SIGKILL: %d ms\n", (int)took);
+    assert_in_range(took, 0, 500);
+
+    link_node_say(&nb, "report 70\n");
+    link_node_start(&na, &a);
+    link_node_wait(&na, "role standby", SLACK_MS);
+    link_node_wait(&na, "applied 70", SLACK_MS);
+    link_node_wait(&na, "ready 1", SLACK_MS);
+    link_node_wait(&nb, "protected 1", SLACK_MS);
+    stop(&na);
+    stop(&nb);
+}
+
+static void silent_primary_is_replaced_and_stops_when_it_wakes(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    start_pair(&na, &nb);
+    link_node_kill(&na, SIGSTOP);
+    int64_t took = link_node_wait(&nb, "start ", SLACK_MS);
+    printf("  takeover after SIGSTOP: %d ms (failure time 500 ms)\n", (int)took);
+    assert_in_range(took, 380, 500 + 400); /* last heard up to a heartbeat before the signal */
+    link_node_kill(&na, SIGCONT);
+    /* It may not go on alone in between. */
+    assert_true(link_node_hears(&na, "stop", SLACK_MS));
+    link_node_wait(&na, "role standby", SLACK_MS);
+    link_node_wait(&na, "ready 1", SLACK_MS);
+    link_node_wait(&nb, "protected 1", SLACK_MS);
+    stop(&na);
+    stop(&nb);
+}
+
+static void goodbye_hands_over_at_once(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    start_pair(&na, &nb);
+    kill(na.pid, SIGTERM);
+    int64_t took = link_node_wait(&nb, "start ", SLACK_MS);
+    printf("  takeover after goodbye: %d ms\n", (int)took);
+    assert_in_range(took, 0, 400);
+    link_node_wait(&na, "bye", SLACK_MS);
+    stop(&na);
+    stop(&nb);
+}
+
+static void cautious_standby_waits_for_proof(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    a.safety = true;
+    b.safety = true;
+    start_pair(&na, &nb);
+    link_node_kill(&na, SIGSTOP);
+    link_node_wait(&nb, "wants proof", SLACK_MS);
+    link_node_kill(&na, SIGKILL); /* refused now: proof */
+    link_node_wait(&nb, "start ", SLACK_MS);
+    stop(&na);
+    stop(&nb);
+}
+
+static void stranger_is_turned_away(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    char public_c[41];
+    assert_int_equal(fh_ha_keygen(public_c, b.secret), 0); /* not the key a knows */
+    link_node_start(&na, &a);
+    link_node_start(&nb, &b);
+    link_node_wait(&na, "not pair.peer_public_key", SLACK_MS);
+    link_node_wait(&na, "nobody heard", SLACK_MS);
+    assert_false(link_node_hears(&na, "peer-up", 300));
+    stop(&na);
+    stop(&nb);
+}
+
+static void equal_replicas_form_no_pair(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    b.replica = a.replica;
+    link_node_start(&na, &a);
+    link_node_start(&nb, &b);
+    link_node_wait(&na, "replica_id = 1", SLACK_MS);
+    link_node_wait(&nb, "replica_id = 1", SLACK_MS);
+    link_node_wait(&na, "role primary", SLACK_MS);
+    assert_false(link_node_hears(&nb, "role primary", 1500)); /* join_timeout is 1000 */
+    stop(&na);
+    stop(&nb);
+}
+
+static void second_path_down_is_an_alarm_only(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    b.peer_port[1] = link_node_free_port(); /* nobody there */
+    start_pair(&na, &nb);
+    assert_false(link_node_hears(&nb, "role primary", 1000));
+    link_node_kill(&na, SIGKILL);
+    int64_t took = link_node_wait(&nb, "start ", SLACK_MS);
+    assert_in_range(took, 0, 500);
+    stop(&na);
+    stop(&nb);
+}
+
+static void keys_are_checked(void **state)
+{
+    (void)state;
+    char public_key[41];
+    char secret_key[41];
+    char again[41];
+    assert_int_equal(fh_ha_keygen(public_key, secret_key), 0);
+    assert_int_equal(fh_ha_public_key(secret_key, again), 0);
+    assert_string_equal(public_key, again);
+    assert_int_equal(fh_ha_public_key("short", again), -EINVAL);
+    secret_key[3] = '"';
+    assert_int_equal(fh_ha_public_key(secret_key, again), -EINVAL);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "node") == 0) {
+        return link_node_main(argc - 2, argv + 2);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_are_checked),
+        cmocka_unit_test_setup(reports_are_confirmed_and_caught_up, set_up),
+        cmocka_unit_test_setup(killed_primary_is_replaced_and_returns_as_standby, set_up),
+        cmocka_unit_test_setup(silent_primary_is_replaced_and_stops_when_it_wakes, set_up),
+        cmocka_unit_test_setup(goodbye_hands_over_at_once, set_up),
+        cmocka_unit_test_setup(cautious_standby_waits_for_proof, set_up),
+        cmocka_unit_test_setup(stranger_is_turned_away, set_up),
+        cmocka_unit_test_setup(equal_replicas_form_no_pair, set_up),
+        cmocka_unit_test_setup(second_path_down_is_an_alarm_only, set_up),
+    };
+    snprintf(directory, sizeof(directory), "/tmp/test_link.XXXXXX");
+    if (!mkdtemp(directory)) {
+        perror(directory);
+        return 1;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    char command[128];
+    snprintf(command, sizeof(command), "rm -r %s", directory);
+    return system(command) != 0 || failed != 0;
+}
