@@ -5,8 +5,10 @@
  * is never repaired: it is broken until reopen() removes it, and the caller writes it again from
  * its start. So no file with half a record can be published.
  *
- * Two processes on one directory would abandon each other's batches: a lock file refuses that. */
+ * Two processes on one directory would abandon each other's batches: a lock file refuses that. It
+ * also holds the mark of what was published last (published_mark.h). */
 #include "file_name.h"
+#include "published_mark.h"
 #include "types.h"
 #include "zstd_writer.h"
 
@@ -172,6 +174,7 @@ static int take_directory(struct file_sink *sink, struct fh_error *err)
         }
         return fail(err, r, "lock", path);
     }
+    fh_published_mark_reserve(sink->lock_fd);
     return 0;
 }
 
@@ -250,9 +253,13 @@ static int create_part(struct file_sink *sink, const struct fh_sink_write *write
 static int begin_batch(struct file_sink *sink, const struct fh_sink_write *write,
                        struct fh_error *err)
 {
+    int r = sink->lock_fd < 0 ? take_directory(sink, err) : 0; /* a reopen that failed */
+    if (r < 0) {
+        return r;
+    }
     sink->compressed = sink->config.compression == FH_COMPRESS_ZSTD;
     if (sink->compressed) {
-        int r = sink->zstd ? 0 : fh_zstd_writer_new(&sink->zstd);
+        r = sink->zstd ? 0 : fh_zstd_writer_new(&sink->zstd);
         if (r == 0) {
             r = fh_zstd_writer_start(sink->zstd, sink->config.zstd_level);
         }
@@ -260,7 +267,7 @@ static int begin_batch(struct file_sink *sink, const struct fh_sink_write *write
             return fh_error_set(err, r, "cannot start zstd for sink \"%s\"", sink->config.name);
         }
     }
-    int r = create_part(sink, write, err);
+    r = create_part(sink, write, err);
     if (r < 0) {
         return r;
     }
@@ -411,7 +418,9 @@ static int file_fate(void *opaque, const char *position, enum fh_sink_fate *ret,
     if (part < 0) {
         return part;
     }
-    *ret = published ? FH_SINK_PUBLISHED : part ? FH_SINK_PREPARED : FH_SINK_MISSING;
+    /* Renamed by us, and taken away by its consumer since. */
+    bool taken = !published && !part && fh_published_mark_is(sink->lock_fd, position);
+    *ret = published || taken ? FH_SINK_PUBLISHED : part ? FH_SINK_PREPARED : FH_SINK_MISSING;
     return 0;
 }
 
@@ -419,6 +428,9 @@ static int file_publish(void *opaque, const char *position, struct fh_error *err
 {
     struct file_sink *sink = opaque;
     int r = check_position(sink, position, err);
+    if (r == 0 && sink->lock_fd < 0) {
+        r = take_directory(sink, err); /* a reopen that failed */
+    }
     if (r < 0) {
         return r;
     }
@@ -442,7 +454,13 @@ static int file_publish(void *opaque, const char *position, struct fh_error *err
     full_path(sink, position, FH_PART_SUFFIX, from);
     full_path(sink, position, "", to);
     if (!part) {
-        return fail(err, -ENOENT, "publish", from);
+        return fh_published_mark_is(sink->lock_fd, position)
+                   ? fh_directory_sync(sink->config.directory, err)
+                   : fail(err, -ENOENT, "publish", from);
+    }
+    r = fh_published_mark_set(sink->lock_fd, position);
+    if (r < 0) {
+        return fail(err, r, "note the publication of", from);
     }
     return fh_atomic_file_publish(from, to, err);
 }
@@ -451,6 +469,10 @@ static int remove_part(struct file_sink *sink, const char *name, struct fh_error
 {
     char path[FULL_PATH_MAX];
     full_path(sink, name, FH_PART_SUFFIX, path);
+    int r = fh_published_mark_clear(sink->lock_fd, name);
+    if (r < 0) {
+        return fail(err, r, "note the removal of", path);
+    }
     if (unlink(path) != 0 && errno != ENOENT) {
         return fail(err, -errno, "remove", path);
     }

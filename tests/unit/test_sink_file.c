@@ -3,6 +3,7 @@
 #include "fh/sink.h"
 #include "file_name.h"
 #include "output.h"
+#include "published_mark.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -621,6 +622,54 @@ static void crash_between_prepare_and_publish(void **state)
     free(text);
 }
 
+/* The consumer takes a file the moment it is published; then the daemon dies before it noted that.
+ * The batch must not look lost: it would be delivered again. */
+static void published_and_taken_away_is_still_published(void **state)
+{
+    struct fixture *f = *state;
+    char first[FH_SINK_POSITION_MAX];
+    char second[FH_SINK_POSITION_MAX];
+    char path[1024];
+    enum fh_sink_fate fate = FH_SINK_MISSING;
+    assert_int_equal(write_line(f, 1, "{}\n"), 0);
+    assert_int_equal(f->ops->prepare(f->sink, first, &f->err), 0);
+    assert_int_equal(f->ops->publish(f->sink, first, &f->err), 0);
+    path_of(f, first, "", path);
+    assert_int_equal(unlink(path), 0);
+    f->ops->close(f->sink);
+    assert_int_equal(f->ops->open(&f->config, &f->context, &f->err, &f->sink), 0);
+    assert_int_equal(f->ops->fate(f->sink, first, &fate, &f->err), 0);
+    assert_int_equal(fate, FH_SINK_PUBLISHED);
+    assert_int_equal(f->ops->publish(f->sink, first, &f->err), 0);
+    /* One that was never published and whose .part is gone is missing all the same. */
+    assert_int_equal(write_line(f, 2, "{}\n"), 0);
+    assert_int_equal(f->ops->prepare(f->sink, second, &f->err), 0);
+    path_of(f, second, ".part", path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(f->ops->fate(f->sink, second, &fate, &f->err), 0);
+    assert_int_equal(fate, FH_SINK_MISSING);
+}
+
+/* Marked, not yet renamed, and then discarded: missing, however the mark got there. */
+static void discard_takes_the_mark_back(void **state)
+{
+    struct fixture *f = *state;
+    char position[FH_SINK_POSITION_MAX];
+    char path[1024];
+    enum fh_sink_fate fate = FH_SINK_PUBLISHED;
+    assert_int_equal(write_line(f, 1, "{}\n"), 0);
+    assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
+    path_of(f, ".archive.lock", "", path);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fh_published_mark_set(fd, position), 0);
+    assert_int_equal(f->ops->fate(f->sink, position, &fate, &f->err), 0);
+    assert_int_equal(fate, FH_SINK_PREPARED);
+    assert_int_equal(f->ops->discard(f->sink, position, &f->err), 0);
+    assert_int_equal(f->ops->fate(f->sink, position, &fate, &f->err), 0);
+    assert_int_equal(fate, FH_SINK_MISSING);
+    close(fd);
+}
+
 int main(void)
 {
 #define WITH_SINK(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -643,6 +692,8 @@ int main(void)
         WITH_SINK(second_writer_is_refused),
         WITH_SINK(abandon_leaves_strangers_alone),
         WITH_SINK(crash_between_prepare_and_publish),
+        WITH_SINK(published_and_taken_away_is_still_published),
+        WITH_SINK(discard_takes_the_mark_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
