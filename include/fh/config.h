@@ -85,7 +85,7 @@ struct fh_config_pair {
     char peer_public_key[41];          /* Z85 */
     int64_t heartbeat_ms;              /* 300 */
     int64_t failure_after;             /* 5 heartbeats */
-    bool preferred;                       /* false */
+    bool preferred;                    /* false */
     enum fh_prefer prefer;
     int64_t join_timeout_ms; /* 5000 */
 };
@@ -114,9 +114,11 @@ struct fh_config {
     size_t sink_count;
 };
 
-/* Read and check a file. Errors name file, line, what is wrong and what to write instead: the
- * nearest known key for an unknown one, the allowed range for a value. All findings are collected
- * (up to 20), one line each. 0, or -EINVAL / -ENOENT / -EACCES with the sentences in findings. */
+/* Read and check a file. All findings are collected (up to 20), one line each. A text starts with
+ * "NAME:LINE: " ("NAME: " for line 0; a warning goes on with "warning: "), so it can be printed as
+ * it is, and says what is wrong and what to write instead: the nearest known key for an unknown
+ * one, the allowed range for a value. 0 (findings may hold warnings), or -EINVAL / -ENOENT /
+ * -EACCES with the sentences in findings and *ret untouched. */
 struct fh_config_findings {
     size_t count;
     struct {

@@ -131,7 +131,18 @@ static void lateness_fades_after_two_hours(void **state)
     for (int64_t t = 0; t <= HOUR; t += MINUTE) {
         fh_watermark_observe(&mark, start + 2 * HOUR + t);
     }
-    fh_watermark_observe(&mark, start + 4 * HOUR - MINUTE);
+    assert_int_equal(mark.lateness_ms, 0);
+}
+
+static void lateness_from_before_a_long_pause_is_forgotten(void **state)
+{
+    (void)state;
+    struct fh_watermark mark = seeded(NOW);
+    fh_watermark_observe(&mark, NOW - 40000);
+    for (int i = 0; i < 4; i++) {
+        fh_watermark_observe(&mark, NOW + 5 * HOUR);
+    }
+    assert_int_equal(mark.high_ms, NOW + 5 * HOUR);
     assert_int_equal(mark.lateness_ms, 0);
 }
 
@@ -187,6 +198,7 @@ int main(void)
         cmocka_unit_test(a_wild_stamp_among_the_confirmations_goes_low),
         cmocka_unit_test(keep_alives_in_a_replay_do_not_move_it),
         cmocka_unit_test(lateness_fades_after_two_hours),
+        cmocka_unit_test(lateness_from_before_a_long_pause_is_forgotten),
         cmocka_unit_test(overlap_and_resume),
         cmocka_unit_test(random_stamps_keep_the_rules),
     };
