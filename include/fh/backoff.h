@@ -9,8 +9,8 @@
 #include "fh/clock.h"
 
 struct fh_backoff {
-    int64_t min_ms; /* first ceiling, e.g. 1000 */
-    int64_t max_ms; /* last ceiling, e.g. 300000 */
+    int64_t min_ms;         /* first ceiling, e.g. 1000 */
+    int64_t max_ms;         /* last ceiling, e.g. 300000 */
     int64_t reset_after_ms; /* health that resets, e.g. 300000 */
     unsigned attempt;
     struct fh_time healthy_since; /* unset while not delivering */

@@ -16,10 +16,10 @@
 #include <stdint.h>
 
 struct fh_watermark {
-    int64_t high_ms;       /* 0 = nothing seen */
-    int64_t lateness_ms;   /* largest (high - stamp) of the current or previous observation hour */
-    int64_t max_jump_ms;   /* from init */
-    unsigned confirm;      /* from init */
+    int64_t high_ms;     /* 0 = nothing seen */
+    int64_t lateness_ms; /* largest (high - stamp) of the current or previous observation hour */
+    int64_t max_jump_ms; /* from init */
+    unsigned confirm;    /* from init */
     /* private to watermark.c */
     int64_t candidate_ms;
     unsigned candidate_count;
