@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define QUARTER_HOUR_MS (15 * 60 * 1000)
+#define QUARTER_HOUR_MS (900 * 1000LL)
 
 static int64_t window_of(const struct sim_life *life)
 {

@@ -58,7 +58,7 @@ char *sim_payload_device_location(const struct sim_view *view, char *p)
     p = SIM_PUT(p, ",\"yPos\":");
     p = sim_put_quarters(p, record->value.sighting.y);
     p = SIM_PUT(p, ",\"confidenceFactor\":");
-    p = sim_put_uint(p, record->value.sighting.confidence * 8U);
+    p = sim_put_uint(p, (uint64_t)record->value.sighting.confidence * 8);
     p = SIM_PUT(p, ".0,");
     if (record->extra & SIM_ODD_NO_COORDINATES) {
         p = SIM_PUT(p, "\"latitude\":-999.0,\"longitude\":-999.0");
@@ -209,7 +209,8 @@ char *sim_payload_device_rssi(const struct sim_view *view, char *p)
         p = SIM_PUT(p, "\",\"ifSlotId\":1,\"bandId\":2,\"antennaId\":0,\"rssi\":");
         p = sim_put_int(p, record->value.sighting.rssi - (int64_t)(i * 6));
         p = SIM_PUT(p, ",\"timestamp\":");
-        p = sim_put_int(p, record->timestamp_ms - record->value.sighting.seen_age_ms + i * 3);
+        p = sim_put_int(p,
+                        record->timestamp_ms - record->value.sighting.seen_age_ms + (int64_t)i * 3);
         p = SIM_PUT(p, "},");
     }
     p--; /* the last comma */

@@ -41,7 +41,7 @@ char *sim_payload_network_telemetry(const struct sim_view *view, char *p)
                    "\"numOfSuccess\":");
     p = sim_put_uint(p, 20 - failed);
     p = SIM_PUT(p, ",\"successPercentage\":");
-    p = sim_put_uint(p, (20 - failed) * 5);
+    p = sim_put_uint(p, (uint64_t)(20 - failed) * 5);
     p = SIM_PUT(p, ".0,\"numOfDnsLookup\":20,\"numOfDnsLookupSuccess\":20,"
                    "\"dnsLookupSuccessPercentage\":100.0,\"band\":\"5 GHZ\"}],\"apTelemetries\":["
                    "{\"apTelemetryType\":\"SNR\",\"average\":");

@@ -117,7 +117,7 @@ char *sim_payload_ble_rssi(const struct sim_view *view, char *p)
         p = SIM_PUT(p, "\",\"ifSlotId\":4,\"bandId\":0,\"antennaId\":0,\"rssi\":");
         p = sim_put_int(p, rssi - (int64_t)(i * 8));
         p = SIM_PUT(p, ",\"timestamp\":");
-        p = sim_put_int(p, heard + i * 10);
+        p = sim_put_int(p, heard + (int64_t)i * 10);
         p = SIM_PUT(p, "},");
     }
     p--; /* the last comma */

@@ -8,6 +8,6 @@ fh_library(simworld
 target_include_directories(fh_simworld PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 fh_bench(bench_world SOURCES ${CMAKE_SOURCE_DIR}/tests/bench/bench_world.c LINKS fh_simworld)
 fh_test(test_sim_stream LABEL unit SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/test_sim_stream.c
-  LINKS fh_simworld PkgConfig::CJSON ARGS ${CMAKE_SOURCE_DIR}/tests/data/sample-events.ndjson)
+  LINKS fh_simworld PkgConfig::CJSON TIMEOUT 240 ARGS ${CMAKE_SOURCE_DIR}/tests/data/sample-events.ndjson)
 fh_test(test_sim_world LABEL unit SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/test_sim_world.c
-  LINKS fh_simworld)
+  LINKS fh_simworld TIMEOUT 180)

@@ -31,9 +31,9 @@ struct sim_world_options {
     int64_t window_ms;         /* how much world time is kept for replay */
     uint64_t window_bytes;     /* and at most this much memory for it */
     bool replica_uids_differ;  /* recordUid depends on the replica */
+    bool ledger;               /* remember every event ever issued (16 bytes each) */
     const char *replay_file;   /* NDJSON to serve instead of the simulation; NULL = simulate */
     double replay_speed;       /* 1 = as recorded */
-    bool ledger;               /* remember every event ever issued (16 bytes each) */
 };
 
 int sim_world_new(const struct sim_world_options *options, struct fh_error *err,

@@ -38,7 +38,7 @@ static inline char *sim_put_uint(char *p, uint64_t value)
     }
     if (value >= 10) {
         start -= 2;
-        memcpy(start, sim_digit_pairs + 2 * value, 2);
+        memcpy(start, sim_digit_pairs + 2 * (size_t)value, 2);
     } else {
         *--start = (char)('0' + value);
     }
@@ -57,7 +57,7 @@ static inline char *sim_put_int(char *p, int64_t value)
 /* Two digits, zero-padded; value below 100. */
 static inline char *sim_put_pair(char *p, uint32_t value)
 {
-    return sim_put_bytes(p, sim_digit_pairs + 2 * value, 2);
+    return sim_put_bytes(p, sim_digit_pairs + 2 * (size_t)value, 2);
 }
 
 /* Lower-case hex without leading zeros, as the service prints its identifiers. */

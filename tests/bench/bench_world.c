@@ -75,7 +75,8 @@ int main(int argc, char **argv)
     double both = advancing + rendering;
     (void)printf("advance: %10.0f events/s\n", (double)made / advancing);
     (void)printf("render:  %10.0f events/s, %.2f GB/s, %" PRIu64 " bytes a line\n",
-                 (double)rendered / rendering, (double)bytes / rendering / 1e9, bytes / rendered);
+                 (double)rendered / rendering, (double)bytes / rendering / 1e9,
+                 rendered ? bytes / rendered : 0);
     (void)printf("both:    %10.0f events/s, %.2f GB/s\n", (double)rendered / both,
                  (double)bytes / both / 1e9);
     sim_world_free(world);
