@@ -38,7 +38,8 @@ struct sim_connection {
     bool loopback;
     bool readable, writable; /* as far as the last EAGAIN tells (edge-triggered epoll) */
     bool peer_gone;
-    bool dead; /* to be freed by the worker */
+    bool leaving; /* the server goes down: bodies end where they are */
+    bool dead;    /* to be freed by the worker */
     enum sim_phase phase;
     enum sim_closing closing; /* once the wire is empty */
     struct fh_buf in;         /* received, not yet understood (HTTP/1.1) */

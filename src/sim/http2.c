@@ -52,7 +52,9 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     memcpy(wire->data + wire->len, head, FRAME_HEAD);
-    memcpy(wire->data + wire->len + FRAME_HEAD, exchange->out.data + exchange->out_sent, len);
+    if (len > 0) { /* the frame that ends a body has none */
+        memcpy(wire->data + wire->len + FRAME_HEAD, exchange->out.data + exchange->out_sent, len);
+    }
     wire->len += FRAME_HEAD + len;
     exchange->out_sent += len;
     if (exchange->left != UINT64_MAX) {
@@ -117,6 +119,10 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream_id, uint8_t *buf
     if (exchange->out_sent == exchange->out.len) {
         if (exchange->stream && exchange->stream->ended) {
             return end_here(connection, exchange);
+        }
+        if (connection->leaving) {
+            *flags |= NGHTTP2_DATA_FLAG_EOF;
+            return 0;
         }
         fh_buf_clear(&exchange->out);
         exchange->out_sent = 0;
@@ -191,8 +197,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 static nghttp2_nv header(const char *name, const char *value)
 {
-    return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name),
-                        strlen(value), NGHTTP2_NV_FLAG_NONE};
+    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value),
+                        NGHTTP2_NV_FLAG_NONE};
 }
 
 static int respond(struct sim_connection *connection, struct sim_exchange *exchange)
@@ -316,11 +322,11 @@ int sim_http2_output(struct sim_connection *connection)
 void sim_http2_goodbye(struct sim_connection *connection)
 {
     nghttp2_session *session = connection->http2->session;
-    nghttp2_session_terminate_session(session, NGHTTP2_NO_ERROR);
-    if (nghttp2_session_send(session) != 0) {
-        connection->dead = true;
-    }
-    connection->closing = SIM_CLOSE_CLEAN;
+    connection->leaving = true;
+    /* Streams end first; with the last of them the session wants nothing any more. */
+    int32_t last = nghttp2_session_get_last_proc_stream_id(session);
+    connection->dead |=
+        nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0) != 0;
 }
 
 void sim_http2_reset_stream(struct sim_connection *connection, struct sim_exchange *exchange)

@@ -32,7 +32,7 @@ static int split_address(const char *listen_at, char *host, size_t host_size, ch
         len -= 2;
     }
     if (!*number || strspn(number, "0123456789") != strlen(number) || strlen(number) >= port_size ||
-        atoi(number) > 65535 || len >= host_size) {
+        strtoul(number, NULL, 10) > 65535 || len >= host_size) {
         return -EINVAL;
     }
     snprintf(host, host_size, "%.*s", (int)len, name);

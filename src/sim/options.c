@@ -16,10 +16,10 @@ enum kind { KIND_TEXT, KIND_FLAG, KIND_UNSIGNED, KIND_INT64, KIND_UINT64, KIND_D
 struct row {
     const char *name;
     enum kind kind;
+    int key_kind;    /* of a list of keys; -1 = host names */
     size_t offset;   /* in struct sim_options; for lists: unused */
     size_t size;     /* of a text */
     double min, max; /* of a number */
-    int key_kind;    /* of a list of keys; -1 = host names */
     const char *argument;
     const char *help;
 };
@@ -28,19 +28,19 @@ struct row {
 #define SIZE(field) sizeof(((struct sim_options *)NULL)->field)
 #define TEXT(name, field, argument, help)                                                          \
     {                                                                                              \
-        name, KIND_TEXT, AT(field), SIZE(field), 0, 0, 0, argument, help                           \
+        name, KIND_TEXT, 0, AT(field), SIZE(field), 0, 0, argument, help                           \
     }
 #define FLAG(name, field, help)                                                                    \
     {                                                                                              \
-        name, KIND_FLAG, AT(field), 0, 0, 0, 0, NULL, help                                         \
+        name, KIND_FLAG, 0, AT(field), 0, 0, 0, NULL, help                                         \
     }
 #define NUMBER(name, kind, field, min, max, help)                                                  \
     {                                                                                              \
-        name, kind, AT(field), 0, min, max, 0, "N", help                                           \
+        name, kind, 0, AT(field), 0, min, max, "N", help                                           \
     }
 #define LIST(name, key_kind, argument, help)                                                       \
     {                                                                                              \
-        name, KIND_LIST, 0, 0, 0, 0, key_kind, argument, help                                      \
+        name, KIND_LIST, key_kind, 0, 0, 0, 0, argument, help                                      \
     }
 
 /* clang-format off */

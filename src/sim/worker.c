@@ -98,7 +98,7 @@ static void accept_all(struct sim_workers *workers)
 {
     struct sim_server *server = workers->server;
     for (;;) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {0};
         socklen_t len = sizeof(address);
         int fd = accept4(workers->listen_fd, (struct sockaddr *)&address, &len,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -256,7 +256,7 @@ static int start(struct worker *worker, struct sim_workers *workers, bool accept
 {
     worker->workers = workers;
     pthread_mutex_init(&worker->lock, NULL);
-    worker->connections = calloc(CONNECTIONS_MAX, sizeof(*worker->connections));
+    worker->connections = calloc(CONNECTIONS_MAX, sizeof(struct sim_connection *));
     worker->epoll = epoll_create1(EPOLL_CLOEXEC);
     worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!worker->connections || worker->epoll < 0 || worker->wake < 0) {
