@@ -15,7 +15,7 @@ row() { printf '%-44s %8.0f MB/s   %5.2f x\n' "$1" "$2" "$(jq -n "$2 / ${3:-$2}"
 curl_stream() { timeout "$SECONDS_EACH" curl -sN --http2 --cacert "$CA" -H "X-API-KEY: $API_KEY" "$stream?replicaId=3" || true; }
 
 null=$(curl_stream | { dd of=/dev/null bs=1M 2>&1 || true; } | awk '/bytes/ {print $1 / 1e6 / '"$SECONDS_EACH"'}')
-direct=$(timeout "$SECONDS_EACH" curl -sN --http2 --cacert "$CA" -H "X-API-KEY: $API_KEY" "$stream?replicaId=3" -o /dev/null -w '%{size_download}' || true)
+direct=$(curl -sN --http2 --max-time "$SECONDS_EACH" --cacert "$CA" -H "X-API-KEY: $API_KEY" "$stream?replicaId=3" -o /dev/null -w "%{size_download}" || true)
 direct=$(jq -n "${direct:-0} / 1e6 / $SECONDS_EACH")
 timeout "$SECONDS_EACH" curl -sN --http2 --cacert "$CA" -H "X-API-KEY: $API_KEY" "$stream?replicaId=3" -o "$WORK/curl.out" || true
 file=$(jq -n "$(stat -c %s "$WORK/curl.out") / 1e6 / $SECONDS_EACH")

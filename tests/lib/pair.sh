@@ -12,10 +12,10 @@ declare -A PAIR_PORT=()
 pair_cleanup() {
     local name
     for name in "${!PID[@]}"; do
-        kill -CONT "${PID[$name]}" 2>/dev/null
-        kill -KILL "${PID[$name]}" 2>/dev/null
+        kill -CONT "${PID[$name]}" 2>/dev/null || true
+        kill -KILL "${PID[$name]}" 2>/dev/null || true
     done
-    wait 2>/dev/null
+    wait 2>/dev/null || true
     if [ -z "${KEEP_WORK:-}" ]; then rm -rf "$WORK"; fi
 }
 trap pair_cleanup EXIT
@@ -31,9 +31,9 @@ fail() {
 
 # wait_log FILE PATTERN SECONDS [FROM_LINE]: until a line from FROM_LINE on matches.
 wait_log() {
-    timeout "$3" grep -m1 -qE "$2" <(tail -n "+${4:-1}" -F "$1" 2>/dev/null & echo $! >"$WORK/.tail"; wait)
-    local r=$?
-    kill "$(cat "$WORK/.tail")" 2>/dev/null
+    local r=0
+    timeout "$3" grep -m1 -qE "$2" <(tail -n "+${4:-1}" -F "$1" 2>/dev/null & echo $! >"$WORK/.tail"; wait) || r=$?
+    kill "$(cat "$WORK/.tail")" 2>/dev/null || true
     [ $r = 0 ] || fail "no line matching '$2' in $(basename "$1") within $3 s"
 }
 
@@ -68,7 +68,7 @@ pair_keys() {
     local name
     for name in a b; do
         mkdir -p "$WORK/$name"
-        "$BIN/firehosectl" keygen --secret "$WORK/$name/secret.key" --public "$WORK/$name/public.key" >/dev/null ||
+        "$BIN/firehosectl" keygen --secret "$WORK/$name/secret.key" --public "$WORK/$name/public.key" >/dev/null 2>&1 ||
             fail "keygen"
         PAIR_PORT[$name]=$(free_port)
     done
@@ -107,7 +107,7 @@ node_start() {
 # node_signal NAME SIGNAL: and, for one that ends it, wait until it is gone.
 node_signal() {
     kill "-$2" "${PID[$1]}" || fail "node $1 is not running"
-    case $2 in KILL | TERM) wait "${PID[$1]}" 2>/dev/null; NODE_EXIT=$?; unset "PID[$1]" ;; esac
+    case $2 in KILL | TERM) NODE_EXIT=0; wait "${PID[$1]}" 2>/dev/null || NODE_EXIT=$?; unset "PID[$1]" ;; esac
 }
 
 node_status() { "$BIN/firehosectl" --socket "$WORK/$1/control.sock" status --json 2>/dev/null; }
