@@ -95,7 +95,7 @@ struct fh_receiver {
     struct fh_receiver_status status; /* the thread's own; published for others */
     bool changed;
     pthread_mutex_t lock;
-    struct fh_receiver_status published; /* under lock, as are the three times */
+    struct fh_receiver_status published; /* under lock, as are the two times */
     struct fh_time published_retry_at;
     struct fh_time published_byte_at;
 };
