@@ -251,7 +251,7 @@ static int write_all(struct fh_store *store, MDB_txn *txn, struct fh_store_state
         r = fh_store_write_meta(store, txn);
     }
     if (r == 0) {
-        r = fh_store_retain(store, txn, ret_more);
+        r = fh_store_retain(store, txn, false, ret_more);
     }
     return r < 0 ? r : fh_store_collect(store, txn, ret_state);
 }
@@ -274,6 +274,49 @@ static int explain(const struct fh_store *store, int code, struct fh_error *err)
                         fh_strerror(code, text, sizeof(text)));
 }
 
+/* One try at everything. */
+static int commit_all(struct fh_store *store)
+{
+    MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
+    struct fh_store_state state;
+    bool more = false;
+    int r = fh_lmdb_begin(store->env, 0, &txn);
+    if (r == 0) {
+        r = write_all(store, txn, &state, &more);
+    }
+    if (r < 0) {
+        return r;
+    }
+    r = fh_lmdb_error(mdb_txn_commit(txn));
+    txn = NULL; /* gone either way */
+    if (r < 0) {
+        return r;
+    }
+    store->retention_due = more;
+    fh_store_publish(store, &state);
+    return 0;
+}
+
+/* The file is full before its end, for want of pages in a row: drop delivered blocks by themselves.
+ * Twice, because LMDB reuses freed pages only when the transaction after is over. */
+static int make_room(struct fh_store *store)
+{
+    int r = 0;
+    for (int i = 0; r == 0 && i < 2; i++) {
+        MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
+        bool more = false;
+        r = fh_lmdb_begin(store->env, 0, &txn);
+        if (r == 0) {
+            r = fh_store_retain(store, txn, true, &more);
+        }
+        if (r == 0) {
+            r = fh_lmdb_error(mdb_txn_commit(txn));
+            txn = NULL;
+        }
+    }
+    return r;
+}
+
 int fh_store_commit(struct fh_store *store, struct fh_error *err)
 {
     int r = fh_store_close_block(store);
@@ -287,25 +330,11 @@ int fh_store_commit(struct fh_store *store, struct fh_error *err)
         return 0;
     }
     store->meta.next_row = fh_marks_next_row(store->marks);
-    MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
-    r = fh_lmdb_begin(store->env, 0, &txn);
-    if (r < 0) {
-        return explain(store, r, err);
+    r = commit_all(store);
+    if (r == -ENOSPC && make_room(store) == 0) {
+        r = commit_all(store);
     }
-    struct fh_store_state state;
-    bool more = false;
-    r = write_all(store, txn, &state, &more);
-    if (r < 0) {
-        return explain(store, r, err);
-    }
-    r = fh_lmdb_error(mdb_txn_commit(txn));
-    txn = NULL; /* gone either way */
-    if (r < 0) {
-        return explain(store, r, err);
-    }
-    store->retention_due = more;
-    fh_store_publish(store, &state);
-    return 0;
+    return r < 0 ? explain(store, r, err) : 0;
 }
 
 int fh_store_sync(struct fh_store *store, struct fh_error *err)

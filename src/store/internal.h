@@ -155,7 +155,8 @@ int fh_store_collect(struct fh_store *store, MDB_txn *txn, struct fh_store_state
 void fh_store_publish(struct fh_store *store, const struct fh_store_state *state);
 /* retention.c */
 bool fh_store_retention_wanted(const struct fh_store *store);
-int fh_store_retain(struct fh_store *store, MDB_txn *txn, bool *ret_more);
+/* alone: in a transaction of its own, without what is staged, whatever the age. */
+int fh_store_retain(struct fh_store *store, MDB_txn *txn, bool alone, bool *ret_more);
 /* rebuild.c */
 int fh_store_load(struct fh_store *store, struct fh_error *err);
 int fh_store_check_all(struct fh_store *store, struct fh_error *err);

@@ -346,9 +346,9 @@ static int take_options(struct fh_store *store, const struct fh_store_options *o
     }
     store->sinks = options->sink_count;
     store->size_limit = options->size_limit;
-    /* Kept for cursors, reports and the epoch, and for LMDB's copies of changed pages. */
-    uint64_t reserve = options->size_limit / 8;
-    store->soft_limit = options->size_limit - reserve;
+    /* The rest is for cursors, reports and the epoch, for LMDB's copies of changed pages, and for
+     * holes: a block needs pages in a row, and a file full of holes is full before its end. */
+    store->soft_limit = options->size_limit / 4 * 3;
     store->block_bytes = options->block_bytes;
     store->window_ms = options->window_minutes * 60000;
     store->last_block_len = 4096;

@@ -10,7 +10,7 @@
 /* Above this share delivered blocks go even when they are younger than the window. */
 static bool crowded(const struct fh_store *store)
 {
-    return store->used_bytes > store->size_limit / 10 * 7;
+    return store->used_bytes > store->size_limit / 10 * 6;
 }
 
 bool fh_store_retention_wanted(const struct fh_store *store)
@@ -18,15 +18,20 @@ bool fh_store_retention_wanted(const struct fh_store *store)
     return store->retention_due;
 }
 
-static int drop_blocks(struct fh_store *store, MDB_txn *txn, size_t limit, uint64_t *ret_first,
-                       bool *ret_more)
+static int drop_blocks(struct fh_store *store, MDB_txn *txn, bool alone, size_t limit,
+                       uint64_t *ret_first, bool *ret_more)
 {
     MDB_cursor *cursor FH_CLEANUP(fh_lmdb_cursor_close) = NULL;
     int r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_BLOCKS], &cursor);
     if (r < 0) {
         return r;
     }
-    uint64_t lowest = fh_marks_lowest_cursor(store->marks);
+    uint64_t lowest = UINT64_MAX;
+    for (size_t i = 0; i < store->sinks; i++) {
+        /* When alone, only what is committed counts. */
+        uint64_t mark = alone ? store->cursor_written[i] : fh_marks_cursor(store->marks, i);
+        lowest = mark < lowest ? mark : lowest;
+    }
     size_t dropped = 0;
     for (;;) {
         uint64_t first;
@@ -42,7 +47,7 @@ static int drop_blocks(struct fh_store *store, MDB_txn *txn, size_t limit, uint6
         }
         *ret_first = first;
         if (first + head.count > lowest ||
-            (!fh_store_expired(store, head.age_ms) && !crowded(store))) {
+            (!alone && !fh_store_expired(store, head.age_ms) && !crowded(store))) {
             return 0;
         }
         if (dropped++ == limit) {
@@ -131,14 +136,15 @@ static int drop_reports(struct fh_store *store, MDB_txn *txn, size_t limit, bool
     return r == -ENOENT ? 0 : r;
 }
 
-int fh_store_retain(struct fh_store *store, MDB_txn *txn, bool *ret_more)
+int fh_store_retain(struct fh_store *store, MDB_txn *txn, bool alone, bool *ret_more)
 {
-    if (!store->retention_due && !crowded(store)) {
+    if (!alone && !store->retention_due && !crowded(store)) {
         return 0;
     }
-    size_t limit = crowded(store) ? DROPS_A_TIME_FULL : DROPS_A_TIME + 2 * store->blocks.count;
+    size_t limit =
+        alone || crowded(store) ? DROPS_A_TIME_FULL : DROPS_A_TIME + 2 * store->blocks.count;
     uint64_t first_block = 0;
-    int r = drop_blocks(store, txn, limit, &first_block, ret_more);
+    int r = drop_blocks(store, txn, alone, limit, &first_block, ret_more);
     if (r == 0) {
         r = drop_keys(store, txn, limit, first_block, ret_more);
     }
