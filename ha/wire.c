@@ -64,6 +64,17 @@ static enum fh_role get_role(struct cursor *cursor)
     return (enum fh_role)role;
 }
 
+/* Epochs are counted by ones and twos: a number near the end of the range is not one, and the next
+ * one after it would not be higher. */
+static uint64_t get_epoch(struct cursor *cursor)
+{
+    uint64_t epoch = get(cursor, 8);
+    if (epoch > FH_WIRE_EPOCH_MAX) {
+        cursor->failed = true;
+    }
+    return epoch;
+}
+
 static void get_checkpoint(struct cursor *cursor, struct fh_checkpoint *checkpoint)
 {
     for (size_t i = 0; i < FH_PARTITIONS; i++) {
@@ -112,7 +123,7 @@ static unsigned char *put_state(unsigned char *at, const struct fh_wire_state *s
 static void get_state(struct cursor *cursor, struct fh_wire_state *state)
 {
     state->role = get_role(cursor);
-    state->epoch = get(cursor, 8);
+    state->epoch = get_epoch(cursor);
     uint64_t flags = get(cursor, 2);
     state->last_primary = (flags & FLAG_LAST_PRIMARY) != 0;
     state->ready = (flags & FLAG_READY) != 0;
@@ -219,7 +230,7 @@ static void get_hello(struct cursor *cursor, struct fh_wire_hello *hello)
     hello->version_min = (uint8_t)get(cursor, 1);
     hello->version_max = (uint8_t)get(cursor, 1);
     enum fh_role role = get_role(cursor);
-    uint64_t epoch = get(cursor, 8);
+    uint64_t epoch = get_epoch(cursor);
     get_name(cursor, hello->node, sizeof(hello->node));
     if (cursor->failed || hello->version_min > hello->version_max || hello->version_min == 0) {
         cursor->failed = true;

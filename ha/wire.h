@@ -23,6 +23,7 @@
 #define FH_WIRE_MAGIC       0x4c504846u /* "FHPL" */
 #define FH_WIRE_VERSION_MIN 1
 #define FH_WIRE_VERSION_MAX 1
+#define FH_WIRE_EPOCH_MAX   ((uint64_t)1 << 62)
 #define FH_WIRE_NODE_MAX    32 /* with NUL */
 #define FH_WIRE_PATHS_MAX   8
 #define FH_WIRE_SMALL_MAX   768 /* any message but REPORT fits */

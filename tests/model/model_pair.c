@@ -850,6 +850,7 @@ static void run_seed(uint64_t seed)
 
 int main(int argc, char **argv)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0);
     uint64_t seeds = argc > 1 ? strtoull(argv[1], NULL, 10) : 2000;
     uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     w.trace = getenv("FH_MODEL_TRACE") != NULL;

@@ -1,0 +1,712 @@
+/* test_fsm.c: the role machine, situation by situation: what it does, in which order, and what it
+ * says about it. */
+#include "fsm.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+/* cmocka wants the ones above first */
+#include <cmocka.h>
+
+#define HEARTBEAT 300
+#define FAILURE   1500
+#define JOIN      5000
+
+static struct fh_fsm fsm;
+static struct fh_fsm_options options;
+static struct fh_fsm_actions actions; /* of the last step */
+static struct fh_fsm_actions all;     /* since the last clear, without state messages */
+static int64_t now_ms;
+static uint64_t sequence;
+static struct fh_wire_hello peer;
+
+static struct fh_time at(int64_t ms)
+{
+    return fh_time_add_ms((struct fh_time){1000000000}, ms);
+}
+
+static void feed(const struct fh_fsm_input *input)
+{
+    fh_fsm_step(&fsm, at(now_ms), input, &actions);
+    for (size_t i = 0; i < actions.count; i++) {
+        if (actions.action[i].type != FH_FSM_SEND_STATE && all.count < FH_FSM_ACTIONS_MAX) {
+            all.action[all.count++] = actions.action[i];
+        }
+    }
+}
+
+static void tick(void)
+{
+    struct fh_fsm_input input = {.type = FH_FSM_TICK};
+    feed(&input);
+}
+
+/* Let time pass without anything heard. */
+static void pass(int64_t ms)
+{
+    for (int64_t end = now_ms + ms; now_ms < end;) {
+        now_ms = now_ms + 50 < end ? now_ms + 50 : end;
+        tick();
+    }
+}
+
+static void simple(enum fh_fsm_input_type type)
+{
+    struct fh_fsm_input input = {.type = type};
+    feed(&input);
+}
+
+static void epoch_done(uint64_t epoch, int result)
+{
+    struct fh_fsm_input input = {.type = FH_FSM_EPOCH_DONE, .u.epoch_done = {epoch, result}};
+    feed(&input);
+}
+
+static void message(struct fh_wire_message *m)
+{
+    m->version = FH_WIRE_VERSION_MAX;
+    m->instance = m->instance ? m->instance : 500;
+    m->sequence = ++sequence;
+    struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = m};
+    feed(&input);
+}
+
+static void hello(void)
+{
+    struct fh_wire_message m = {.type = FH_WIRE_HELLO, .u.hello = peer};
+    message(&m);
+}
+
+static void heartbeat(void)
+{
+    struct fh_wire_message m = {.type = FH_WIRE_HEARTBEAT, .u.heartbeat = peer.state};
+    message(&m);
+}
+
+/* Let time pass with the peer's heartbeats. */
+static void pass_with_peer(int64_t ms)
+{
+    for (int64_t end = now_ms + ms; now_ms < end;) {
+        now_ms += 100;
+        heartbeat();
+    }
+}
+
+static const struct fh_fsm_action *did(enum fh_fsm_action_type type)
+{
+    for (size_t i = 0; i < all.count; i++) {
+        if (all.action[i].type == type) {
+            return &all.action[i];
+        }
+    }
+    return NULL;
+}
+
+static size_t order_of(enum fh_fsm_action_type type)
+{
+    const struct fh_fsm_action *action = did(type);
+    assert_non_null(action);
+    return (size_t)(action - all.action);
+}
+
+static const struct fh_fsm_action *noticed(enum fh_log_id id)
+{
+    for (size_t i = 0; i < all.count; i++) {
+        if (all.action[i].type == FH_FSM_NOTICE && all.action[i].u.notice.id == id) {
+            return &all.action[i];
+        }
+    }
+    return NULL;
+}
+
+static void start(void)
+{
+    struct fh_sync_local local = {.streams_live = true, .sinks_healthy = true};
+    now_ms = 0;
+    sequence = 0;
+    all.count = 0;
+    fh_fsm_init(&fsm, at(0), &options);
+    struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
+    feed(&input);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    options = (struct fh_fsm_options){
+        .node = "m",
+        .instance = 400,
+        .store_id = 1,
+        .replica_id = 1,
+        .partitions = 0xfff,
+        .odd_epochs = true,
+        .heartbeat_ms = HEARTBEAT,
+        .failure_after = FAILURE / HEARTBEAT,
+        .join_timeout_ms = JOIN,
+        .path_count = 1,
+        .epoch = 3,
+    };
+    peer = (struct fh_wire_hello){
+        .version_min = 1,
+        .version_max = 1,
+        .node = "p",
+        .store_id = 2,
+        .replica_id = 2,
+        .partitions = 0xfff,
+        .complete = true,
+        .state = {.role = FH_ROLE_STARTING, .epoch = 3, .echo = 400, .applied_final = true},
+    };
+    start();
+    return 0;
+}
+
+/* STARTING -> STANDBY of a primary in epoch 4, ready. */
+static void become_ready_standby(void)
+{
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 4;
+    hello();
+    simple(FH_FSM_SETTLED);
+    epoch_done(4, 0);
+    heartbeat();
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    assert_true(fsm.ready);
+    all.count = 0;
+}
+
+/* STARTING -> PRIMARY in epoch 5 (odd), with the peer as ready standby. */
+static void become_primary(void)
+{
+    options.preferred = true;
+    start();
+    hello();
+    simple(FH_FSM_SETTLED);
+    epoch_done(5, 0);
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+    peer.state.role = FH_ROLE_STANDBY;
+    peer.state.epoch = 5;
+    peer.state.ready = true;
+    peer.state.report_store = 1;
+    heartbeat();
+    all.count = 0;
+}
+
+static void lone_start_waits_then_goes_alone(void **state)
+{
+    (void)state;
+    pass(JOIN - 1);
+    assert_int_equal(fsm.role, FH_ROLE_STARTING);
+    pass(1);
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+    assert_non_null(strstr(did(FH_FSM_ROLE_CHANGED)->u.role.evidence, "nobody heard for 5000 ms"));
+    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 5);
+    assert_true(did(FH_FSM_PERSIST_EPOCH)->flag);
+    pass(500);
+    assert_null(did(FH_FSM_START_DELIVERY)); /* not before it is durable */
+    epoch_done(5, 0);
+    assert_non_null(did(FH_FSM_SETTLE_IN_DOUBT));
+    assert_false(did(FH_FSM_SETTLE_IN_DOUBT)->flag);
+    assert_null(did(FH_FSM_START_DELIVERY)); /* not before doubts are settled */
+    simple(FH_FSM_SETTLED);
+    assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+    assert_non_null(noticed(FH_LOG_UNPROTECTED));
+    assert_null(did(FH_FSM_RESUME_STREAMS)); /* they have just started from there */
+}
+
+static void lone_start_with_safety_waits_for_ever(void **state)
+{
+    (void)state;
+    options.prefer_safety = true;
+    start();
+    pass(10 * JOIN);
+    assert_int_equal(fsm.role, FH_ROLE_STARTING);
+    assert_non_null(noticed(FH_LOG_ROLE));
+    assert_int_equal(all.count, 1); /* said once */
+}
+
+static void epochs_of_the_two_nodes_never_meet(void **state)
+{
+    (void)state;
+    options.odd_epochs = false;
+    start();
+    pass(JOIN);
+    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 4);
+    options.epoch = 4;
+    start();
+    pass(JOIN);
+    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 6);
+}
+
+static void both_start(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        uint64_t own_epoch, peer_epoch;
+        bool own_last, peer_last, own_preferred, peer_preferred;
+        const char *peer_name;
+        enum fh_role peer_role;
+        bool peer_ready;
+        enum fh_role expected;
+    } rows[] = {
+        {"higher epoch", 7, 6, true, true, false, true, "a", 0, 0, FH_ROLE_PROMOTING},
+        {"lower epoch", 6, 7, true, true, true, false, "z", 0, 0, FH_ROLE_STARTING},
+        {"led last", 6, 6, true, false, false, true, "a", 0, 0, FH_ROLE_PROMOTING},
+        {"peer led last", 6, 6, false, true, true, false, "z", 0, 0, FH_ROLE_STARTING},
+        {"preferred", 6, 6, false, false, true, false, "a", 0, 0, FH_ROLE_PROMOTING},
+        {"peer preferred", 6, 6, false, false, false, true, "z", 0, 0, FH_ROLE_STARTING},
+        {"smaller name", 6, 6, true, true, true, true, "z", 0, 0, FH_ROLE_PROMOTING},
+        {"larger name", 6, 6, true, true, true, true, "a", 0, 0, FH_ROLE_STARTING},
+        {"beside an unready standby", 6, 6, true, false, false, true, "a", FH_ROLE_STANDBY, 0,
+         FH_ROLE_PROMOTING},
+        {"beside a ready standby", 6, 6, true, false, true, false, "z", FH_ROLE_STANDBY, 1,
+         FH_ROLE_STARTING},
+        {"while the other promotes", 6, 6, true, false, true, false, "z", FH_ROLE_PROMOTING, 0,
+         FH_ROLE_STARTING},
+        {"the other is primary", 6, 8, true, false, true, false, "z", FH_ROLE_PRIMARY, 0,
+         FH_ROLE_STANDBY},
+        {"the other leads an older epoch", 6, 5, true, false, true, false, "z", FH_ROLE_PRIMARY, 0,
+         FH_ROLE_STARTING},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        options.epoch = rows[i].own_epoch;
+        options.last_primary = rows[i].own_last;
+        options.preferred = rows[i].own_preferred;
+        start();
+        peer.state.epoch = rows[i].peer_epoch;
+        peer.state.last_primary = rows[i].peer_last;
+        peer.preferred = rows[i].peer_preferred;
+        peer.state.role = rows[i].peer_role;
+        peer.state.ready = rows[i].peer_ready;
+        snprintf(peer.node, sizeof(peer.node), "%s", rows[i].peer_name);
+        hello();
+        heartbeat();
+        if (fsm.role != rows[i].expected) {
+            fail_msg("%s: %s", rows[i].what, fh_role_name(fsm.role));
+        }
+        pass_with_peer(JOIN + 100); /* being heard, nobody goes alone */
+        if (fsm.role != rows[i].expected) {
+            fail_msg("%s, later: %s", rows[i].what, fh_role_name(fsm.role));
+        }
+    }
+}
+
+static void no_election_before_the_peer_knows_us(void **state)
+{
+    (void)state;
+    options.preferred = true;
+    start();
+    peer.state.echo = 0;
+    hello();
+    pass_with_peer(JOIN);
+    assert_int_equal(fsm.role, FH_ROLE_STARTING);
+    peer.state.echo = 400;
+    now_ms += 100;
+    heartbeat();
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+}
+
+static void doubts_are_settled_by_what_the_peer_holds(void **state)
+{
+    (void)state;
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 4;
+    peer.state.report_store = 1;
+    peer.state.report_applied = 17;
+    peer.state.applied_final = false; /* something of ours may still be on its way there */
+    hello();
+    assert_null(did(FH_FSM_SETTLE_IN_DOUBT));
+    peer.state.applied_final = true;
+    peer.state.report_applied = 18;
+    heartbeat();
+    assert_true(did(FH_FSM_SETTLE_IN_DOUBT)->flag);
+    assert_int_equal(did(FH_FSM_SETTLE_IN_DOUBT)->number, 18);
+    all.count = 0;
+    heartbeat();
+    assert_null(did(FH_FSM_SETTLE_IN_DOUBT)); /* once */
+}
+
+static void another_stores_numbers_settle_nothing(void **state)
+{
+    (void)state;
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.report_store = 99; /* of our store before it was emptied */
+    peer.state.report_applied = 17;
+    hello();
+    assert_int_equal(did(FH_FSM_SETTLE_IN_DOUBT)->number, 0);
+}
+
+static void questions_wait_for_settled_doubts(void **state)
+{
+    (void)state;
+    peer.state.role = FH_ROLE_PRIMARY;
+    hello();
+    struct fh_wire_message m = {.type = FH_WIRE_WANT, .u.want = {1, 5, 0}};
+    message(&m);
+    assert_null(did(FH_FSM_PEER_WANTS));
+    simple(FH_FSM_SETTLED);
+    assert_int_equal(did(FH_FSM_PEER_WANTS)->u.wants.from, 5);
+    m = (struct fh_wire_message){.type = FH_WIRE_WANT, .u.want = {9, 6, 0}};
+    all.count = 0;
+    message(&m); /* asks for another store's */
+    simple(FH_FSM_WANTS_ANSWERED);
+    assert_null(did(FH_FSM_PEER_WANTS));
+}
+
+static void standby_persists_the_primarys_epoch(void **state)
+{
+    (void)state;
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 8;
+    hello();
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    tick();
+    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 8);
+    assert_false(did(FH_FSM_PERSIST_EPOCH)->flag);
+    epoch_done(8, 0);
+    assert_int_equal(fsm.epoch, 8);
+    assert_false(fsm.last_primary);
+}
+
+static void lose_peer(const char *how)
+{
+    struct fh_fsm_input input = {.type = FH_FSM_PATH};
+    if (strcmp(how, "gone") == 0) {
+        input.u.path.event = FH_PATH_DISCONNECTED;
+        feed(&input);
+        input.u.path.event = FH_PATH_REFUSED;
+        feed(&input);
+    } else if (strcmp(how, "goodbye") == 0) {
+        struct fh_wire_message m = {.type = FH_WIRE_GOODBYE};
+        message(&m);
+    } else {
+        pass(FAILURE);
+    }
+}
+
+static void standby_loses_the_primary(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *how;
+        bool safety, ready;
+        enum fh_role expected;
+        const char *text; /* of evidence, or of the reason to stay */
+    } rows[] = {
+        {"gone", false, true, FH_ROLE_PROMOTING, "refused"},
+        {"gone", true, true, FH_ROLE_PROMOTING, "refused"},
+        {"gone", true, false, FH_ROLE_STANDBY, "not ready"},
+        {"gone", false, false, FH_ROLE_PROMOTING, "refused"},
+        {"goodbye", false, true, FH_ROLE_PROMOTING, "goodbye"},
+        {"goodbye", true, true, FH_ROLE_PROMOTING, "goodbye"},
+        {"silence", false, true, FH_ROLE_PROMOTING, "nothing heard on 1 path for 1500 ms"},
+        {"silence", true, true, FH_ROLE_STANDBY, "wants proof"},
+        {"silence", false, false, FH_ROLE_PROMOTING, "nothing heard"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        set_up(state);
+        options.prefer_safety = rows[i].safety;
+        start();
+        become_ready_standby();
+        if (!rows[i].ready) {
+            peer.state.report_last = 100; /* which we do not have */
+            pass_with_peer(2 * FAILURE);
+            assert_false(fsm.ready);
+            all.count = 0;
+        }
+        lose_peer(rows[i].how);
+        const struct fh_fsm_action *change = did(FH_FSM_ROLE_CHANGED);
+        const struct fh_fsm_action *stays = noticed(FH_LOG_ROLE);
+        const char *text = change ? change->u.role.evidence : stays ? stays->u.notice.text : "";
+        if (fsm.role != rows[i].expected || !strstr(text, rows[i].text)) {
+            fail_msg("row %zu (%s): %s, \"%s\"", i, rows[i].how, fh_role_name(fsm.role), text);
+        }
+        assert_non_null(noticed(FH_LOG_PEER_DOWN));
+    }
+}
+
+static void promotion_waits_for_reports_handed_over(void **state)
+{
+    (void)state;
+    become_ready_standby();
+    struct fh_report report = {
+        .number = 1, .epoch = 4, .state = FH_REPORT_PREPARED, .sink = "archive"};
+    char bytes[256];
+    fh_report_encode(&report, bytes);
+    struct fh_wire_message m = {.type = FH_WIRE_REPORT,
+                                .u.report = {0, 1, {bytes, fh_report_size(&report)}}};
+    message(&m);
+    assert_int_equal(did(FH_FSM_PEER_REPORT)->number, 1);
+    lose_peer("gone");
+    epoch_done(5, 0);
+    tick();
+    assert_null(did(FH_FSM_START_DELIVERY));
+    struct fh_fsm_input input = {.type = FH_FSM_APPLIED, .u.applied = {2, 1}};
+    feed(&input);
+    assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
+    assert_non_null(did(FH_FSM_RESUME_STREAMS));
+    assert_true(order_of(FH_FSM_PEER_IN_SYNC) < order_of(FH_FSM_START_DELIVERY));
+}
+
+static void failed_write_of_the_epoch_means_no_promotion(void **state)
+{
+    (void)state;
+    become_ready_standby();
+    lose_peer("gone");
+    epoch_done(5, -EIO);
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    assert_int_equal(fsm.epoch, 4);
+    assert_null(did(FH_FSM_START_DELIVERY));
+    pass(FAILURE + 100);
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING); /* tries again */
+}
+
+static void higher_epoch_stops_the_primary_in_order(void **state)
+{
+    (void)state;
+    become_primary();
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 6;
+    struct fh_fsm_input report = {.type = FH_FSM_OWN_REPORT, .u.own_report = {1, 100}};
+    feed(&report);
+    all.count = 0;
+    peer.state.report_applied = 1; /* it did take our last report */
+    now_ms += 100;
+    heartbeat();
+    assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
+    assert_true(order_of(FH_FSM_PEER_CONFIRMED) < order_of(FH_FSM_STOP_DELIVERY));
+    assert_null(did(FH_FSM_PERSIST_EPOCH));
+    simple(FH_FSM_DELIVERY_STOPPED);
+    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 6);
+    assert_false(did(FH_FSM_PERSIST_EPOCH)->flag);
+    assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
+    epoch_done(6, 0);
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    assert_int_equal(fsm.epoch, 6);
+    assert_int_equal(fsm.demotions, 1);
+}
+
+static void lower_epoch_does_not_move_the_primary(void **state)
+{
+    (void)state;
+    become_primary();
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 4;
+    pass_with_peer(JOIN);
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+}
+
+static void equal_epoch_is_an_error_and_the_smaller_name_stays(void **state)
+{
+    (void)state;
+    become_primary();
+    peer.state.role = FH_ROLE_PRIMARY;
+    now_ms += 100;
+    heartbeat();
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY); /* "m" before "p" */
+    set_up(state);
+    snprintf(peer.node, sizeof(peer.node), "a");
+    become_primary();
+    peer.state.role = FH_ROLE_PRIMARY;
+    now_ms += 100;
+    heartbeat();
+    assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
+    assert_non_null(strstr(did(FH_FSM_ROLE_CHANGED)->u.role.evidence, "ERROR"));
+}
+
+static void unprotected_when_the_standby_does_not_confirm(void **state)
+{
+    (void)state;
+    become_primary();
+    assert_true(fh_fsm_protected(&fsm));
+    struct fh_fsm_input report = {.type = FH_FSM_OWN_REPORT, .u.own_report = {1, 100}};
+    feed(&report);
+    assert_int_equal(did(FH_FSM_SEND_REPORT)->number, 0); /* previous */
+    pass_with_peer(FAILURE);
+    assert_false(did(FH_FSM_PEER_IN_SYNC)->flag);
+    assert_non_null(strstr(noticed(FH_LOG_UNPROTECTED)->u.notice.text, "does not confirm"));
+    all.count = 0;
+    struct fh_wire_message m = {.type = FH_WIRE_CONFIRM, .u.confirm = {1, 1}};
+    message(&m);
+    assert_int_equal(did(FH_FSM_PEER_CONFIRMED)->number, 1);
+    assert_true(did(FH_FSM_PEER_IN_SYNC)->flag);
+    assert_non_null(noticed(FH_LOG_PROTECTED));
+}
+
+static void lost_standby_ends_waiting_at_once(void **state)
+{
+    (void)state;
+    become_primary();
+    lose_peer("goodbye");
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+    assert_false(did(FH_FSM_PEER_IN_SYNC)->flag);
+    assert_non_null(noticed(FH_LOG_UNPROTECTED));
+}
+
+static void a_primary_that_stood_still_listens_first(void **state)
+{
+    (void)state;
+    become_primary();
+    lose_peer("silence");
+    assert_false(did(FH_FSM_PEER_IN_SYNC)->flag);
+    all.count = 0;
+    now_ms += 60000; /* suspended */
+    tick();
+    assert_true(did(FH_FSM_PEER_IN_SYNC)->flag); /* nothing becomes visible */
+    all.count = 0;
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 6;
+    now_ms += 50;
+    heartbeat();
+    assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
+}
+
+static void a_standby_that_stood_still_does_not_promote(void **state)
+{
+    (void)state;
+    become_ready_standby();
+    now_ms += 60000;
+    tick();
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    pass(FAILURE);
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+}
+
+static void no_pair(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what, *text;
+    } rows[] = {{"replica", "replica_id = 1"},
+                {"name", "called \"m\""},
+                {"store", "same store"},
+                {"version", "upgrade"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        set_up(state);
+        if (i == 0) {
+            peer.replica_id = 1;
+        } else if (i == 1) {
+            snprintf(peer.node, sizeof(peer.node), "m");
+        } else if (i == 2) {
+            peer.store_id = 1;
+        } else {
+            peer.version_min = 8;
+            peer.version_max = 9;
+            peer.complete = false;
+        }
+        hello();
+        const struct fh_fsm_action *notice = noticed(FH_LOG_PEER_REFUSED);
+        if (!notice || !strstr(notice->u.notice.text, rows[i].text)) {
+            fail_msg("%s: not refused", rows[i].what);
+        }
+        assert_false(fh_fsm_peer_usable(&fsm));
+        hello();
+        assert_ptr_equal(noticed(FH_LOG_PEER_REFUSED), notice);
+        assert_int_equal(fsm.role, FH_ROLE_STARTING);
+    }
+}
+
+static void beside_a_refused_primary_nobody_promotes(void **state)
+{
+    (void)state;
+    peer.replica_id = 1;
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 9;
+    for (int i = 0; i < 100; i++) {
+        now_ms += 100;
+        hello();
+    }
+    assert_int_equal(fsm.role, FH_ROLE_STARTING);
+    assert_non_null(noticed(FH_LOG_ROLE));
+    pass(FAILURE + JOIN); /* it has fallen silent */
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 11); /* above what was heard */
+}
+
+static void mended_identity_forms_a_pair(void **state)
+{
+    (void)state;
+    peer.replica_id = 1;
+    hello();
+    assert_false(fh_fsm_peer_usable(&fsm));
+    peer.replica_id = 2;
+    struct fh_wire_message m = {.type = FH_WIRE_HELLO, .instance = 501, .u.hello = peer};
+    message(&m);
+    assert_true(fh_fsm_peer_usable(&fsm));
+    assert_non_null(noticed(FH_LOG_PEER_UP));
+}
+
+static void late_words_of_the_departed_are_ignored(void **state)
+{
+    (void)state;
+    become_ready_standby();
+    lose_peer("goodbye");
+    heartbeat();
+    assert_int_equal(fsm.detector.verdict, FH_PEER_DEPARTED);
+}
+
+static void old_heartbeats_do_not_count(void **state)
+{
+    (void)state;
+    become_ready_standby();
+    peer.state.role = FH_ROLE_STARTING;
+    sequence = 0; /* overtaken on another path */
+    heartbeat();
+    assert_int_equal(fsm.peer.hello.state.role, FH_ROLE_PRIMARY);
+}
+
+static void nothing_is_said_before_the_host_has_spoken(void **state)
+{
+    (void)state;
+    fh_fsm_init(&fsm, at(0), &options);
+    hello();
+    assert_int_equal(actions.count, 0);
+    assert_int_equal(fsm.peer.instance, 0);
+}
+
+static void goodbye_is_the_last_word(void **state)
+{
+    (void)state;
+    simple(FH_FSM_STOP);
+    assert_non_null(did(FH_FSM_SEND_GOODBYE));
+    pass(JOIN);
+    assert_int_equal(actions.count, 0);
+    assert_int_equal(fsm.role, FH_ROLE_STARTING);
+}
+
+int main(void)
+{
+#define ROW(test) cmocka_unit_test_setup(test, set_up)
+    const struct CMUnitTest tests[] = {
+        ROW(lone_start_waits_then_goes_alone),
+        ROW(lone_start_with_safety_waits_for_ever),
+        ROW(epochs_of_the_two_nodes_never_meet),
+        ROW(both_start),
+        ROW(no_election_before_the_peer_knows_us),
+        ROW(doubts_are_settled_by_what_the_peer_holds),
+        ROW(another_stores_numbers_settle_nothing),
+        ROW(questions_wait_for_settled_doubts),
+        ROW(standby_persists_the_primarys_epoch),
+        ROW(standby_loses_the_primary),
+        ROW(promotion_waits_for_reports_handed_over),
+        ROW(failed_write_of_the_epoch_means_no_promotion),
+        ROW(higher_epoch_stops_the_primary_in_order),
+        ROW(lower_epoch_does_not_move_the_primary),
+        ROW(equal_epoch_is_an_error_and_the_smaller_name_stays),
+        ROW(unprotected_when_the_standby_does_not_confirm),
+        ROW(lost_standby_ends_waiting_at_once),
+        ROW(a_primary_that_stood_still_listens_first),
+        ROW(a_standby_that_stood_still_does_not_promote),
+        ROW(no_pair),
+        ROW(beside_a_refused_primary_nobody_promotes),
+        ROW(mended_identity_forms_a_pair),
+        ROW(late_words_of_the_departed_are_ignored),
+        ROW(old_heartbeats_do_not_count),
+        ROW(nothing_is_said_before_the_host_has_spoken),
+        ROW(goodbye_is_the_last_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
