@@ -405,7 +405,7 @@ static void choose_target(struct sim_life *life, struct sim_guest *guest)
     if (lot < 6) {
         const struct sim_place *floor = &campus->places[guest->floor];
         uint16_t other = campus->floors[sim_random_below(&life->random, campus->floor_count)];
-        if (campus->places[other].building == floor->building) {
+        if (other != guest->floor && campus->places[other].building == floor->building) {
             guest->floor = other;
             guest->x = SIM_FLOOR_X - 50;
         }

@@ -69,7 +69,8 @@ static void drift(struct sim_life *life, struct sim_tag_state *state, uint16_t p
     uint32_t people = life->places[place].active;
     uint32_t aim = 420 + 9 * (people < 150 ? people : 150);
     state->co2 = (uint16_t)(state->co2 + ((int32_t)aim - state->co2) / 8 + step);
-    state->tvoc = (uint16_t)(60 + (state->tvoc - 60 + sim_random_below(&life->random, 5)) % 180);
+    int32_t tvoc = state->tvoc + (int32_t)sim_random_below(&life->random, 7) - 3;
+    state->tvoc = (uint16_t)(tvoc < 40 ? 40 : tvoc > 400 ? 400 : tvoc);
     if (sim_random_permille(&life->random, 200)) {
         uint32_t humidity = state->humidity + sim_random_below(&life->random, 3);
         state->humidity = (uint8_t)(humidity < 30 ? 30 : humidity > 66 ? 65 : humidity - 1);

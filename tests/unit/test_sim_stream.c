@@ -26,6 +26,8 @@ struct device {
     char id[32];
     char chain[CHAIN][24]; /* where it is: leaf to root */
     int64_t seen_ms;       /* arrival of the last sighting */
+    int64_t located_ms;    /* of the last one with a position in this visit; 0 = none yet */
+    double position[2];
     int64_t entry_stamp;
     char visit[40];
     long user; /* or -1 */
@@ -33,6 +35,7 @@ struct device {
     bool present;
     bool active;
     bool exited; /* the old DEVICE_EXIT is due */
+    bool stayed; /* on the floor of the last position */
 };
 
 struct camera {
@@ -45,6 +48,7 @@ static struct device devices[DEVICES];
 static struct camera cameras[256];
 static size_t camera_count;
 static unsigned seen_kinds[16];
+static unsigned zone_changes;
 
 static struct sim_world *new_world(struct sim_world_options options)
 {
@@ -315,6 +319,7 @@ static void enter(struct device *device, const cJSON *payload, const struct sim_
     assert_false(device->exited);
     device->present = device->active = true;
     device->seen_ms = event->arrival_ms;
+    device->located_ms = 0;
     device->entry_stamp = number_of(payload, "entryTimestamp");
     (void)snprintf(device->visit, sizeof(device->visit), "%s", text_of(payload, "visitId"));
     assert_true(device->entry_stamp <= event->arrival_ms);
@@ -391,12 +396,38 @@ static void follow_user(const cJSON *payload)
     seen_kinds[5] += strcmp(kind, "USER_EXIT_EVENT") == 0;
 }
 
+/* A zone has five levels up to the root, a floor four. */
+static const char *floor_of(char chain[CHAIN][24])
+{
+    return chain[CHAIN - 1][0] ? chain[1] : chain[0];
+}
+
+/* Nobody runs: at most four feet a second along each axis, give or take what a sighting is off. */
+static void follow_walk(struct device *device, const cJSON *payload, int64_t now_ms)
+{
+    double position[2] = {get(payload, "xPos")->valuedouble, get(payload, "yPos")->valuedouble};
+    double reach = 4.5 + 4.0 * (double)(now_ms - device->located_ms) / 1000;
+    for (int axis = 0; axis < 2 && device->located_ms > 0 && device->stayed; axis++) {
+        double step = position[axis] - device->position[axis];
+        assert_true(step <= reach && step >= -reach);
+    }
+    memcpy(device->position, position, sizeof(position));
+    device->located_ms = now_ms;
+    device->stayed = true;
+}
+
 /* Where a device is follows from every event that carries its place. */
 static void follow_place(const cJSON *payload, const struct sim_event *event, bool sighting)
 {
     struct device *device = find_device(get(payload, "device"), event);
-    read_chain(get(payload, "location"), device->chain);
+    char chain[CHAIN][24];
+    read_chain(get(payload, "location"), chain);
+    bool same_floor = strcmp(floor_of(chain), floor_of(device->chain)) == 0;
+    device->stayed = device->stayed && same_floor;
+    zone_changes += sighting && same_floor && strcmp(chain[0], device->chain[0]) != 0;
+    memcpy(device->chain, chain, sizeof(chain));
     if (sighting) {
+        follow_walk(device, payload, event->arrival_ms);
         assert_true(device->present && device->active);
         assert_true(event->arrival_ms - device->seen_ms < 10 * MINUTE + 5000);
         assert_string_equal(device->visit, text_of(payload, "visitId"));
@@ -479,6 +510,7 @@ static void test_the_stream_is_a_world(void **state)
     for (size_t i = 0; i < 8; i++) { /* none of the checks was idle */
         assert_true(seen_kinds[i] > 20);
     }
+    assert_true(zone_changes > 100);
 }
 
 /* Activation first; then the hierarchy, parents before children; later the older instance ends. */
