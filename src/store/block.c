@@ -107,7 +107,7 @@ int fh_block_peek(const void *bytes, size_t len, struct fh_block_head *ret)
 int fh_block_decode(const void *bytes, size_t len, char *raw, struct fh_block_head *ret)
 {
     const unsigned char *at = bytes;
-    struct fh_block_head head;
+    struct fh_block_head head = {0};
     int r = fh_block_peek(bytes, len, &head);
     if (r < 0) {
         return r;

@@ -123,7 +123,7 @@ void fh_raw_seal(struct fh_raw *raw)
 
 int fh_raw_decode(const void *bytes, size_t len, struct fh_raw **ret)
 {
-    struct fh_block_head head;
+    struct fh_block_head head = {0};
     int r = fh_block_peek(bytes, len, &head);
     if (r < 0) {
         return r;
@@ -191,12 +191,12 @@ static int make_room(struct fh_cache *cache)
     }
     if (cache->head > cache->capacity / 2) {
         cache->used -= cache->head;
-        memmove(cache->block, cache->block + cache->head, cache->used * sizeof(*cache->block));
+        memmove(cache->block, cache->block + cache->head, cache->used * sizeof(void *));
         cache->head = 0;
         return 0;
     }
     size_t capacity = cache->capacity ? cache->capacity * 2 : 256;
-    int r = grow((void **)&cache->block, capacity, sizeof(struct fh_raw *));
+    int r = grow((void **)&cache->block, capacity, sizeof(void *));
     if (r == 0) {
         cache->capacity = capacity;
     }

@@ -134,13 +134,13 @@ static int delivered_checkpoint(struct fh_store *store, MDB_cursor *blocks,
         *ret = store->meta.received;
         return 0;
     }
-    uint64_t first;
-    MDB_val value;
+    uint64_t first = 0;
+    MDB_val value = {0, NULL};
     int r = fh_lmdb_seek_back(blocks, lowest, &first, &value);
     if (r == -ENOENT) {
         r = fh_lmdb_seek(blocks, 0, &first, &value);
     }
-    struct fh_block_head head;
+    struct fh_block_head head = {0};
     if (r < 0 || fh_block_peek(value.mv_data, value.mv_size, &head) < 0) {
         return -EUCLEAN;
     }
@@ -169,7 +169,7 @@ int fh_store_collect(struct fh_store *store, MDB_txn *txn, struct fh_store_state
         .source_time_ms = meta->source_time_ms,
         .given_up = meta->given_up,
     };
-    MDB_val value;
+    MDB_val value = {0, NULL};
     r = fh_lmdb_seek(blocks, 0, &state.first_sequence, &value);
     if (r == -ENOENT) {
         state.first_sequence = meta->next_sequence;
@@ -278,7 +278,7 @@ static int explain(const struct fh_store *store, int code, struct fh_error *err)
 static int commit_all(struct fh_store *store)
 {
     MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
-    struct fh_store_state state;
+    struct fh_store_state state = {0};
     bool more = false;
     int r = fh_lmdb_begin(store->env, 0, &txn);
     if (r == 0) {

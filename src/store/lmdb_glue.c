@@ -35,13 +35,21 @@ MDB_val fh_lmdb_number(struct fh_lmdb_key *key, uint64_t number)
 
 int fh_lmdb_number_of(const MDB_val *key, uint64_t *ret)
 {
-    uint64_t number;
+    uint64_t number = 0;
     if (key->mv_size != sizeof(number)) {
         return -EUCLEAN;
     }
     memcpy(&number, key->mv_data, sizeof(number));
     *ret = be64toh(number);
     return 0;
+}
+
+/* LMDB takes what it only reads as a writable pointer. */
+MDB_val fh_lmdb_value(const void *bytes, size_t len)
+{
+    MDB_val value = {.mv_size = len};
+    memcpy(&value.mv_data, &bytes, sizeof(value.mv_data));
+    return value;
 }
 
 void fh_lmdb_abort(MDB_txn **txn)
@@ -70,7 +78,7 @@ int fh_lmdb_put(MDB_txn *txn, MDB_dbi dbi, uint64_t number, const void *bytes, s
 {
     struct fh_lmdb_key room;
     MDB_val key = fh_lmdb_number(&room, number);
-    MDB_val value = {len, (void *)(uintptr_t)bytes};
+    MDB_val value = fh_lmdb_value(bytes, len);
     return fh_lmdb_error(mdb_put(txn, dbi, &key, &value, flags));
 }
 

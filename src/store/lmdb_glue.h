@@ -16,6 +16,7 @@ struct fh_lmdb_key {
 };
 /* Big-endian, so that LMDB's byte order is the order of the numbers. */
 MDB_val fh_lmdb_number(struct fh_lmdb_key *key, uint64_t number);
+MDB_val fh_lmdb_value(const void *bytes, size_t len);
 /* -EUCLEAN unless it is one of ours. */
 int fh_lmdb_number_of(const MDB_val *key, uint64_t *ret);
 

@@ -230,7 +230,7 @@ static void clear(struct fh_marks *marks, uint64_t position, size_t sink)
     }
 }
 
-static struct peer_row *find_row(struct fh_marks *marks, uint64_t id)
+static struct peer_row *find_row(const struct fh_marks *marks, uint64_t id)
 {
     size_t low = 0;
     size_t high = marks->rows;
@@ -393,8 +393,7 @@ static bool needed(const struct fh_marks *marks, const struct peer_row *row)
 
 bool fh_marks_row_needed(const struct fh_marks *marks, uint64_t row)
 {
-    /* find_row changes nothing; it hands out a writable row to others. */
-    const struct peer_row *found = find_row((struct fh_marks *)(uintptr_t)marks, row);
+    const struct peer_row *found = find_row(marks, row);
     return found && needed(marks, found);
 }
 

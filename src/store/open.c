@@ -16,6 +16,7 @@
 
 #define FORMAT     1
 #define SIZE_LEAST (4u << 20)
+#define META_BYTES ((size_t)8 * (10 + FH_PARTITIONS))
 
 static const char *const table_name[FH_TABLES] = {"blocks", "keys", "reports", "peer_reports",
                                                   "sinks",  "meta", "notes"};
@@ -107,10 +108,10 @@ static int foreign(const struct fh_store *store, struct fh_error *err)
  * have been written, so make it long enough and look at everything. */
 static int check_length(struct fh_store *store, bool *ret_suspicious, struct fh_error *err)
 {
-    MDB_envinfo info;
-    MDB_stat stat_of;
+    MDB_envinfo info = {0};
+    MDB_stat stat_of = {0};
     struct stat st;
-    int fd;
+    int fd = -1;
     int r = fh_lmdb_error(mdb_env_info(store->env, &info));
     if (r == 0) {
         r = fh_lmdb_error(mdb_env_stat(store->env, &stat_of));
@@ -161,10 +162,10 @@ static int open_environment(struct fh_store *store, const struct fh_store_option
 
 static int read_meta(struct fh_store *store, MDB_txn *txn, struct fh_error *err)
 {
-    MDB_val value;
+    MDB_val value = {0, NULL};
     int64_t unused[2];
-    const void *payload;
-    size_t len;
+    const void *payload = NULL;
+    size_t len = 0;
     int r = fh_lmdb_get(txn, store->table[FH_TABLE_META], 1, &value);
     if (r == -ENOENT) {
         return foreign(store, err);
@@ -176,7 +177,7 @@ static int read_meta(struct fh_store *store, MDB_txn *txn, struct fh_error *err)
     if (r == -EPROTONOSUPPORT || (r == 0 && (len < 8 || fh_get32(payload) > FORMAT))) {
         return foreign(store, err);
     }
-    if (r < 0 || len < 8 * (10 + FH_PARTITIONS)) {
+    if (r < 0 || len < META_BYTES) {
         return fh_store_damage(store, -EUCLEAN, err, "in the state row, number", 1);
     }
     const unsigned char *at = payload;
@@ -212,8 +213,8 @@ static int make_fresh(struct fh_store *store, MDB_txn *txn)
 
 static int open_tables(struct fh_store *store, MDB_txn *txn, struct fh_error *err)
 {
-    MDB_dbi main_table;
-    MDB_stat stat_of;
+    MDB_dbi main_table = 0;
+    MDB_stat stat_of = {0};
     int r = fh_lmdb_error(mdb_dbi_open(txn, NULL, 0, &main_table));
     if (r == 0) {
         r = fh_lmdb_error(mdb_stat(txn, main_table, &stat_of));
@@ -244,9 +245,9 @@ static int check_ends(struct fh_store *store, MDB_txn *txn, uint64_t *ret_first,
                       struct fh_error *err)
 {
     MDB_cursor *blocks FH_CLEANUP(fh_lmdb_cursor_close) = NULL;
-    uint64_t first;
-    MDB_val value;
-    struct fh_block_head head;
+    uint64_t first = 0;
+    MDB_val value = {0, NULL};
+    struct fh_block_head head = {0};
     int r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_BLOCKS], &blocks);
     if (r == 0) {
         r = fh_lmdb_seek(blocks, 0, ret_first, &value);
@@ -270,8 +271,8 @@ static int read_cursors(struct fh_store *store, MDB_txn *txn, const bool *from_n
 {
     for (size_t i = 0; i < store->sinks; i++) {
         MDB_val key = {strlen(store->sink_name[i]), store->sink_name[i]};
-        MDB_val value;
-        uint64_t cursor;
+        MDB_val value = {0, NULL};
+        uint64_t cursor = 0;
         int r = fh_lmdb_error(mdb_get(txn, store->table[FH_TABLE_SINKS], &key, &value));
         if (r == -ENOENT) {
             cursor = from_now && from_now[i] ? store->meta.next_sequence : first_sequence;
@@ -294,7 +295,7 @@ static int read_database(struct fh_store *store, const struct fh_store_options *
                          struct fh_error *err)
 {
     MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
-    uint64_t first_sequence;
+    uint64_t first_sequence = 0;
     int r = fh_lmdb_begin(store->env, 0, &txn);
     if (r < 0) {
         return fh_store_damage(store, r, err, "at page", 0);
@@ -396,7 +397,7 @@ static int init_threads(struct fh_store *store)
 static int first_state(struct fh_store *store, struct fh_error *err)
 {
     MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
-    struct fh_store_state state;
+    struct fh_store_state state = {0};
     uint64_t written[FH_MARKS_SINKS];
     int r = fh_lmdb_begin(store->env, MDB_RDONLY, &txn);
     if (r == 0) {

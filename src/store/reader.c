@@ -31,14 +31,14 @@ static void free_handout(struct handout *handout)
 static int read_block(struct fh_store *store, MDB_txn *txn, uint64_t first, const MDB_val *value,
                       struct fh_raw **ret)
 {
-    struct fh_raw *raw;
-    MDB_val row;
+    struct fh_raw *raw = NULL;
+    MDB_val row = {0, NULL};
     int r = fh_raw_decode(value->mv_data, value->mv_size, &raw);
     if (r < 0) {
         return r == -ENOMEM ? r : -EUCLEAN;
     }
-    uint32_t count;
-    int64_t age_ms;
+    uint32_t count = 0;
+    int64_t age_ms = 0;
     r = fh_lmdb_get(txn, store->table[FH_TABLE_KEYS], first, &row);
     if (r == 0) {
         r = fh_keys_decode(row.mv_data, row.mv_size, raw->key, raw->count, &count, &age_ms);
@@ -62,8 +62,8 @@ static int load_block(struct fh_store *store, uint64_t sequence, struct fh_raw *
         r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_BLOCKS], &cursor);
     }
     uint64_t first = sequence;
-    MDB_val value;
-    struct fh_block_head head;
+    MDB_val value = {0, NULL};
+    struct fh_block_head head = {0};
     if (r == 0) {
         r = fh_lmdb_seek_back(cursor, sequence, &first, &value);
         if (r == 0 && fh_block_peek(value.mv_data, value.mv_size, &head) < 0) {
@@ -100,7 +100,6 @@ static void hand_out_all(struct handout *handout, uint32_t from, struct fh_store
         .key = raw->key + from,
         .sequence = raw->sequence + from,
         .raw = {start, (size_t)(raw->data + raw->len - start)},
-        .block = handout,
     };
 }
 
@@ -124,7 +123,6 @@ static int hand_out_some(struct handout *handout, uint32_t from, const uint32_t 
         .record = handout->record,
         .key = handout->key,
         .sequence = handout->sequence,
-        .block = handout,
     };
     return 0;
 }
@@ -136,7 +134,7 @@ static int fill_batch(struct fh_store *store, int sink, struct handout *handout,
     const struct fh_raw *raw = handout->raw;
     uint32_t from = (uint32_t)(sequence - raw->first_sequence);
     uint32_t rest = raw->count - from;
-    if (sink < 0) {
+    if (sink < 0 || rest == 0) {
         hand_out_all(handout, from, ret);
         return 0;
     }
@@ -167,7 +165,7 @@ static int fill_batch(struct fh_store *store, int sink, struct handout *handout,
 static int serve(struct fh_store *store, int sink, uint64_t sequence, uint64_t *inout_sequence,
                  struct fh_store_batch *ret, struct fh_error *err)
 {
-    struct fh_raw *raw;
+    struct fh_raw *raw = NULL;
     int r = find_block(store, sequence, &raw, err);
     if (r < 0) {
         return r == -ENOENT ? 0 : r;
@@ -184,6 +182,8 @@ static int serve(struct fh_store *store, int sink, uint64_t sequence, uint64_t *
     r = fill_batch(store, sink, handout, sequence, ret);
     if (r < 0 || ret->count == 0) {
         free_handout(handout);
+    } else {
+        ret->block = handout;
     }
     if (r < 0) {
         return fh_error_set(err, r, "no memory for a batch of records");
@@ -289,8 +289,8 @@ int fh_store_get_note(struct fh_store *store, const char *key, void *bytes, size
     if (r < 0) {
         return r;
     }
-    MDB_val name = {strlen(key), (void *)(uintptr_t)key};
-    MDB_val value;
+    MDB_val name = fh_lmdb_value(key, strlen(key));
+    MDB_val value = {0, NULL};
     r = name.mv_size == 0 || name.mv_size > 64
             ? -EINVAL
             : fh_lmdb_error(mdb_get(txn, store->table[FH_TABLE_NOTES], &name, &value));

@@ -35,7 +35,7 @@ static int key_room_reserve(struct key_room *room, size_t count)
 /* The row at the cursor, copied out. */
 static int copy_keys(const MDB_val *value, struct key_room *room, uint32_t *ret_count)
 {
-    int64_t age_ms;
+    int64_t age_ms = 0;
     int r = fh_keys_decode(value->mv_data, value->mv_size, NULL, 0, ret_count, &age_ms);
     if (r == 0) {
         r = key_room_reserve(room, *ret_count);
@@ -57,7 +57,7 @@ static int next_keys(struct fh_store *store, uint64_t at, bool back, struct key_
     if (r == 0) {
         r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_KEYS], &cursor);
     }
-    MDB_val value;
+    MDB_val value = {0, NULL};
     if (r == 0) {
         r = back ? fh_lmdb_seek_back(cursor, at, ret_first, &value) : -ENOENT;
         if (r == -ENOENT) {
@@ -74,8 +74,8 @@ int fh_store_each_keys(struct fh_store *store, uint64_t sequence, fh_store_row_t
     uint64_t at = sequence;
     bool back = true; /* the first row may begin before sequence */
     for (;;) {
-        uint64_t first;
-        uint32_t count;
+        uint64_t first = 0;
+        uint32_t count = 0;
         int r = next_keys(store, at, back, &room, &first, &count);
         if (r < 0) {
             return r == -ENOENT ? 0 : r;
@@ -146,12 +146,12 @@ static int each_row(struct fh_store *store, enum fh_store_table table, row_taker
     }
     for (uint64_t number = 0; r == 0; number++) {
         struct fh_record_key *keys FH_CLEANUP(free_keys) = NULL;
-        struct fh_report report;
-        MDB_val value;
-        int64_t newest_ms;
-        int64_t age_ms;
-        const void *payload;
-        size_t len;
+        struct fh_report report = {0};
+        MDB_val value = {0, NULL};
+        int64_t newest_ms = 0;
+        int64_t age_ms = 0;
+        const void *payload = NULL;
+        size_t len = 0;
         r = fh_lmdb_seek(cursor, number, &number, &value);
         if (r == -ENOENT) {
             return 0;
@@ -205,7 +205,7 @@ static int take_own(struct fh_store *store, uint64_t number, int64_t newest_ms, 
 static int replay(void *userdata, uint64_t first, const struct fh_record_key *keys, uint32_t count)
 {
     struct fh_store *store = userdata;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; keys && i < count; i++) {
         int r = fh_marks_add(store->marks, keys[i], first + i);
         if (r < 0) {
             return r;
@@ -244,9 +244,9 @@ int fh_store_load(struct fh_store *store, struct fh_error *err)
 
 static int check_value(struct fh_store *store, enum fh_store_table table, const MDB_val *value)
 {
-    struct fh_raw *raw;
+    struct fh_raw *raw = NULL;
     struct key_room room FH_CLEANUP(key_room_done) = {NULL, 0};
-    uint32_t count;
+    uint32_t count = 0;
     (void)store;
     switch (table) {
     case FH_TABLE_BLOCKS: {
@@ -272,7 +272,7 @@ int fh_store_check_all(struct fh_store *store, struct fh_error *err)
         uint64_t number = 0;
         r = fh_lmdb_open_cursor(txn, store->table[table], &cursor);
         for (; r == 0; number++) {
-            MDB_val value;
+            MDB_val value = {0, NULL};
             r = fh_lmdb_seek(cursor, number, &number, &value);
             if (r == 0) {
                 r = check_value(store, table, &value);

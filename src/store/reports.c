@@ -19,11 +19,11 @@ static void free_bytes(void **bytes)
 int fh_store_decode_report(const void *bytes, size_t len, struct fh_report *ret,
                            struct fh_record_key **ret_keys)
 {
-    struct fh_report head;
-    int64_t newest_ms;
-    int64_t age_ms;
-    const void *payload;
-    size_t payload_len;
+    struct fh_report head = {0};
+    int64_t newest_ms = 0;
+    int64_t age_ms = 0;
+    const void *payload = NULL;
+    size_t payload_len = 0;
     int r = fh_row_decode(bytes, len, true, &newest_ms, &age_ms, &payload, &payload_len);
     if (r == 0) {
         r = fh_report_peek(payload, payload_len, &head);
@@ -59,9 +59,10 @@ int fh_store_encode_report(const struct fh_store *store, const struct fh_report 
                            void **ret_bytes, size_t *ret_len)
 {
     size_t size = fh_report_size(report);
-    void *encoding FH_CLEANUP(free_bytes) = malloc(size);
+    void *encoding = malloc(size);
     void *row = malloc(FH_ROW_HEAD + size);
     if (!encoding || !row) {
+        free(encoding);
         free(row);
         return -ENOMEM;
     }
@@ -69,6 +70,7 @@ int fh_store_encode_report(const struct fh_store *store, const struct fh_report 
     /* A report without keys lives as long as one about now. */
     int64_t newest = report->count > 0 ? newest_of(report) : store->meta.source_time_ms;
     fh_row_encode(newest, fh_store_age(store, newest), encoding, size, row);
+    free(encoding);
     *ret_bytes = row;
     *ret_len = FH_ROW_HEAD + size;
     return 0;
@@ -184,7 +186,7 @@ static int find_report(struct fh_store *store, uint64_t number, struct fh_staged
     }
     MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
     int r = fh_lmdb_begin(store->env, MDB_RDONLY, &txn);
-    MDB_val value;
+    MDB_val value = {0, NULL};
     if (r == 0) {
         r = fh_lmdb_get(txn, store->table[FH_TABLE_REPORTS], number, &value);
     }
@@ -203,16 +205,16 @@ int fh_store_report_finish(struct fh_store *store, uint64_t number, enum fh_repo
     if (state != FH_REPORT_DELIVERED && state != FH_REPORT_VOID) {
         return -EINVAL;
     }
-    struct fh_report report;
-    struct fh_staged_row *staged;
+    struct fh_report report = {0};
+    struct fh_staged_row *staged = NULL;
     struct fh_record_key *keys FH_CLEANUP(free_keys) = NULL;
     int r = find_report(store, number, &staged, &report, &keys);
     if (r < 0) {
         return r;
     }
     report.state = state;
-    void *bytes;
-    size_t len;
+    void *bytes = NULL;
+    size_t len = 0;
     if (FH_LIST_RESERVE(&store->reports) < 0 ||
         fh_store_encode_report(store, &report, &bytes, &len) < 0) {
         return -ENOMEM;
@@ -258,15 +260,15 @@ static int copy_report(struct fh_store *store, uint64_t number, int64_t min_time
 {
     MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
     MDB_cursor *cursor FH_CLEANUP(fh_lmdb_cursor_close) = NULL;
-    MDB_val value;
+    MDB_val value = {0, NULL};
     if (fh_lmdb_begin(store->env, MDB_RDONLY, &txn) < 0 ||
         fh_lmdb_open_cursor(txn, store->table[FH_TABLE_REPORTS], &cursor) < 0 ||
         fh_lmdb_seek(cursor, number, ret_number, &value) < 0) {
         return 0;
     }
-    int64_t newest_ms;
-    int64_t age_ms;
-    const void *payload;
+    int64_t newest_ms = 0;
+    int64_t age_ms = 0;
+    const void *payload = NULL;
     *ret_bytes = NULL;
     if (fh_row_decode(value.mv_data, value.mv_size, true, &newest_ms, &age_ms, &payload, ret_len) <
             0 ||
@@ -285,9 +287,9 @@ uint64_t fh_store_reports_from(struct fh_store *store, uint64_t number, int64_t 
                                size_t limit, fh_store_report_take take, void *userdata)
 {
     for (size_t taken = 0; taken < limit;) {
-        uint64_t found;
+        uint64_t found = 0;
         void *bytes FH_CLEANUP(free_bytes) = NULL;
-        size_t len;
+        size_t len = 0;
         if (copy_report(store, number, min_timestamp_ms, &found, &bytes, &len) == 0) {
             break;
         }
@@ -317,7 +319,7 @@ bool fh_store_own_delivered(struct fh_store *store, size_t sink, struct fh_recor
 
 static int own_take(struct fh_store *store, const void *bytes, size_t len, int64_t from_ms)
 {
-    struct fh_report report;
+    struct fh_report report = {0};
     struct fh_record_key *keys FH_CLEANUP(free_keys) = NULL;
     int r = fh_store_decode_report(bytes, len, &report, &keys);
     int sink = r < 0 ? r : fh_store_find_sink(store, report.sink);
@@ -341,11 +343,11 @@ static int own_scan(struct fh_store *store, int64_t from_ms)
         r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_REPORTS], &cursor);
     }
     for (uint64_t number = 0; r == 0; number++) {
-        MDB_val value;
-        int64_t newest_ms;
-        int64_t age_ms;
-        const void *payload;
-        size_t len;
+        MDB_val value = {0, NULL};
+        int64_t newest_ms = 0;
+        int64_t age_ms = 0;
+        const void *payload = NULL;
+        size_t len = 0;
         r = fh_lmdb_seek(cursor, number, &number, &value);
         if (r == 0 && (fh_row_decode(value.mv_data, value.mv_size, false, &newest_ms, &age_ms,
                                      &payload, &len) < 0 ||

@@ -34,14 +34,14 @@ static int drop_blocks(struct fh_store *store, MDB_txn *txn, bool alone, size_t 
     }
     size_t dropped = 0;
     for (;;) {
-        uint64_t first;
-        MDB_val value;
+        uint64_t first = 0;
+        MDB_val value = {0, NULL};
         r = fh_lmdb_seek(cursor, 0, &first, &value);
         if (r == -ENOENT) {
             *ret_first = store->meta.next_sequence;
             return 0;
         }
-        struct fh_block_head head;
+        struct fh_block_head head = {0};
         if (r < 0 || fh_block_peek(value.mv_data, value.mv_size, &head) < 0) {
             return r < 0 ? r : -EUCLEAN;
         }
@@ -68,14 +68,14 @@ static int drop_keys(struct fh_store *store, MDB_txn *txn, size_t limit, uint64_
     MDB_cursor *cursor FH_CLEANUP(fh_lmdb_cursor_close) = NULL;
     int r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_KEYS], &cursor);
     for (size_t dropped = 0; r == 0; dropped++) {
-        uint64_t first;
-        MDB_val value;
+        uint64_t first = 0;
+        MDB_val value = {0, NULL};
         r = fh_lmdb_seek(cursor, 0, &first, &value);
         if (r < 0) {
             break;
         }
-        uint32_t count;
-        int64_t age_ms;
+        uint32_t count = 0;
+        int64_t age_ms = 0;
         if (fh_keys_decode(value.mv_data, value.mv_size, NULL, 0, &count, &age_ms) < 0) {
             return -EUCLEAN;
         }
@@ -107,16 +107,16 @@ static int drop_reports(struct fh_store *store, MDB_txn *txn, size_t limit, bool
     int r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_REPORTS], &cursor);
     uint64_t from = 0;
     for (size_t seen = 0; r == 0; seen++) {
-        uint64_t number;
-        MDB_val value;
+        uint64_t number = 0;
+        MDB_val value = {0, NULL};
         r = fh_lmdb_seek(cursor, from, &number, &value);
         if (r < 0) {
             break;
         }
-        int64_t newest_ms;
-        int64_t age_ms;
-        const void *payload;
-        size_t len;
+        int64_t newest_ms = 0;
+        int64_t age_ms = 0;
+        const void *payload = NULL;
+        size_t len = 0;
         if (fh_row_decode(value.mv_data, value.mv_size, false, &newest_ms, &age_ms, &payload,
                           &len) < 0) {
             return -EUCLEAN;

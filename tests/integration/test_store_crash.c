@@ -32,6 +32,11 @@ static int round_number;
         }                                                                                          \
     } while (0)
 
+static int pick(void)
+{
+    return (int)random();
+}
+
 struct told { /* after a commit returned */
     uint64_t next_sequence, cursor, own_report, peer_report, epoch;
 };
@@ -41,7 +46,7 @@ static struct fh_store *open_store(bool sync)
     const struct fh_store_options options = {.directory = directory,
                                              .size_limit = 16u << 20,
                                              .block_bytes = 16384,
-                                             .cache_bytes = 256 * 1024,
+                                             .cache_bytes = 262144,
                                              .sync_each_commit = sync,
                                              .window_minutes = 1,
                                              .sinks = sinks,
@@ -84,10 +89,10 @@ static void deliver(struct fh_store *store, uint64_t *in_out_cursor, uint64_t ne
 {
     static struct fh_record_key keys[4096];
     struct fh_report report;
-    uint64_t to = *in_out_cursor + (uint64_t)rand() % (next - *in_out_cursor + 1);
+    uint64_t to = *in_out_cursor + (uint64_t)pick() % (next - *in_out_cursor + 1);
     to = to - *in_out_cursor > 4096 ? *in_out_cursor + 4096 : to;
     fill_report(&report, keys, *in_out_cursor, to);
-    report.state = rand() % 2 ? FH_REPORT_DELIVERED : FH_REPORT_PREPARED;
+    report.state = pick() % 2 ? FH_REPORT_DELIVERED : FH_REPORT_PREPARED;
     report.cursor_after = to;
     uint64_t number;
     CHECK(fh_store_report_add(store, &report, &number) == 0);
@@ -129,8 +134,8 @@ static void hear_peer(struct fh_store *store, uint64_t number, uint64_t cursor, 
     while (reported(ranges, range[0])) {
         range[0]++;
     }
-    uint64_t until = next + (uint64_t)rand() % 4;
-    range[0] += range[0] + 4 < until && rand() % 2 ? (uint64_t)rand() % 5 : 0;
+    uint64_t until = next + (uint64_t)pick() % 4;
+    range[0] += range[0] + 4 < until && pick() % 2 ? (uint64_t)pick() % 5 : 0;
     for (range[1] = range[0]; range[1] < until && range[1] < range[0] + 4096; range[1]++) {
         if (reported(ranges, range[1])) {
             break;
@@ -156,7 +161,7 @@ static void child(int out, bool leading)
     CHECK(fh_store_cursor(store, "archive", &cursor) == 0);
     uint64_t next = state.next_sequence;
     for (uint64_t peer = state.peer_report_applied;;) {
-        for (int i = rand() % 300; i > 0; i--) {
+        for (int i = pick() % 300; i > 0; i--) {
             char text[128];
             struct fh_store_record record = {key_of(next), text, text_of(next, text, sizeof(text))};
             uint64_t sequence;
@@ -299,14 +304,14 @@ static void run_round(struct told *told)
 {
     int pipes[2];
     CHECK(pipe(pipes) == 0);
-    bool leading = rand() % 2;
-    unsigned child_seed = (unsigned)rand();
-    int lifetime_us = rand() % 60000;
+    bool leading = pick() % 2;
+    unsigned child_seed = (unsigned)pick();
+    int lifetime_us = pick() % 60000;
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
         close(pipes[0]);
-        srand(child_seed);
+        srandom(child_seed);
         child(pipes[1], leading);
         _exit(1);
     }
@@ -330,10 +335,10 @@ static void run_round(struct told *told)
 int main(int argc, char **argv)
 {
     seed = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 0) : (unsigned)time(NULL);
-    int rounds = argc > 2 ? atoi(argv[2]) : 100;
+    int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 100;
     printf("seed %u\n", seed);
     fflush(stdout);
-    srand(seed);
+    srandom(seed);
     snprintf(directory, sizeof(directory), "/tmp/fh-crash-XXXXXX");
     CHECK(mkdtemp(directory));
     struct told told = {1, 1, 0, 0, 0};

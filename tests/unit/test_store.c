@@ -12,7 +12,7 @@ static void records_come_back(void **state)
     assert_int_equal(append(f, 1, &sequence), 0);
     assert_int_equal(sequence, 1);
     append_range(f, 2, 500);
-    assert_true(fh_store_staged(f->store) > 500 * 100);
+    assert_true(fh_store_staged(f->store) > 50000);
     fh_store_lead(f->store);
     uint64_t got[600];
     uint64_t at = 0;
@@ -248,7 +248,7 @@ static void settled_out_of_order(void **state)
         assert_int_equal(cursor_of(f, "archive").cursor, base + 1);
         assert_int_equal(fh_store_report_finish(f->store, a, FH_REPORT_VOID), 0);
         commit(f);
-        uint64_t got[64];
+        uint64_t got[64] = {0};
         uint64_t at = base;
         assert_int_equal(serve_all(f, "archive", &at, got, 64), 20);
         assert_int_equal(got[0], base + 1);
@@ -342,7 +342,7 @@ static void delivered_and_old_is_dropped(void **state)
     fh_store_state(f->store, &s);
     assert_int_equal(s.first_sequence, 1); /* delivered but young */
     uint64_t used = s.bytes_used;
-    fh_store_set_source_time(f->store, T0 + 1000 * 10 + 121 * 60000);
+    fh_store_set_source_time(f->store, T0 + 10000 + 121 * INT64_C(60000));
     for (int i = 0; i < 50; i++) {
         commit(f);
     }
@@ -498,7 +498,7 @@ static void foreign_and_damaged_files(void **state)
     commit(f);
     fh_store_close(f->store);
     f->store = NULL;
-    assert_int_equal(truncate(path, 4096 * 4), 0);
+    assert_int_equal(truncate(path, 16384), 0);
     expect_refusal(f, -EUCLEAN, "damaged");
 }
 
@@ -506,7 +506,7 @@ static void damaged_block_is_told(void **state)
 {
     struct fixture *f = *state;
     f->options.cache_bytes = 0;
-    f->options.block_bytes = 64 * 1024;
+    f->options.block_bytes = 65536;
     open_again(f);
     append_range(f, 1, 2000);
     commit(f);

@@ -49,7 +49,7 @@ static inline int setup(void **state)
     f->options = (struct fh_store_options){.directory = f->directory,
                                            .size_limit = 16u << 20,
                                            .block_bytes = 4096,
-                                           .cache_bytes = 64 * 1024,
+                                           .cache_bytes = 65536,
                                            .window_minutes = 120,
                                            .sinks = two_sinks,
                                            .sink_count = 1};

@@ -4,6 +4,11 @@
 
 #include <time.h>
 
+static int pick(void)
+{
+    return (int)random();
+}
+
 static void reported_in_any_order(void **state)
 {
     struct fixture *f = *state;
@@ -167,14 +172,14 @@ static void never_reported_is_given_up(void **state)
     peer_report(f, 1, 6, 1000);
     commit(f);
     assert_int_equal(cursor_of(f, "archive").cursor, 1);
-    fh_store_set_source_time(f->store, T0 + 121 * 60000);
+    fh_store_set_source_time(f->store, T0 + 121 * INT64_C(60000));
     commit(f);
     /* old, but the peer may be late itself: it has not reported anything that new */
     assert_int_equal(cursor_of(f, "archive").cursor, 1);
     uint64_t later = 1 + 125 * 6000;
     append_range(f, later, later + 10);
     peer_report(f, 2, later, later + 10);
-    fh_store_set_source_time(f->store, T0 + 125 * 60000);
+    fh_store_set_source_time(f->store, T0 + 125 * INT64_C(60000));
     commit(f);
     assert_int_equal(cursor_of(f, "archive").cursor, 1012);
     struct fh_store_state s;
@@ -196,11 +201,11 @@ static void early_keys_do_not_stay_for_ever(void **state)
     fh_store_state(f->store, &s);
     assert_int_equal(s.unmatched_reports, 100);
     fh_store_set_source_time(f->store,
-                             T0 + 500 + 120 * 60000); /* 1..49 are older than the window */
+                             T0 + 500 + 120 * INT64_C(60000)); /* 1..49 are older than the window */
     commit(f);
     fh_store_state(f->store, &s);
     assert_int_equal(s.unmatched_reports, 51);
-    fh_store_set_source_time(f->store, T0 + 130 * 60000);
+    fh_store_set_source_time(f->store, T0 + 130 * INT64_C(60000));
     commit(f);
     open_again(f);
     fh_store_state(f->store, &s);
@@ -241,8 +246,8 @@ static void random_receive(struct fixture *f, struct pair_model *m)
     for (int i = 0; i < 20 && m->next_new <= NUMBERS; i++) {
         /* the replicas' order differs: sometimes skip ahead, come back later */
         uint64_t number = m->next_new;
-        if (rand() % 4 == 0) {
-            number += (uint64_t)rand() % 30;
+        if (pick() % 4 == 0) {
+            number += (uint64_t)pick() % 30;
         }
         if (number <= NUMBERS && !m->received[number]) {
             assert_int_equal(append(f, number, &m->sequence_of[number]), 0);
@@ -262,7 +267,7 @@ static void random_peer(struct fixture *f, struct pair_model *m)
     struct fh_report report = report_of(keys, 1, 0, "archive", FH_REPORT_DELIVERED);
     uint64_t base = m->next_new > 40 ? m->next_new - 40 : 1;
     for (int i = 0; i < 64; i++) {
-        uint64_t number = base + (uint64_t)rand() % 80;
+        uint64_t number = base + (uint64_t)pick() % 80;
         if (number <= NUMBERS && !m->delivered[number]) {
             m->delivered[number] = true;
             keys[report.count++] = key_of(number);
@@ -282,7 +287,7 @@ static void random_deliver(struct fixture *f, struct pair_model *m)
         return;
     }
     struct fh_report report = {.state = FH_REPORT_DELIVERED, .sink = "archive", .keys = batch.key};
-    report.count = batch.count > 0 ? 1 + (uint32_t)rand() % batch.count : 0;
+    report.count = batch.count > 0 ? 1 + (uint32_t)pick() % batch.count : 0;
     report.cursor_after = report.count == batch.count ? at : batch.sequence[report.count - 1] + 1;
     for (uint32_t i = 0; i < report.count; i++) {
         m->delivered[m->number_at[batch.sequence[i]]] = true;
@@ -303,7 +308,7 @@ static void random_life(void **state)
     open_again(f);
     bool leading = false;
     while (m.next_new <= NUMBERS) {
-        int kind = rand() % 100;
+        int kind = pick() % 100;
         if (kind < 40) {
             random_receive(f, &m);
         } else if (kind < 70 && !leading) {
@@ -339,7 +344,7 @@ int main(int argc, char **argv)
 {
     unsigned seed = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 0) : (unsigned)time(NULL);
     printf("seed %u\n", seed);
-    srand(seed);
+    srandom(seed);
     const struct CMUnitTest tests[] = {
         TEST(reported_in_any_order),
         TEST(numbers_are_applied_once),
