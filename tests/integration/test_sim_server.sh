@@ -209,7 +209,7 @@ for version in --http1.1 --http2; do
     for file in a b c; do [ "$(lines "$WORK/$file.ndjson")" -gt $((N / 12)) ] || fail "$file has no fair share"; done
     jq -es "length == $N and all(.[]; .recordUid and .eventType)" "$WORK/one.ndjson" >/dev/null || fail "not NDJSON"
     get /sim/ledger | awk '$3 > 6 { print $1, $2 }' | sort >"$WORK/ledger.high"
-    keys "$WORK/a.ndjson" | comm -12 - "$WORK/ledger.high" | grep -q . && fail "a got partitions it did not ask for"
+    grep -q . <(keys "$WORK/a.ndjson" | comm -12 - "$WORK/ledger.high") && fail "a got partitions it did not ask for"
     equal "ledger from an index" "$(get "/sim/ledger?from=$((N - 10))" | wc -l)" 10
     [ "$(cut -d' ' -f1,2 <(get '/sim/ledger'))" != "$(sed -n 's/.*"recordUid":"\([^"]*\)","recordTimestamp":\([0-9]*\).*/\1 \2/p' "$WORK/two.ndjson")" ] ||
         fail "replica 2 has no order of its own"
@@ -231,8 +231,14 @@ post /sim/stop
 taken() { [ "$(status '[.feeds[].pending] | add')" = 0 ]; }
 until_true 10 taken || fail "something is left after the stop"
 ledger >"$WORK/ledger"
-no_hole() { keys "$WORK/live.ndjson" "$WORK/resumed.ndjson" "$WORK/other.ndjson" | uniq >"$WORK/got"; comm -13 "$WORK/got" "$WORK/ledger" | awk -v first="$(head -n1 "$WORK/live.ndjson" | jq .recordTimestamp)" '$2 >= first + 500' | grep -q . && return 1; return 0; }
-until_true 10 no_hole || fail "holes: $(comm -13 "$WORK/got" "$WORK/ledger" | head -n 5)"
+# All that was issued since the first client came; stamps are up to 500 ms late.
+no_hole() {
+    keys "$WORK/live.ndjson" "$WORK/resumed.ndjson" "$WORK/other.ndjson" | uniq >"$WORK/got"
+    comm -13 "$WORK/got" "$WORK/ledger" | awk -v first="$(sed -n 1p "$WORK/live.ndjson" | jq .recordTimestamp)" \
+        '$2 >= first + 500' >"$WORK/holes"
+    [ ! -s "$WORK/holes" ]
+}
+until_true 10 no_hole || fail "holes: $(head -n 5 "$WORK/holes")"
 both=$(comm -12 <(keys "$WORK/live.ndjson") <(keys "$WORK/resumed.ndjson") | wc -l)
 [ "$both" -ge 500 ] || fail "the replay repeats only $both records"
 replayed=$(comm -12 <(keys "$WORK/other.ndjson") <(keys "$WORK/resumed.ndjson") | wc -l)
@@ -293,11 +299,12 @@ for version in --http1.1 --http2; do
     for name in odd two; do
         until_true 10 has QUANTUM_PRESENCE_UPDATE $name || fail "unknown_type does not reach $name"
     done
-    whole() { record=$(keys <(grep -a QUANTUM_PRESENCE_UPDATE "$WORK/two.ndjson") | head -n1) && [ -n "$record" ]; }
+    whole() { record=$(keys <(grep -a QUANTUM_PRESENCE_UPDATE "$WORK/two.ndjson") | sed -n 1p) && [ -n "$record" ]; }
     until_true 5 whole || fail "the unknown type has no envelope"
-    ledger | grep -qx "$record" || fail "an unknown type is not in the ledger"
-    keys "$WORK/odd.ndjson" | grep -qx "$record" || fail "an unknown type differs between replicas"
-    ahead() { keys "$WORK/two.ndjson" | awk -v now="$(status .world_time_ms)" '$2 > now + 3600000' | grep -q .; }
+    grep -qx "$record" <(ledger) || fail "an unknown type is not in the ledger"
+    in_odd() { grep -qx "$record" <(keys "$WORK/odd.ndjson"); }
+    until_true 5 in_odd || fail "an unknown type differs between replicas"
+    ahead() { grep -q . <(keys "$WORK/two.ndjson" | awk -v now="$(status .world_time_ms)" '$2 > now + 3600000'); }
     until_true 5 ahead || fail "future_stamp"
     post /sim/stop
     client replayed "replicaId=3&fromTimestamp=1" $version
@@ -330,15 +337,15 @@ for version in --http1.1 --http2; do
     [ -n "$(tail -c1 "$WORK/first.ndjson" | tr -d '\n')" ] || fail "half_line ends with a whole line"
     client first replicaId=1 $version
     until_true 5 records 10 "$WORK/first.ndjson" || fail "no events"
-    fault 'stall&ms=1500&replica=1'
+    fault 'stall&ms=4000&replica=1'
     stalled() { [ "$(status '[.connections[] | select(.replica == 1)][0].state')" = "$1" ]; }
     until_true 5 stalled stalled || fail "stall"
-    before=$(wc -c <"$WORK/first.ndjson")
-    two_more() { records $(($(keys "$WORK/second.ndjson" | wc -l) + 1)) "$WORK/second.ndjson"; }
+    state_and_bytes() { status '[.connections[] | select(.replica == 1)][0] | "\(.state) \(.sent_bytes)"'; }
+    before=$(state_and_bytes)
     count=$(keys "$WORK/second.ndjson" | wc -l)
     until_true 5 records $((count + 100)) "$WORK/second.ndjson" || fail "stall reaches another replica"
-    [ "$(($(wc -c <"$WORK/first.ndjson") - before))" -lt 70000 ] || fail "bytes come through a stall"
-    until_true 5 stalled streaming || fail "the stall does not end"
+    equal "bytes during a stall" "$(state_and_bytes)" "$before"
+    until_true 8 stalled streaming || fail "the stall does not end"
     count=$(keys "$WORK/first.ndjson" | wc -l)
     until_true 5 records $((count + 500)) "$WORK/first.ndjson" || fail "no burst after the stall"
     fault 'half-open&replica=1&zombie_ms=60000'
