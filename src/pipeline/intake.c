@@ -2,9 +2,10 @@
  * receiver's batch, ring the writer's bell. Never blocks on the disk; when the batch is full the
  * receiver is told to stop reading, and TCP pushes back to the cloud.
  *
- * There is one batch per receiver and the writer exchanges it for an empty one: at low rates a
- * record is handed on at once, at high rates a batch grows while the writer is busy, so that the
- * cost of handing over shrinks as load grows. */
+ * A receiver collects the records of one turn without a lock, then hands them over; the writer
+ * exchanges the handed-over batch for an empty one. At low rates a record is handed on at once, at
+ * high rates a batch grows while the writer is busy, so that the cost of handing over shrinks as
+ * load grows. */
 #include "internal.h"
 
 #include <errno.h>
@@ -47,9 +48,10 @@ int fh_intake_init(struct fh_pipeline *pipeline, unsigned index, size_t limit)
     intake->limit = limit;
     pthread_mutex_init(&intake->lock, NULL);
     size_t max = limit + CHUNK_MAX + (size_t)pipeline->config.firehose.max_line_bytes;
+    intake->collecting = batch_new(max);
     intake->filling = batch_new(max);
     intake->draining = batch_new(max);
-    return intake->filling && intake->draining ? 0 : -ENOMEM;
+    return intake->collecting && intake->filling && intake->draining ? 0 : -ENOMEM;
 }
 
 void fh_intake_done(struct intake *intake)
@@ -57,6 +59,7 @@ void fh_intake_done(struct intake *intake)
     if (!intake->pipeline) {
         return;
     }
+    batch_free(intake->collecting);
     batch_free(intake->filling);
     batch_free(intake->draining);
     pthread_mutex_destroy(&intake->lock);
@@ -101,27 +104,61 @@ static void ring(struct fh_pipeline *pipeline)
     (void)n; /* only fails when the counter is full, and then it is ringing already */
 }
 
-/* Under the intake's lock. Running out of memory loses the rest of this chunk's lines here, but not
- * for good: the receiver is reconnected from the last stored stamp. */
+static int reserve_items(struct batch *batch, size_t extra)
+{
+    size_t need = batch->count + extra;
+    if (need <= batch->capacity) {
+        return 0;
+    }
+    size_t capacity = batch->capacity ? batch->capacity : 64;
+    while (capacity < need) {
+        capacity *= 2;
+    }
+    struct item *items = realloc(batch->items, capacity * sizeof(*items));
+    if (!items) {
+        return -ENOMEM;
+    }
+    batch->items = items;
+    batch->capacity = capacity;
+    return 0;
+}
+
 static int batch_add(struct batch *batch, const struct item *item, const char *bytes)
 {
-    if (batch->count == batch->capacity) {
-        size_t capacity = batch->capacity ? batch->capacity * 2 : 64;
-        struct item *items = realloc(batch->items, capacity * sizeof(*items));
-        if (!items) {
-            return -ENOMEM;
-        }
-        batch->items = items;
-        batch->capacity = capacity;
-    }
-    struct item copy = *item;
-    copy.offset = (uint32_t)batch->bytes.len;
-    int r = fh_buf_append(&batch->bytes, bytes, item->len);
+    size_t offset = batch->bytes.len;
+    int r = reserve_items(batch, 1);
+    r = r < 0 ? r : fh_buf_append(&batch->bytes, bytes, item->len);
     if (r < 0) {
         return r;
     }
-    batch->items[batch->count++] = copy;
+    batch->items[batch->count] = *item;
+    batch->items[batch->count++].offset = (uint32_t)offset;
     return 0;
+}
+
+/* Add all of from to into. On failure into is unchanged. */
+static int batch_join(struct batch *into, const struct batch *from)
+{
+    size_t offset = into->bytes.len;
+    int r = reserve_items(into, from->count);
+    r = r < 0 ? r : fh_buf_append(&into->bytes, from->bytes.data, from->bytes.len);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < from->count; i++) {
+        into->items[into->count] = from->items[i];
+        into->items[into->count++].offset += (uint32_t)offset;
+    }
+    return 0;
+}
+
+/* Running out of memory loses what was collected here, but not for good: the receiver is connected
+ * anew, from the last stored stamp. */
+static void collecting_failed(struct fh_pipeline *pipeline, unsigned receiver)
+{
+    pipeline->intake[receiver].collecting->count = 0;
+    pipeline->intake[receiver].collecting->bytes.len = 0;
+    fh_sources_reconnect(pipeline->sources, (uint16_t)(1U << receiver));
 }
 
 static bool can_take(void *userdata, unsigned receiver)
@@ -129,7 +166,7 @@ static bool can_take(void *userdata, unsigned receiver)
     struct fh_pipeline *pipeline = userdata;
     struct intake *intake = &pipeline->intake[receiver];
     pthread_mutex_lock(&intake->lock);
-    bool room = intake->filling->bytes.len < intake->limit;
+    bool room = intake->filling->bytes.len + intake->collecting->bytes.len < intake->limit;
     intake->paused = !room;
     pthread_mutex_unlock(&intake->lock);
     return room;
@@ -158,11 +195,8 @@ static void take_line(void *userdata, unsigned receiver, const char *line, size_
         item.key.fingerprint =
             fh_envelope_fingerprint(&envelope, line, len, pipeline->config.dedup.key);
     }
-    pthread_mutex_lock(&intake->lock);
-    int r = batch_add(intake->filling, &item, line);
-    pthread_mutex_unlock(&intake->lock);
-    if (r < 0) {
-        fh_sources_reconnect(pipeline->sources, (uint16_t)(1U << receiver));
+    if (batch_add(intake->collecting, &item, line) < 0) {
+        collecting_failed(pipeline, receiver);
     }
 }
 
@@ -170,10 +204,27 @@ static void flush(void *userdata, unsigned receiver)
 {
     struct fh_pipeline *pipeline = userdata;
     struct intake *intake = &pipeline->intake[receiver];
+    struct batch *collected = intake->collecting;
+    if (collected->count == 0) {
+        return;
+    }
     pthread_mutex_lock(&intake->lock);
-    bool any = intake->filling->count > 0;
+    bool empty = intake->filling->count == 0;
+    int r = 0;
+    if (empty) {
+        intake->collecting = intake->filling;
+        intake->filling = collected;
+    } else {
+        r = batch_join(intake->filling, collected);
+    }
     pthread_mutex_unlock(&intake->lock);
-    if (any) {
+    if (r < 0) {
+        collecting_failed(pipeline, receiver);
+        return;
+    }
+    intake->collecting->count = 0;
+    intake->collecting->bytes.len = 0;
+    if (empty) {
         ring(pipeline);
     }
 }

@@ -47,6 +47,7 @@ struct intake {
     struct fh_pipeline *pipeline;
     unsigned index;
     struct fh_range range;
+    struct batch *collecting; /* the receiver's own, until it flushes */
     pthread_mutex_t lock;
     struct batch *filling; /* under lock: the receiver adds, the writer takes it away */
     bool paused;           /* under lock: the receiver was told to wait */
