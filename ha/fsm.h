@@ -150,7 +150,8 @@ struct fh_fsm_peer {
 
 enum fh_fsm_doubt { FH_FSM_DOUBT_OPEN, FH_FSM_DOUBT_ASKED, FH_FSM_DOUBT_SETTLED };
 
-struct fh_fsm {
+/* Fields stand with what they belong to, not where they would pack best. */
+struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     struct fh_fsm_options options;
     int64_t failure_ms;
     struct fh_detector detector;
@@ -185,8 +186,7 @@ struct fh_fsm {
     bool protected_told;
     bool ready;
     bool ready_told;
-    bool waiting_told; /* said that nobody is heard and that we stay */
-    char lacks_told[FH_FSM_REASON_MAX];
+    bool waiting_told;                   /* said that nobody is heard and that we stay */
     struct fh_checkpoint peer_delivered; /* handed to the host */
     uint64_t promotions, demotions;
 };

@@ -370,7 +370,7 @@ int fh_ha_new(const struct fh_config *config, const char secret_key[41],
               const struct fh_ha_start *start, sd_event *event, const struct fh_ha_host *host,
               void *userdata, struct fh_error *err, struct fh_ha **ret)
 {
-    struct fh_fsm_options options;
+    struct fh_fsm_options options = {.heartbeat_ms = 0};
     int r = fill_options(config, secret_key, start, &options);
     if (r < 0) {
         return fh_error_set(err, r,

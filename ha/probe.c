@@ -158,7 +158,7 @@ void fh_probe_free(struct fh_probe *probe)
 
 void fh_probe_learn(struct fh_probe *probe, int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(address);
     /* The descriptor is ZeroMQ's and may be gone by now, even be something else: only another
      * connected internet socket could mislead us, and then only until silence decides. */

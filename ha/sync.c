@@ -47,6 +47,7 @@ void fh_sync_peer_joined(struct fh_sync_state *sync, uint64_t peer_store)
         sync->handed = sync->applied;
     }
     sync->refused = 0;
+    sync->beyond = 0;
     sync->wanting = false;
     sync->retry_at = (struct fh_time){0};
     sync->resumed_at = (struct fh_time){0};
@@ -76,6 +77,9 @@ enum fh_sync_verdict fh_sync_take(struct fh_sync_state *sync, struct fh_time now
         return FH_SYNC_REPEATED;
     }
     if (report->previous > sync->received) {
+        if (report->number > sync->beyond) {
+            sync->beyond = report->number; /* ask at once, not with the next heartbeat */
+        }
         return FH_SYNC_GAP;
     }
     struct fh_report head;
@@ -150,6 +154,9 @@ bool fh_sync_want(struct fh_sync_state *sync, struct fh_time now, uint64_t peer_
                   const struct fh_checkpoint *peer_delivered, uint64_t *ret_from,
                   int64_t *ret_min_timestamp_ms)
 {
+    if (sync->beyond > peer_last) {
+        peer_last = sync->beyond;
+    }
     if (sync->peer_store == 0 || sync->received >= peer_last || !fh_sync_drained(sync) ||
         fh_time_before(now, sync->retry_at)) {
         return false;

@@ -17,7 +17,7 @@
 #include "wire.h"
 
 #define FH_SYNC_SENT_MAX       512                /* reports unconfirmed at a time */
-#define FH_SYNC_SENT_BYTES_MAX (16 * 1024 * 1024) /* their bytes: what a slow peer can cost us */
+#define FH_SYNC_SENT_BYTES_MAX ((size_t)16 << 20) /* their bytes: what a slow peer can cost us */
 #define FH_SYNC_RESUME_MS      10000              /* between two orders to fill a hole */
 #define FH_SYNC_CLOSE_MS       10000              /* source time a ready standby may be behind */
 
@@ -31,7 +31,7 @@ struct fh_sync_local {
     uint64_t peer_report_store;
 };
 
-struct fh_sync_state {
+struct fh_sync_state { /* NOLINT(clang-analyzer-optin.performance.Padding): see fsm.h */
     int64_t failure_ms;
     int64_t heartbeat_ms;
     struct fh_sync_local local;
@@ -42,6 +42,7 @@ struct fh_sync_state {
     uint64_t received;       /* everything up to here was handed over or does not concern us */
     uint64_t handed;         /* highest number given to the host */
     uint64_t applied;        /* highest number the host has made durable */
+    uint64_t beyond;         /* highest number seen behind a gap; all up to it exist */
     uint64_t refused;        /* a report that was refused, 0 = none */
     bool wanting;            /* asked, no end of the answer yet */
     struct fh_time want_at;  /* last question or progress in its answer */

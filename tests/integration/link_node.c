@@ -425,3 +425,13 @@ void link_node_kill(struct link_node *node, int signal)
     close(node->from);
     node->pid = 0;
 }
+
+bool link_node_reap(struct link_node *node)
+{
+    int status = -1;
+    waitpid(node->pid, &status, 0);
+    close(node->to);
+    close(node->from);
+    node->pid = 0;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}

@@ -38,6 +38,8 @@ int64_t link_node_wait(struct link_node *node, const char *text, int timeout_ms)
 /* True when a line with text comes within timeout_ms; lines read are gone. */
 bool link_node_hears(struct link_node *node, const char *text, int timeout_ms);
 void link_node_kill(struct link_node *node, int signal); /* and reap, unless it only stops */
+/* Wait for its own end; true when it ended well. */
+bool link_node_reap(struct link_node *node);
 int link_node_free_port(void);
 
 #endif
