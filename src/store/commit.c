@@ -44,25 +44,11 @@ int fh_store_write_meta(struct fh_store *store, MDB_txn *txn)
 
 static int write_blocks(struct fh_store *store, MDB_txn *txn)
 {
-    for (size_t i = 0; i < store->blocks.count; i++) {
-        const struct fh_staged_block *block = &store->blocks.item[i];
-        const struct fh_raw *raw = block->raw;
-        int r = fh_lmdb_put(txn, store->table[FH_TABLE_BLOCKS], raw->first_sequence, block->bytes,
-                            block->len, MDB_APPEND);
-        if (r < 0) {
-            return r;
-        }
-        struct fh_lmdb_key room;
-        MDB_val key = fh_lmdb_number(&room, raw->first_sequence);
-        MDB_val value = {fh_keys_size(raw->count), NULL};
-        r = fh_lmdb_error(
-            mdb_put(txn, store->table[FH_TABLE_KEYS], &key, &value, MDB_APPEND | MDB_RESERVE));
-        if (r < 0) {
-            return r;
-        }
-        fh_keys_encode(raw->key, raw->count, block->age_ms, value.mv_data);
+    int r = fh_store_merge_write(store, txn);
+    for (size_t i = 0; r == 0 && i < store->blocks.count; i++) {
+        r = fh_store_put_block(store, txn, &store->blocks.item[i]);
     }
-    return 0;
+    return r;
 }
 
 static int write_rows(struct fh_store *store, MDB_txn *txn)
@@ -190,8 +176,10 @@ int fh_store_collect(struct fh_store *store, MDB_txn *txn, struct fh_store_state
 void fh_store_publish(struct fh_store *store, const struct fh_store_state *state)
 {
     fh_store_lock(store);
+    fh_store_merge_done(store);
     for (size_t i = 0; i < store->blocks.count; i++) {
         fh_cache_push(&store->cache, store->blocks.item[i].raw);
+        fh_store_merge_count(store, store->blocks.item[i].raw);
     }
     store->state = *state;
     for (size_t i = 0; i < store->sinks; i++) {
@@ -330,7 +318,9 @@ int fh_store_commit(struct fh_store *store, struct fh_error *err)
         return 0;
     }
     store->meta.next_row = fh_marks_next_row(store->marks);
+    fh_store_merge_prepare(store);
     r = commit_all(store);
+    fh_store_merge_forget(store); /* committed, or tried again another time */
     if (r == -ENOSPC && make_room(store) == 0) {
         r = commit_all(store);
     }

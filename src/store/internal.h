@@ -73,12 +73,12 @@ struct fh_store {
     /* fixed */
     char path[4096]; /* <state_dir>/store */
     uint64_t size_limit, soft_limit;
-    uint32_t block_bytes;
     int64_t window_ms;
     size_t sinks;
     char sink_name[FH_MARKS_SINKS][FH_SINK_NAME_MAX];
     uint64_t id;
     int lock_fd;
+    uint32_t block_bytes;
     MDB_env *env;
     MDB_dbi table[FH_TABLES];
     size_t page_size;
@@ -86,6 +86,7 @@ struct fh_store {
     /* writer: staged for the next commit */
     struct fh_store_meta meta;
     bool meta_dirty;
+    bool retention_due;
     struct fh_raw *open; /* block being filled, NULL when empty */
     FH_LIST(struct fh_staged_block) blocks;
     FH_LIST(struct fh_staged_row) reports;
@@ -100,10 +101,10 @@ struct fh_store {
     /* writer: as committed */
     uint64_t cursor_written[FH_MARKS_SINKS];
     uint64_t used_bytes;
-    uint64_t small_from; /* first of the run of small blocks at the end, 0: none */
-    size_t small_raw;    /* raw bytes in that run */
-    uint32_t small_blocks;
-    bool retention_due;
+    /* The run of small blocks at the end, and what it is to be replaced by: see merge.c. */
+    uint64_t small_from;           /* first sequence; 0: no run */
+    size_t small_raw;              /* raw bytes in it */
+    struct fh_staged_block merged; /* raw NULL: nothing */
     /* writer: what this node itself delivered, to count what both did */
     int64_t own_newest_ms;
     struct fh_keytab own;                /* value: bit per sink; empty unless own_from_ms is set */
@@ -146,6 +147,9 @@ int fh_store_damage(const struct fh_store *store, int code, struct fh_error *err
 
 /* stage.c */
 int fh_store_close_block(struct fh_store *store);
+/* Fills all of ret but raw. -ENOMEM. */
+int fh_store_encode_block(struct fh_store *store, const struct fh_raw *raw,
+                          struct fh_staged_block *ret);
 void fh_store_staged_clear(struct fh_store *store); /* forget all of it */
 /* commit.c */
 int fh_store_write_meta(struct fh_store *store, MDB_txn *txn);
@@ -153,6 +157,18 @@ int fh_store_measure(struct fh_store *store, MDB_txn *txn, uint64_t *ret_used);
 /* Fill the published state from what the transaction sees. */
 int fh_store_collect(struct fh_store *store, MDB_txn *txn, struct fh_store_state *ret);
 void fh_store_publish(struct fh_store *store, const struct fh_store_state *state);
+/* reader.c: the block that holds the sequence, or the first one behind it. -ENOENT: none. */
+int fh_store_find_block(struct fh_store *store, uint64_t sequence, struct fh_raw **ret,
+                        struct fh_error *err);
+/* merge.c */
+int fh_store_put_block(struct fh_store *store, MDB_txn *txn, const struct fh_staged_block *block);
+void fh_store_merge_prepare(struct fh_store *store);
+int fh_store_merge_write(struct fh_store *store, MDB_txn *txn);
+/* Committed: under the lock, before the staged blocks go to the cache. */
+void fh_store_merge_done(struct fh_store *store);
+void fh_store_merge_forget(struct fh_store *store);
+/* A staged block was committed. */
+void fh_store_merge_count(struct fh_store *store, const struct fh_raw *raw);
 /* retention.c */
 bool fh_store_retention_wanted(const struct fh_store *store);
 /* alone: in a transaction of its own, without what is staged, whatever the age. */

@@ -79,8 +79,8 @@ static int load_block(struct fh_store *store, uint64_t sequence, struct fh_raw *
     return r < 0 && r != -ENOENT ? fh_store_damage(store, r, err, "at record", first) : r;
 }
 
-static int find_block(struct fh_store *store, uint64_t sequence, struct fh_raw **ret,
-                      struct fh_error *err)
+int fh_store_find_block(struct fh_store *store, uint64_t sequence, struct fh_raw **ret,
+                        struct fh_error *err)
 {
     fh_store_lock(store);
     *ret = fh_cache_find(&store->cache, sequence);
@@ -166,7 +166,7 @@ static int serve(struct fh_store *store, int sink, uint64_t sequence, uint64_t *
                  struct fh_store_batch *ret, struct fh_error *err)
 {
     struct fh_raw *raw = NULL;
-    int r = find_block(store, sequence, &raw, err);
+    int r = fh_store_find_block(store, sequence, &raw, err);
     if (r < 0) {
         return r == -ENOENT ? 0 : r;
     }

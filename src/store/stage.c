@@ -82,13 +82,9 @@ static uint64_t round_up(const struct fh_store *store, uint64_t bytes)
     return (bytes + store->page_size - 1) / store->page_size * store->page_size;
 }
 
-/* Compress the open block. On failure it stays open; nothing is lost. */
-int fh_store_close_block(struct fh_store *store)
+int fh_store_encode_block(struct fh_store *store, const struct fh_raw *raw,
+                          struct fh_staged_block *ret)
 {
-    struct fh_raw *raw = store->open;
-    if (!raw) {
-        return 0;
-    }
     size_t bound = fh_block_bound(raw->len);
     if (bound > store->scratch_room) {
         char *scratch = realloc(store->scratch, bound);
@@ -97,9 +93,6 @@ int fh_store_close_block(struct fh_store *store)
         }
         store->scratch = scratch;
         store->scratch_room = bound;
-    }
-    if (FH_LIST_RESERVE(&store->blocks) < 0) {
-        return -ENOMEM;
     }
     struct fh_block_head head = {
         .first_sequence = raw->first_sequence,
@@ -115,13 +108,29 @@ int fh_store_close_block(struct fh_store *store)
         return -ENOMEM;
     }
     memcpy(bytes, store->scratch, len);
+    ret->bytes = bytes;
+    ret->len = len;
+    ret->age_ms = head.age_ms;
+    return 0;
+}
+
+/* Compress the open block. On failure it stays open; nothing is lost. */
+int fh_store_close_block(struct fh_store *store)
+{
+    struct fh_raw *raw = store->open;
+    if (!raw) {
+        return 0;
+    }
+    struct fh_staged_block block = {.raw = raw};
+    if (FH_LIST_RESERVE(&store->blocks) < 0 || fh_store_encode_block(store, raw, &block) < 0) {
+        return -ENOMEM;
+    }
     store->last_block_len = raw->len;
     store->last_block_count = raw->count;
     fh_raw_seal(raw);
-    store->blocks.item[store->blocks.count++] =
-        (struct fh_staged_block){raw, bytes, len, head.age_ms};
+    store->blocks.item[store->blocks.count++] = block;
     store->staged_estimate +=
-        round_up(store, len + 64) + round_up(store, fh_keys_size(raw->count) + 64);
+        round_up(store, block.len + 64) + round_up(store, fh_keys_size(raw->count) + 64);
     store->open = NULL;
     return 0;
 }

@@ -446,6 +446,47 @@ static void steady_state_does_not_grow(void **state)
     assert_true(s.first_sequence > 1); /* younger than the window, but the room is needed */
 }
 
+/* Commits of one record each: the same is served, from the memory and from the database, in far
+ * fewer blocks, and nothing of it depends on the block borders. */
+static void small_commits_are_merged(void **state)
+{
+    struct fixture *f = *state;
+    fh_store_lead(f->store);
+    for (uint64_t n = 1; n <= 1000; n++) {
+        set_all(f, (int64_t)n);
+        append_range(f, n, n);
+        if (n % 100 == 0) {
+            own_report(f, n - 99, n - 50, n - 49, FH_REPORT_DELIVERED);
+        }
+        commit(f);
+        assert_true(delivered(f) <= (int64_t)cursor_of(f, "archive").cursor);
+    }
+    uint64_t got[1000] = {0};
+    for (int round = 0; round < 2; round++) {
+        uint64_t at = 0;
+        size_t blocks = 0;
+        uint64_t expected = 1;
+        struct fh_store_batch batch;
+        while (fh_store_read(f->store, &at, &batch, NULL) == 1) {
+            blocks++;
+            assert_int_equal(batch.sequence[0], expected);
+            expected += batch.count;
+            fh_store_batch_done(f->store, &batch);
+        }
+        assert_int_equal(expected, 1001);
+        assert_true(blocks < 150); /* records of 130 bytes, blocks of 4096 */
+        at = 0;
+        assert_int_equal(serve_all(f, "archive", &at, got, 1000), 50);
+        assert_int_equal(got[0], 951);
+        uint64_t seen = 0;
+        assert_int_equal(fh_store_keys(f->store, count_keys, &seen), 0);
+        assert_int_equal(seen, 1000);
+        f->options.cache_bytes = 0;
+        open_again(f);
+        fh_store_lead(f->store);
+    }
+}
+
 static void two_daemons(void **state)
 {
     struct fixture *f = *state;
@@ -558,6 +599,7 @@ int main(void)
         TEST(delivered_and_old_is_dropped),
         TEST(full_store),
         TEST(steady_state_does_not_grow),
+        TEST(small_commits_are_merged),
         TEST(two_daemons),
         TEST(foreign_and_damaged_files),
         TEST(damaged_block_is_told),
