@@ -28,17 +28,18 @@
 struct fh_store;
 
 struct fh_store_options {
-    const char *directory;    /* state_dir; the database is <directory>/store/ */
-    uint64_t size_limit;      /* bytes of the file; append answers -ENOSPC when nothing delivered
-                                 and expired is left to drop */
-    uint32_t block_bytes;     /* raw bytes at which a block is closed without waiting */
-    uint64_t cache_bytes;     /* newest blocks kept raw in memory */
-    bool sync_each_commit;    /* false: caller calls fh_store_sync now and then */
-    int64_t window_minutes;   /* the key index is kept this long in source time */
-    const char *const *sinks; /* names; a cursor each. A new sink starts at the oldest record kept
-                                 (its backlog) unless sink_from_now[i]. A name no longer listed
-                                 keeps its cursor but holds nothing back. */
-    size_t sink_count;        /* <= 16 */
+    const char *directory;     /* state_dir; the database is <directory>/store/ */
+    uint64_t size_limit;       /* bytes of the file, >= 4 MiB. Records may fill three quarters: then
+                                  append answers -ENOSPC. Above 60 % delivered blocks are dropped
+                                  however young. */
+    uint32_t block_bytes;      /* raw bytes at which a block is closed without waiting */
+    uint64_t cache_bytes;      /* newest blocks kept raw in memory */
+    bool sync_each_commit;     /* false: caller calls fh_store_sync now and then */
+    int64_t window_minutes;    /* the key index is kept this long in source time */
+    const char *const *sinks;  /* names; a cursor each. A new sink starts at the oldest record kept
+                                  (its backlog) unless sink_from_now[i]. A name no longer listed
+                                  keeps its cursor but holds nothing back. */
+    size_t sink_count;         /* <= 16 */
     const bool *sink_from_now; /* one per sink; NULL: all false */
 };
 
@@ -141,8 +142,8 @@ struct fh_store_batch {
 int fh_store_next(struct fh_store *store, const char *sink, uint64_t *inout_sequence,
                   struct fh_store_batch *ret, struct fh_error *err);
 void fh_store_batch_done(struct fh_store *store, struct fh_store_batch *batch);
-/* Block until something was committed at or after sequence, fh_store_wake was called, or the time
- * is over. */
+/* Block until something was committed at or after sequence, fh_store_wake was called or the role
+ * changed meanwhile, or the time is over. */
 void fh_store_wait(struct fh_store *store, uint64_t sequence, int timeout_ms);
 void fh_store_wake(struct fh_store *store);
 
@@ -157,7 +158,7 @@ int fh_store_read(struct fh_store *store, uint64_t *inout_sequence, struct fh_st
 typedef int (*fh_store_report_take)(void *userdata, uint64_t number, const void *bytes, size_t len);
 uint64_t fh_store_reports_from(struct fh_store *store, uint64_t number, int64_t min_timestamp_ms,
                                size_t limit, fh_store_report_take take, void *userdata);
-/* Own reports still PREPARED (after a crash: in doubt), oldest first, at most n. */
+/* Own reports still PREPARED (after a crash: in doubt), oldest first, at most n; keys is NULL. */
 size_t fh_store_reports_in_doubt(struct fh_store *store, struct fh_report *reports, size_t n);
 
 /* Keys of the records kept within the window, oldest first: to rebuild the de-duplication. */

@@ -188,6 +188,7 @@ static void set_role(struct fh_store *store, bool leading)
         /* From here on records stay in the gap until a report of the peer shows that there is
          * something to match. */
         store->peer_seen = false;
+        store->wake_count++;
         pthread_cond_broadcast(&store->committed);
     }
     fh_store_unlock(store);
