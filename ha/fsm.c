@@ -124,7 +124,9 @@ static void exchange_reports(struct fh_fsm *fsm, struct fh_time now, struct fh_f
     uint64_t from = 0;
     int64_t since = 0;
     const struct fh_wire_state *state = &fsm->peer.hello.state;
-    if (fh_sync_want(&fsm->sync, now, state->report_last, &state->delivered, &from, &since)) {
+    /* Whoever has not accepted our HELLO yet would drop the question. */
+    if (fh_fsm_peer_knows_us(fsm) &&
+        fh_sync_want(&fsm->sync, now, state->report_last, &state->delivered, &from, &since)) {
         struct fh_wire_message *message = &fh_fsm_add(actions, FH_FSM_SEND)->u.message;
         message->type = FH_WIRE_WANT;
         message->u.want.store_id = fsm->sync.peer_store;

@@ -55,7 +55,7 @@ static void start_pair(struct link_node *node_a, struct link_node *node_b)
     link_node_start(node_b, &b);
     link_node_wait(node_a, "role primary", SLACK_MS);
     link_node_wait(node_b, "ready 1", SLACK_MS);
-    link_node_wait(node_a, "protected 1", SLACK_MS);
+    link_node_wait(node_a, "[protected]", SLACK_MS);
 }
 
 static void stop(struct link_node *node)
@@ -82,7 +82,7 @@ static void reports_are_confirmed_and_caught_up(void **state)
     link_node_wait(&nb, "applied 101", SLACK_MS);
     assert_true(link_node_hears(&nb, "applied 600", SLACK_MS));
     link_node_wait(&na, "in-sync 1", SLACK_MS);
-    link_node_wait(&na, "protected 1", SLACK_MS);
+    link_node_wait(&na, "[protected]", SLACK_MS);
     stop(&na);
     stop(&nb);
 }
@@ -105,7 +105,7 @@ static void killed_primary_is_replaced_and_returns_as_standby(void **state)
     link_node_wait(&na, "role standby", SLACK_MS);
     link_node_wait(&na, "applied 70", SLACK_MS);
     link_node_wait(&na, "ready 1", SLACK_MS);
-    link_node_wait(&nb, "protected 1", SLACK_MS);
+    link_node_wait(&nb, "[protected]", SLACK_MS);
     stop(&na);
     stop(&nb);
 }
@@ -125,7 +125,7 @@ static void silent_primary_is_replaced_and_stops_when_it_wakes(void **state)
     assert_true(link_node_hears(&na, "stop", SLACK_MS));
     link_node_wait(&na, "role standby", SLACK_MS);
     link_node_wait(&na, "ready 1", SLACK_MS);
-    link_node_wait(&nb, "protected 1", SLACK_MS);
+    link_node_wait(&nb, "[protected]", SLACK_MS);
     stop(&na);
     stop(&nb);
 }
