@@ -440,12 +440,19 @@ static void promotion_waits_for_reports_handed_over(void **state)
                                 .u.report = {0, 1, {bytes, fh_report_size(&report)}}};
     message(&m);
     assert_int_equal(did(FH_FSM_PEER_REPORT)->number, 1);
+    struct fh_wire_message own;
+    fh_fsm_fill_state(&fsm, at(now_ms), false, &own);
+    assert_false(own.u.heartbeat.applied_final); /* it is under way: 0 is not the last word */
+    assert_int_equal(own.u.heartbeat.report_applied, 0);
     lose_peer("gone");
     epoch_done(5, 0);
     tick();
     assert_null(did(FH_FSM_START_DELIVERY));
     struct fh_fsm_input input = {.type = FH_FSM_APPLIED, .u.applied = {2, 1}};
     feed(&input);
+    fh_fsm_fill_state(&fsm, at(now_ms), false, &own);
+    assert_true(own.u.heartbeat.applied_final);
+    assert_int_equal(own.u.heartbeat.report_applied, 1);
     assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
     assert_non_null(did(FH_FSM_RESUME_STREAMS));
     assert_true(order_of(FH_FSM_PEER_IN_SYNC) < order_of(FH_FSM_START_DELIVERY));
