@@ -143,8 +143,10 @@ int fh_store_next(struct fh_store *store, const char *sink, uint64_t *inout_sequ
                   struct fh_store_batch *ret, struct fh_error *err);
 void fh_store_batch_done(struct fh_store *store, struct fh_store_batch *batch);
 /* Block until something was committed at or after sequence, fh_store_wake was called or the role
- * changed meanwhile, or the time is over. */
-void fh_store_wait(struct fh_store *store, uint64_t sequence, int timeout_ms);
+ * changed since the ticket was taken, or the time is over. Take the ticket before looking at what a
+ * wake may announce: then no wake between looking and waiting is missed. */
+uint64_t fh_store_ticket(struct fh_store *store);
+void fh_store_wait(struct fh_store *store, uint64_t ticket, uint64_t sequence, int timeout_ms);
 void fh_store_wake(struct fh_store *store);
 
 /* Newest-first or oldest-first reading for tail and audit: records from sequence on, whatever their

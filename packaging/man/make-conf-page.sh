@@ -37,7 +37,7 @@ HEAD
 function esc(s) { gsub(/\\/, "\\e", s); gsub(/"/, "\\(dq", s); sub(/^[.\x27]/, "\\\\\\&&", s); return s }
 /^[a-z]/ { if (open) print ".El"; print ".Ss " esc($0); print ".Bl -tag -width Ds"; open = 1; next }
 /^  [a-z]/ { sub(/^  /, ""); print ".It Va " esc($0); next }
-/^      / { sub(/^      /, ""); print esc($0); print ".br"; next }
+/^      / { sub(/^      /, ""); s = esc($0); gsub(/[.] /, ".\n", s); print s; print ".br"; next }
 END { if (open) print ".El" }' | awk '
 { line[NR] = $0 }
 END { for (i = 1; i <= NR; i++) if (!(line[i] == ".br" && (line[i + 1] ~ /^\.(It|El|Ss)/ || i == NR))) print line[i] }'

@@ -59,7 +59,7 @@ void fh_delivery_ok(struct delivery *delivery)
 /* Sleep, but wake for a change of role, a confirmation or the end. */
 static void pause_ms(struct delivery *delivery, int64_t ms)
 {
-    fh_store_wait(delivery->pipeline->store, UINT64_MAX,
+    fh_store_wait(delivery->pipeline->store, delivery->ticket, UINT64_MAX,
                   (int)(ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS));
 }
 
@@ -288,7 +288,8 @@ static void deliver_once(struct delivery *delivery)
         fh_delivery_tell(delivery->pipeline);
     }
     int64_t wait = due > 0 && due < WAIT_MAX_MS ? due : WAIT_MAX_MS;
-    fh_store_wait(delivery->pipeline->store, full ? UINT64_MAX : delivery->sequence, (int)wait);
+    fh_store_wait(delivery->pipeline->store, delivery->ticket,
+                  full ? UINT64_MAX : delivery->sequence, (int)wait);
 }
 
 /* A new role. Leaving the primary's: what is not prepared is thrown away (the peer delivers it);
@@ -368,6 +369,7 @@ static void *run(void *userdata)
     struct delivery *delivery = userdata;
     struct fh_pipeline *pipeline = delivery->pipeline;
     while (!atomic_load(&pipeline->stopping)) {
+        delivery->ticket = fh_store_ticket(pipeline->store);
         bool usable = open_sink(delivery);
         take_orders(delivery);
         uint64_t epoch = atomic_load(&pipeline->lead_epoch);

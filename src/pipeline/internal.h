@@ -156,7 +156,8 @@ struct delivery {
     uint64_t batch_start; /* and where it was when the batch in progress began */
     struct fh_record_key *keys;
     uint32_t key_count, key_capacity;
-    bool dirty; /* written and not flushed */
+    uint64_t ticket; /* taken before each turn, so that no wake is missed */
+    bool dirty;      /* written and not flushed */
     int64_t retry_ms;
     struct outstanding outstanding;
 };

@@ -231,7 +231,15 @@ void fh_store_batch_done(struct fh_store *store, struct fh_store_batch *batch)
 /* ---- waiting and looking ----------------------------------------------------------------------
  */
 
-void fh_store_wait(struct fh_store *store, uint64_t sequence, int timeout_ms)
+uint64_t fh_store_ticket(struct fh_store *store)
+{
+    fh_store_lock(store);
+    uint64_t ticket = store->wake_count;
+    fh_store_unlock(store);
+    return ticket;
+}
+
+void fh_store_wait(struct fh_store *store, uint64_t ticket, uint64_t sequence, int timeout_ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -242,9 +250,8 @@ void fh_store_wait(struct fh_store *store, uint64_t sequence, int timeout_ms)
         until.tv_sec++;
     }
     fh_store_lock(store);
-    uint64_t woken = store->wake_count;
     int r = 0;
-    while (r == 0 && store->state.next_sequence <= sequence && store->wake_count == woken) {
+    while (r == 0 && store->state.next_sequence <= sequence && store->wake_count == ticket) {
         r = pthread_cond_timedwait(&store->committed, &store->lock, &until);
     }
     fh_store_unlock(store);

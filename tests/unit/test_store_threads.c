@@ -29,7 +29,7 @@ static void *read_all(void *argument)
         struct fh_error err;
         int r = fh_store_next(store, reader->sink, &at, &batch, &err);
         if (r == 0 || r == -EPERM) {
-            fh_store_wait(store, r == 0 ? at : UINT64_MAX, 20);
+            fh_store_wait(store, fh_store_ticket(store), r == 0 ? at : UINT64_MAX, 20);
             continue;
         }
         for (uint32_t i = 0; r > 0 && i < batch.count; i++) {
@@ -126,7 +126,7 @@ static void writer_and_two_sinks(void **state)
         if (first && second) {
             break;
         }
-        fh_store_wait(f->store, UINT64_MAX, 20);
+        fh_store_wait(f->store, fh_store_ticket(f->store), UINT64_MAX, 20);
     }
     atomic_store(&stop, true);
     fh_store_wake(f->store);
