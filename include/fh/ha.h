@@ -55,6 +55,18 @@ struct fh_ha_host {
     void (*settle_in_doubt)(void *userdata, bool known, uint64_t peer_applied);
     /* The peer's delivered checkpoint, whenever it grows (a fresh standby starts there). */
     void (*peer_checkpoint)(void *userdata, const struct fh_checkpoint *delivered);
+    /* Planned hand-over: deliver what is stored by now, end the batch, publish it once the peer has
+     * confirmed, then stop as by stop_delivery. Bounded by limit_ms, after which what is left stays
+     * for the peer. -> fh_ha_delivery_stopped(), as for stop_delivery. */
+    void (*drain_delivery)(void *userdata, int64_t limit_ms);
+    /* The fence. Nothing may become visible (publish; for sinks without prepare: write) at or after
+     * this instant; the host checks right before each such step. {0}: no limit. Always given before
+     * start_delivery, and moved on by renewals while leading; with an arbiter it never lies behind
+     * the end of the lease, and after a stall it stays behind now until the peer (or the arbiter)
+     * has been heard. */
+    void (*publish_until)(void *userdata, struct fh_time until);
+    /* The history has grown: keep it across restarts (a note of the store). At most 64 KiB. */
+    void (*keep_history)(void *userdata, const void *bytes, size_t len);
     /* For the journal was already logged by the engine; for status and STATUS=. */
     void (*role_changed)(void *userdata, enum fh_role role, uint64_t epoch, const char *reason);
     /* -EEXIST and friends: the pair cannot be formed (same replica_id, same node name, protocol
@@ -65,6 +77,9 @@ struct fh_ha_start {
     uint64_t epoch;    /* persisted */
     bool last_primary; /* persisted: was primary in that epoch */
     uint64_t store_id;
+    const void *history; /* as given to keep_history by an earlier process; NULL = none */
+    size_t history_len;
+    bool maintenance; /* persisted operator's order: never promote */
 };
 
 /* secret_key: Z85, read by the caller from pair.secret_key_file. */
@@ -113,8 +128,39 @@ struct fh_ha_status {
         char refused[200]; /* why the pair cannot be formed; empty = it can */
     } peer;
     uint64_t promotions, demotions;
+    bool maintenance; /* this node never promotes */
+    bool peer_maintenance;
+    bool fenced; /* primary that must not publish: lease lost or just woken up */
+    struct {
+        bool configured;
+        bool reachable;
+        char type[16];    /* "none", "witness", "etcd" */
+        char holder[32];  /* node.name of the lease's holder, as last heard */
+        int64_t lease_ms; /* ours runs so much longer; 0 = not held */
+        char last_error[200];
+    } arbiter;
+    bool switching; /* a switchover is under way */
 };
 void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret);
+
+/* Operator's commands. Refusals are negative errno with a sentence that says why and what to do.
+ * switchover: this node must be primary, the peer a ready standby not in maintenance; with force it
+ * goes ahead all the same (the sentence in warning says what may be lost or doubled). Returns at
+ * once; the end is seen in fh_ha_status (role, switching). */
+int fh_ha_switchover(struct fh_ha *ha, bool force, struct fh_error *warning, struct fh_error *err);
+/* A node in maintenance never promotes; a primary that enters it hands over first (refused when the
+ * standby is not ready, unless force). The host persists the order (note of the store). */
+int fh_ha_maintenance(struct fh_ha *ha, bool on, bool force, struct fh_error *err);
+/* The last 100 transitions, oldest first. wall_ms is for people. */
+struct fh_ha_transition {
+    int64_t wall_ms;
+    enum fh_role from, to;
+    uint64_t epoch;
+    char reason[160];
+    char evidence[160];
+};
+#define FH_HA_HISTORY_MAX 100
+size_t fh_ha_history(const struct fh_ha *ha, struct fh_ha_transition *ret, size_t n);
 
 /* 41-byte Z85 strings. */
 int fh_ha_keygen(char public_key[41], char secret_key[41]);
