@@ -57,6 +57,10 @@ struct fh_config_firehose {
     int64_t overlap_min_ms;     /* 10000 */
     int64_t replay_window_ms;   /* 3300000 = 55 min */
     int64_t max_line_bytes;     /* 8 MiB */
+
+    /* channel = "grpc" */
+    char grpc_path[256];              /* default /firehose_api_v1.Firehose/GetEvents */
+    char descriptor_set[FH_PATH_MAX]; /* schema of the records; "" = built in */
 };
 
 struct fh_config_dedup {

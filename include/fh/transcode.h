@@ -24,9 +24,8 @@
 
 /* ---- schema ---- */
 
-#define FH_SCHEMA_BYTES_MAX   ((size_t)16 << 20) /* of a serialized FileDescriptorSet */
-#define FH_SCHEMA_RECORD      "EventRecord"
-#define FH_SCHEMA_DEFAULT_DIR "firehosed" /* below share/: where firehose.desc is installed */
+#define FH_SCHEMA_BYTES_MAX ((size_t)4 << 20) /* of a serialized FileDescriptorSet */
+#define FH_SCHEMA_RECORD    "EventRecord"
 
 struct fh_schema;
 
@@ -69,7 +68,7 @@ enum fh_transcode_result {
 };
 
 struct fh_transcoder_options {
-    size_t max_line;   /* bytes of JSON, 0: as the buffer allows */
+    size_t max_line;   /* bytes of JSON; 0: as out->max allows, less some 60 bytes */
     bool keep_unknown; /* write "_unknown":{"1004":"..."} as the last key of a message that has
                           unknown fields: per number the base64 of all its fields as on the wire,
                           tags included, so that nothing is lost and any later schema can read it.

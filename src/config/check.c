@@ -150,16 +150,15 @@ static void check_url(struct fh_loading *loading)
     }
 }
 
-static void check_path(struct fh_loading *loading)
+static void check_path(struct fh_loading *loading, const char *option, const char *path)
 {
-    const char *path = loading->config->firehose.path;
     bool good = path[0] == '/';
     for (const char *c = path; *c; c++) {
         good = good && *c > ' ' && *c < 0x7f && !strchr("?#\\", *c);
     }
     if (!good) {
-        fh_refuse(loading, fh_line_of(loading, "firehose.path", 0),
-                  "firehose.path must start with / and contain no blanks, ? or #");
+        fh_refuse(loading, fh_line_of(loading, option, 0),
+                  "%s must start with / and contain no blanks, ? or #", option);
     }
 }
 
@@ -210,7 +209,8 @@ static void check_firehose(struct fh_loading *loading)
 {
     const struct fh_config_firehose *firehose = &loading->config->firehose;
     check_url(loading);
-    check_path(loading);
+    check_path(loading, "firehose.path", firehose->path);
+    check_path(loading, "firehose.grpc_path", firehose->grpc_path);
     check_ranges(loading);
     if (firehose->channel != FH_CHANNEL_HTTP) {
         fh_refuse(loading, fh_line_of(loading, "firehose.channel", 0),

@@ -104,6 +104,12 @@ const struct fh_option fh_options[] = {
      .sentence = "How far back the service is asked to replay, at most."},
     {"firehose.max_line_bytes", FH_OPTION_SIZE, AT(firehose.max_line_bytes),
      BETWEEN(4 * KIB, GIB, 8 * MIB), .sentence = "A longer record is quarantined, truncated."},
+    {"firehose.grpc_path", FH_OPTION_STRING, AT(firehose.grpc_path),
+     .text = "/firehose_api_v1.Firehose/GetEvents",
+     .sentence = "Path of the method when channel is grpc: /package.Service/Method."},
+    {"firehose.descriptor_set", FH_OPTION_PATH, AT(firehose.descriptor_set),
+     .sentence = "Schema of the records when channel is grpc, as protoc --include_imports "
+                 "--descriptor_set_out writes it; empty: the one built in."},
 
     {"dedup.key", FH_OPTION_CHOICE, AT(dedup.key), .choices = dedup_keys,
      .sentence = "What makes two records the same: uid and timestamp, the uid alone, or all but "
