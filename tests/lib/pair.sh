@@ -39,10 +39,12 @@ wait_log() {
 
 log_lines() { wc -l <"$1" 2>/dev/null || echo 0; }
 
-# sim_start [ARGUMENTS]: SIM_URL and $WORK/ca.pem are ready afterwards.
+# sim_start [ARGUMENTS]: SIM_URL and CA are ready afterwards. SIM_RUN (a command before it) and SIM_LISTEN
+# put it into another network.
+SIM_RUN=()
 sim_start() {
     mkdir -p "$WORK/cert"
-    "$BIN/firehose-sim" --listen 127.0.0.1:0 --make-cert "$WORK/cert" --api-key "$API_KEY" "$@" \
+    "${SIM_RUN[@]}" "$BIN/firehose-sim" --listen "${SIM_LISTEN:-127.0.0.1:0}" --make-cert "$WORK/cert" --api-key "$API_KEY" "$@" \
         >"$WORK/sim.out" 2>"$WORK/sim.log" &
     PID[sim]=$!
     wait_log "$WORK/sim.out" 'listening on' 10
@@ -50,8 +52,8 @@ sim_start() {
     CA="$WORK/cert/ca.pem"
 }
 
-sim_get() { curl -sS --fail --cacert "$CA" -H 'X-Sim-Control: 1' "$SIM_URL$1"; }
-sim_post() { curl -sS --fail --cacert "$CA" -H 'X-Sim-Control: 1' -X POST "$SIM_URL$1"; }
+sim_get() { "${SIM_RUN[@]}" curl -sS --fail --cacert "$CA" -H 'X-Sim-Control: 1' "$SIM_URL$1"; }
+sim_post() { "${SIM_RUN[@]}" curl -sS --fail --cacert "$CA" -H 'X-Sim-Control: 1' -X POST "$SIM_URL$1"; }
 sim_issued() { sim_get /sim/status | jq -r .issued; }
 
 free_port() {

@@ -1,0 +1,199 @@
+# hosts.sh: two hosts with a booted systemd each, and a third place for the simulator, on one machine.
+# Sourced after pair.sh. Needs root, debootstrap, systemd-nspawn, iproute2 and a Debian machine (the
+# programs run inside with the libraries of the same release).
+#
+# A host is an overlay over one cached root file system, a network namespace joined to the others by a
+# bridge, and a container that boots systemd in it. What the host writes lives in the overlay's upper
+# directory and survives its end, as a disk would. The outer machine's own network is not touched.
+#
+# FH_ROOT_CACHE: the cached root (made when absent or when other packages are needed).
+# FH_MIRROR: a Debian mirror; without it the one of the machine's own apt.
+
+ROOT_CACHE=${FH_ROOT_CACHE:-/var/tmp/firehosed-test-root}
+NETWORK=fh$$
+declare -A HOST_INIT=()
+declare -A HOST_ADDRESS=([sim]=10.99.0.3 [a]=10.99.0.1 [b]=10.99.0.2)
+
+skip() { echo "SKIPPED: $*"; exit 77; }
+
+# As in pair.sh, with the hosts' journals; read from outside, for a host that is dead has one too.
+fail() {
+    echo "FAILED: $*" >&2
+    local log name
+    for name in a b; do
+        echo "--- last lines of the journal of host $name" >&2
+        journalctl -q --no-pager -o short-precise -n 30 -u firehosed -D "$(host_root $name)/var/log/journal" >&2 2>/dev/null
+    done
+    for log in "$WORK"/*.log; do
+        [ -s "$log" ] && { echo "--- last lines of $(basename "$log")" >&2; tail -n 10 "$log" >&2; }
+    done
+    exit 1
+}
+
+# What firehosectl says inside; with it wait_status and its like of pair.sh work for hosts.
+node_status() { on "$1" firehosectl status --json 2>/dev/null; }
+
+hosts_possible() {
+    local tool
+    [ "$(id -u)" = 0 ] || skip "two booted hosts need root (namespaces, mounts)"
+    for tool in debootstrap systemd-nspawn nsenter ip jq curl dpkg apt-get; do
+        command -v $tool >/dev/null || skip "$tool is not installed (packaging/install-deps.sh test, on Debian)"
+    done
+    ip netns add "$NETWORK-probe" 2>/dev/null || skip "no network namespaces here"
+    ip netns del "$NETWORK-probe"
+}
+
+host_release() { (. /etc/os-release && echo "$VERSION_CODENAME"); }
+
+host_mirror() {
+    [ -n "${FH_MIRROR:-}" ] && { echo "$FH_MIRROR"; return; }
+    # debootstrap wants the main archive, not the updates or security ones of the same machine
+    apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+        awk -v release="$(host_release)" '$2 == release && $3 == "main" { print $1; exit }'
+}
+
+# The packages of the libraries that the installed programs need, as this machine has them.
+host_libraries() {
+    local library
+    ldd "$BIN/firehosed" "$BIN/firehosectl" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+        while read -r library; do
+            # the package may know it by its path from before /lib became a link to /usr/lib
+            { dpkg-query -S "$library" || dpkg-query -S "/usr$library" || dpkg-query -S "${library#/usr}"; } 2>/dev/null |
+                sed 's/:.*//' | head -n1
+        done | sort -u | paste -sd,
+}
+
+# hosts_root: the root file system that both hosts are laid over.
+hosts_root() {
+    local packages mirror release
+    packages=systemd,systemd-sysv,dbus,iproute2,ca-certificates,$(host_libraries)
+    release=$(host_release)
+    [ "$(cat "$ROOT_CACHE/.firehosed-packages" 2>/dev/null)" = "$release $packages" ] && return
+    mirror=$(host_mirror)
+    [ -n "$mirror" ] || skip "no mirror of $release in the configuration of apt (FH_MIRROR names one)"
+    echo "making the root file system of the hosts in $ROOT_CACHE ($release from $mirror)"
+    rm -rf --one-file-system "$ROOT_CACHE" "$ROOT_CACHE.new"
+    debootstrap --variant=minbase --include="$packages" "$release" "$ROOT_CACHE.new" "$mirror" >"$WORK/debootstrap.log" 2>&1 ||
+        fail "debootstrap of $release from $mirror"
+    rm -f "$ROOT_CACHE.new"/var/cache/apt/archives/*.deb
+    mkdir -p "$ROOT_CACHE.new/var/log/journal" # the journal outlives the host
+    echo "$release $packages" >"$ROOT_CACHE.new/.firehosed-packages"
+    mv "$ROOT_CACHE.new" "$ROOT_CACHE"
+}
+
+in_network() { ip netns exec "$NETWORK-$1" "${@:2}"; }
+
+# hosts_network: a, b and sim, each with eth0, on a bridge in a namespace of its own.
+hosts_network() {
+    local name
+    ip netns add "$NETWORK-wire" || fail "cannot make a network namespace"
+    in_network wire ip link add bridge type bridge || skip "the kernel has no bridge"
+    in_network wire ip link set bridge up
+    for name in sim a b; do
+        ip netns add "$NETWORK-$name"
+        in_network wire ip link add "to-$name" type veth peer name eth0 netns "$NETWORK-$name" ||
+            fail "cannot join $name to the network"
+        in_network wire ip link set "to-$name" master bridge up
+        in_network "$name" ip link set lo up
+        in_network "$name" ip address add "${HOST_ADDRESS[$name]}/24" dev eth0
+        in_network "$name" ip link set eth0 up
+    done
+}
+
+host_root() { echo "$WORK/host-$1/root"; }
+
+# host_make NAME: its disk, with the programs installed the way a package would.
+host_make() {
+    local root
+    root=$(host_root "$1")
+    mkdir -p "$WORK/host-$1/upper" "$WORK/host-$1/work" "$root"
+    mount -t overlay overlay \
+        -o "lowerdir=$ROOT_CACHE,upperdir=$WORK/host-$1/upper,workdir=$WORK/host-$1/work" "$root" ||
+        skip "no overlay mounts in $WORK"
+    echo "host-$1" >"$root/etc/hostname"
+    rm -f "$root/etc/machine-id"
+    systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || fail "no machine id for host $1"
+    DESTDIR=$root cmake --install "$BIN/.." --prefix /usr --component firehosed >"$WORK/install-$1.txt" 2>&1 ||
+        { tail -n5 "$WORK/install-$1.txt" >&2; fail "the programs cannot be installed"; }
+}
+
+# A control group of its own in each hierarchy that systemd uses: else both hosts would share one, and
+# a "systemctl kill" in one of them would reach into the other.
+host_groups() {
+    local name=$1 mount
+    awk '$3 == "cgroup2" || ($3 == "cgroup" && $4 ~ /(^|,)(name=systemd|memory|pids)(,|$)/) { print $2 }' /proc/mounts |
+        while read -r mount; do echo "$mount/$NETWORK-$name"; done
+}
+
+host_boot() {
+    local name=$1 pid state until=$((SECONDS + 60))
+    local groups
+    mapfile -t groups < <(host_groups "$name")
+    mkdir -p "${groups[@]}" 2>/dev/null || skip "no control groups of our own here"
+    # setsid: a signal to the test's group must not reach the host past the test's own cleaning up
+    setsid sh -c 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"' \
+        sh "${groups[@]}" -- systemd-nspawn -q -D "$(host_root "$name")" --register=no --keep-unit -b \
+        --network-namespace-path="/run/netns/$NETWORK-$name" --console=read-only \
+        </dev/null >>"$WORK/console-$name.txt" 2>&1 &
+    pid=$!
+    PID[host-$name]=$pid
+    until HOST_INIT[$name]=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null | awk '{ print $1 }') &&
+        [ -n "${HOST_INIT[$name]}" ] && [ "$(cat "/proc/${HOST_INIT[$name]}/comm" 2>/dev/null)" = systemd ]; do
+        [ $SECONDS -lt $until ] && kill -0 $pid 2>/dev/null || fail "host $name does not boot: $(tail -n3 "$WORK/console-$name.txt")"
+        sleep 0.1
+    done
+    until state=$(on "$name" systemctl is-system-running 2>/dev/null); [ "$state" = running ]; do
+        [ $SECONDS -lt $until ] ||
+            fail "host $name is '$state', not running: $(on "$name" systemctl --failed --no-legend --plain)"
+        sleep 0.1
+    done
+}
+
+# on NAME COMMAND...: inside the host.
+on() { nsenter -t "${HOST_INIT[$1]}" -a -- "${@:2}" </dev/null; }
+
+# host_kill NAME: the power goes. What it wrote stays.
+host_kill() {
+    { kill -KILL "${HOST_INIT[$1]}" && wait "${PID[host-$1]}"; } 2>/dev/null
+    unset "PID[host-$1]" "HOST_INIT[$1]"
+}
+
+# host_cursor NAME: a place in its journal, for the two below.
+host_cursor() { on "$1" journalctl -q -n1 --show-cursor | sed -n 's/^-- cursor: //p'; }
+
+# host_journal NAME CURSOR [MATCHES]: the entries since then, as JSON lines.
+host_journal() { on "$1" journalctl -q -o json --output-fields=MESSAGE,MESSAGE_ID,FH_ROLE,FH_EPOCH,FH_REASON,FH_EVIDENCE,UNIT,_SYSTEMD_UNIT --after-cursor="$2" "${@:3}"; }
+
+# wait_journal NAME CURSOR JQ_CONDITION SECONDS: prints the first entry that fits.
+wait_journal() {
+    local until=$((SECONDS + $4)) entry
+    until entry=$(host_journal "$1" "$2" | jq -c "select($3)" | head -n1) && [ -n "$entry" ]; do
+        [ $SECONDS -lt $until ] || fail "no journal entry of host $1 with: $3 within $4 s"
+        sleep 0.1
+    done
+    echo "$entry"
+}
+
+# The last lines of each host's journal go where fail() shows them; then everything goes.
+hosts_cleanup() {
+    local name
+    for name in "${!HOST_INIT[@]}"; do kill -KILL "${HOST_INIT[$name]}" 2>/dev/null; done
+    for name in "${!PID[@]}"; do kill -KILL "${PID[$name]}" 2>/dev/null; done
+    wait 2>/dev/null
+    for name in a b; do
+        mountpoint -q "$(host_root $name)" && { umount "$(host_root $name)" || umount -l "$(host_root $name)"; }
+    done
+    for name in $(host_groups a) $(host_groups b); do
+        # deepest first; a group empties a moment after its last process is gone
+        local tries=0
+        while [ -d "$name" ] && [ $((tries += 1)) -le 50 ]; do
+            find "$name" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
+        done
+    done
+    for name in a b sim wire; do
+        [ -e "/run/netns/$NETWORK-$name" ] && ip netns del "$NETWORK-$name"
+    done
+    if [ -z "${KEEP_WORK:-}" ]; then rm -rf --one-file-system "$WORK"; fi
+}
+trap hosts_cleanup EXIT
+trap 'exit 130' INT TERM HUP
