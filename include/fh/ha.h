@@ -6,6 +6,7 @@
 #ifndef FH_HA_H
 #define FH_HA_H
 
+#include "fh/clock.h"
 #include "fh/config.h"
 #include "fh/report.h"
 #include "fh/role.h"
