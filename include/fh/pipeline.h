@@ -7,6 +7,7 @@
 #ifndef FH_PIPELINE_H
 #define FH_PIPELINE_H
 
+#include "fh/clock.h"
 #include "fh/config.h"
 #include "fh/report.h"
 #include "fh/source.h"
@@ -53,6 +54,12 @@ void fh_pipeline_free(struct fh_pipeline *pipeline);
 void fh_pipeline_persist_epoch(struct fh_pipeline *pipeline, uint64_t epoch, bool as_primary);
 void fh_pipeline_lead(struct fh_pipeline *pipeline, uint64_t epoch);
 void fh_pipeline_follow(struct fh_pipeline *pipeline);
+/* Planned: every sink ends its batch, publishes it once the peer has confirmed, and stops; what it
+ * has not begun is the peer's. After limit_ms what is prepared stays in doubt. -> delivery_stopped
+ */
+void fh_pipeline_hand_over(struct fh_pipeline *pipeline, int64_t limit_ms);
+/* Nothing becomes visible at or after this instant; {0}: no limit. */
+void fh_pipeline_publish_until(struct fh_pipeline *pipeline, struct fh_time until);
 void fh_pipeline_settle(struct fh_pipeline *pipeline, bool known, uint64_t peer_applied);
 void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_id, uint64_t number,
                              const void *bytes, size_t len);
@@ -66,6 +73,12 @@ void fh_pipeline_resume(struct fh_pipeline *pipeline, const struct fh_checkpoint
 /* What the peer has delivered: where an empty store starts. */
 void fh_pipeline_peer_checkpoint(struct fh_pipeline *pipeline,
                                  const struct fh_checkpoint *delivered);
+
+/* Keep a small value across restarts (at most 64 KiB); durable with the next commit. */
+void fh_pipeline_keep_note(struct fh_pipeline *pipeline, const char *key, const void *bytes,
+                           size_t len);
+/* Read one; blocks, for start-up only. -ENOENT, or -ENOBUFS when it is longer than *inout_len. */
+int fh_pipeline_note(struct fh_pipeline *pipeline, const char *key, void *bytes, size_t *inout_len);
 
 /* Operator. */
 void fh_pipeline_tail(struct fh_pipeline *pipeline, bool on);
@@ -100,6 +113,15 @@ struct fh_pipeline_sink {
     char last_error[256];
 };
 
+/* What was stored of one minute of source time: the same on both nodes when their replicas carry
+ * the same records, whatever the order. */
+struct fh_pipeline_minute {
+    int64_t minute; /* fh_minute_of(); 0 = unused */
+    uint64_t count;
+    uint64_t digest; /* fingerprints, combined by addition */
+};
+#define FH_PIPELINE_MINUTES 16
+
 struct fh_pipeline_status {
     struct fh_pipeline_counters counters;
     struct fh_pipeline_receiver receiver[FH_PARTITIONS];
@@ -109,6 +131,7 @@ struct fh_pipeline_status {
     uint64_t store_id;
     struct fh_store_state store;
     struct fh_checkpoint covered_from;
+    struct fh_pipeline_minute minute[FH_PIPELINE_MINUTES]; /* in no order */
     bool streams_live;
     bool sinks_healthy;
     bool backpressure;

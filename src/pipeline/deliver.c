@@ -157,11 +157,19 @@ static bool numbered(struct delivery *delivery)
     return delivery->outstanding.number > 0;
 }
 
+/* The fence: a primary whose right to act may have ended must not make anything visible. Asked
+ * right before each such step. */
+static bool fenced(const struct delivery *delivery)
+{
+    int64_t until = atomic_load(&delivery->pipeline->publish_until_ns);
+    return until != 0 && fh_now().ns >= until;
+}
+
 /* Step 3: may what waits be published? */
 static bool released(struct delivery *delivery)
 {
     struct fh_pipeline *pipeline = delivery->pipeline;
-    if (!numbered(delivery)) {
+    if (!numbered(delivery) || fenced(delivery)) {
         return false;
     }
     return !pipeline->config.pair.present || !atomic_load(&pipeline->peer_in_sync) ||
@@ -201,6 +209,9 @@ static int write_some(struct delivery *delivery)
     struct fh_store_batch batch;
     struct fh_error err = {""};
     uint64_t next = delivery->sequence;
+    if (!delivery->ops->prepare && fenced(delivery)) {
+        return 0; /* what such a sink takes is visible at once */
+    }
     int r = fh_store_next(pipeline->store, delivery->config.name, &next, &batch, &err);
     if (r == -EPERM) {
         return 0; /* no longer leading; the loop will see it */
@@ -292,6 +303,29 @@ static void deliver_once(struct delivery *delivery)
                   full ? UINT64_MAX : delivery->sequence, (int)wait);
 }
 
+/* Planned hand-over: end the batch, publish it, stop. True when this sink is done. */
+static bool hand_over(struct delivery *delivery, int64_t until_ns)
+{
+    if (delivery->outstanding.active && released(delivery)) {
+        publish(delivery);
+    }
+    if (fh_now().ns >= until_ns) {
+        return true; /* what is prepared stays in doubt until the peer has been asked */
+    }
+    if (delivery->outstanding.active) {
+        fh_store_wait(delivery->pipeline->store, delivery->ticket, UINT64_MAX, 20);
+        return false;
+    }
+    if (delivery->key_count == 0) {
+        return true;
+    }
+    flush_if_dirty(delivery);
+    if (delivery->key_count > 0) {
+        end_batch(delivery);
+    }
+    return false;
+}
+
 /* A new role. Leaving the primary's: what is not prepared is thrown away (the peer delivers it);
  * what is prepared stays in doubt until the peer has said whether it holds the report. */
 static void change_role(struct delivery *delivery, uint64_t epoch)
@@ -307,6 +341,7 @@ static void change_role(struct delivery *delivery, uint64_t epoch)
         delivery->outstanding.active = false;
     }
     delivery->epoch = epoch;
+    delivery->handed_over = false;
     delivery->sequence = 0;
     delivery->batch_start = 0;
     atomic_store(&delivery->parked, epoch == 0);
@@ -320,8 +355,11 @@ void fh_delivery_tell(struct fh_pipeline *pipeline)
         parked = parked && atomic_load(&pipeline->delivery[i].parked);
         drained = drained && atomic_load(&pipeline->delivery[i].drained);
     }
-    if (parked && atomic_load(&pipeline->lead_epoch) == 0 &&
-        atomic_exchange(&pipeline->follow_pending, false)) {
+    bool stopping =
+        atomic_load(&pipeline->lead_epoch) == 0 || atomic_load(&pipeline->hand_over_until_ns) != 0;
+    if (parked && stopping && atomic_exchange(&pipeline->follow_pending, false)) {
+        atomic_store(&pipeline->lead_epoch, 0);
+        atomic_store(&pipeline->hand_over_until_ns, 0);
         struct command command = {.kind = COMMAND_FOLLOW};
         if (fh_pipeline_command(pipeline, &command) < 0) {
             atomic_store(&pipeline->follow_pending, true); /* asked again within a second */
@@ -372,7 +410,18 @@ static void *run(void *userdata)
         delivery->ticket = fh_store_ticket(pipeline->store);
         bool usable = open_sink(delivery);
         take_orders(delivery);
+        int64_t hand_over_until = atomic_load(&pipeline->hand_over_until_ns);
         uint64_t epoch = atomic_load(&pipeline->lead_epoch);
+        if (hand_over_until != 0 && delivery->epoch != 0) {
+            if (!hand_over(delivery, hand_over_until)) {
+                continue;
+            }
+            change_role(delivery, 0);
+            delivery->handed_over = true;
+        }
+        if (hand_over_until != 0 && delivery->handed_over) {
+            epoch = 0; /* the others are still at it */
+        }
         if (usable && epoch != delivery->epoch) {
             change_role(delivery, epoch);
             continue;

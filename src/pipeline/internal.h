@@ -80,15 +80,18 @@ enum command_kind {
     COMMAND_REPORT_FINISH,
     COMMAND_SEND_REPORTS,
     COMMAND_DRAIN,
+    COMMAND_NOTE,
 };
 
 struct delivery;
 
 struct command {
     enum command_kind kind;
-    uint64_t number; /* epoch, report number, store id: see the kind */
+    uint64_t number; /* epoch, report number: see the kind */
+    uint64_t order;  /* LEAD: void when a later order was given */
     uint64_t store_id;
     int64_t timestamp_ms;
+    char key[64]; /* NOTE */
     bool flag;
     struct delivery *delivery;
     struct fh_report report; /* REPORT_ADD: keys owned by the command */
@@ -156,8 +159,9 @@ struct delivery {
     uint64_t batch_start; /* and where it was when the batch in progress began */
     struct fh_record_key *keys;
     uint32_t key_count, key_capacity;
-    uint64_t ticket; /* taken before each turn, so that no wake is missed */
-    bool dirty;      /* written and not flushed */
+    uint64_t ticket;  /* taken before each turn, so that no wake is missed */
+    bool dirty;       /* written and not flushed */
+    bool handed_over; /* done with a hand-over, waiting for the others */
     int64_t retry_ms;
     struct outstanding outstanding;
 };
@@ -179,12 +183,13 @@ struct fh_pipeline {
     int doorbell;              /* eventfd: a batch is no longer empty */
     pthread_t writer;
     bool writer_started;
-    uint64_t highest_led; /* main thread */
     atomic_bool stopping;
-    atomic_bool draining;             /* deliver what is stored, then end */
-    atomic_uint_fast64_t lead_epoch;  /* 0 = the sinks must be parked */
-    atomic_uint_fast64_t fence_epoch; /* no epoch up to this one may deliver again */
-    atomic_bool follow_pending;       /* FOLLOW once every sink is parked */
+    atomic_bool draining;            /* deliver what is stored, then end */
+    atomic_uint_fast64_t lead_epoch; /* 0 = the sinks must be parked */
+    atomic_uint_fast64_t order;      /* counts orders to lead or to stop: the last one counts */
+    atomic_int_fast64_t publish_until_ns;   /* 0 = no limit */
+    atomic_int_fast64_t hand_over_until_ns; /* 0 = no hand-over under way */
+    atomic_bool follow_pending;             /* FOLLOW once every sink is parked */
     atomic_bool peer_in_sync;
     atomic_uint_fast64_t peer_confirmed;
     atomic_int settle_left; /* sinks that have not settled yet */
@@ -205,6 +210,9 @@ struct fh_pipeline {
     struct fh_time last_sync, full_since;
     struct quarantine *quarantine;
     struct fh_buf tail_lines;
+    struct fh_pipeline_minute minute[FH_PIPELINE_MINUTES];
+    pthread_mutex_t minute_lock; /* the writer publishes a copy in minute_shown */
+    struct fh_pipeline_minute minute_shown[FH_PIPELINE_MINUTES];
     bool writer_failed;
     bool covered_changed;
     bool sources_stopped;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -191,6 +192,7 @@ int fh_pipeline_new(const struct fh_config *config, const char *api_key,
     pipeline->config = *config;
     pipeline->host = *host;
     pipeline->userdata = userdata;
+    pthread_mutex_init(&pipeline->minute_lock, NULL);
     fh_buf_init(&pipeline->tail_lines, (size_t)128 * 1024);
     pipeline->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = pipeline->doorbell < 0 ? -errno : fh_queue_new(COMMANDS_MAX, 0, &pipeline->commands);
@@ -255,6 +257,7 @@ void fh_pipeline_free(struct fh_pipeline *pipeline)
     fh_queue_free(pipeline->commands, fh_command_free);
     fh_queue_free(pipeline->answers, free);
     fh_buf_done(&pipeline->tail_lines);
+    pthread_mutex_destroy(&pipeline->minute_lock);
     if (pipeline->doorbell >= 0) {
         close(pipeline->doorbell);
     }
@@ -328,18 +331,56 @@ void fh_pipeline_persist_epoch(struct fh_pipeline *pipeline, uint64_t epoch, boo
 
 void fh_pipeline_lead(struct fh_pipeline *pipeline, uint64_t epoch)
 {
-    pipeline->highest_led = epoch > pipeline->highest_led ? epoch : pipeline->highest_led;
-    struct command command = {.kind = COMMAND_LEAD, .number = epoch};
+    uint64_t order = atomic_fetch_add(&pipeline->order, 1) + 1;
+    struct command command = {.kind = COMMAND_LEAD, .number = epoch, .order = order};
     fh_pipeline_command(pipeline, &command);
 }
 
 void fh_pipeline_follow(struct fh_pipeline *pipeline)
 {
-    atomic_store(&pipeline->fence_epoch, pipeline->highest_led);
+    atomic_fetch_add(&pipeline->order, 1);
     atomic_store(&pipeline->lead_epoch, 0);
+    atomic_store(&pipeline->hand_over_until_ns, 0);
     atomic_store(&pipeline->follow_pending, true);
     fh_store_wake(pipeline->store);
     fh_delivery_tell(pipeline);
+}
+
+void fh_pipeline_hand_over(struct fh_pipeline *pipeline, int64_t limit_ms)
+{
+    atomic_fetch_add(&pipeline->order, 1);
+    atomic_store(&pipeline->hand_over_until_ns, fh_time_add_ms(fh_now(), limit_ms).ns);
+    atomic_store(&pipeline->follow_pending, true);
+    fh_store_wake(pipeline->store);
+    fh_delivery_tell(pipeline);
+}
+
+void fh_pipeline_publish_until(struct fh_pipeline *pipeline, struct fh_time until)
+{
+    int64_t before = atomic_exchange(&pipeline->publish_until_ns, until.ns);
+    if (before != 0 && before <= fh_now().ns) {
+        fh_store_wake(pipeline->store); /* somebody may be waiting behind the fence */
+    }
+}
+
+void fh_pipeline_keep_note(struct fh_pipeline *pipeline, const char *key, const void *bytes,
+                           size_t len)
+{
+    struct command command = {.kind = COMMAND_NOTE, .len = len};
+    snprintf(command.key, sizeof(command.key), "%s", key);
+    command.bytes = malloc(len ? len : 1);
+    if (!command.bytes) {
+        return;
+    }
+    memcpy(command.bytes, bytes, len);
+    if (fh_pipeline_command(pipeline, &command) < 0) {
+        free(command.bytes);
+    }
+}
+
+int fh_pipeline_note(struct fh_pipeline *pipeline, const char *key, void *bytes, size_t *inout_len)
+{
+    return fh_store_get_note(pipeline->store, key, bytes, inout_len);
 }
 
 void fh_pipeline_settle(struct fh_pipeline *pipeline, bool known, uint64_t peer_applied)

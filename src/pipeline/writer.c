@@ -131,6 +131,21 @@ static void keep_for_tail(struct fh_pipeline *pipeline, const char *line, size_t
     }
 }
 
+/* A ring by minute: an older minute makes room for a newer one. */
+static void note_minute(struct fh_pipeline *pipeline, struct fh_record_key key)
+{
+    int64_t minute = fh_minute_of(key.timestamp_ms);
+    struct fh_pipeline_minute *slot = &pipeline->minute[(uint64_t)minute % FH_PIPELINE_MINUTES];
+    if (slot->minute > minute) {
+        return; /* too late to be compared */
+    }
+    if (slot->minute < minute) {
+        *slot = (struct fh_pipeline_minute){.minute = minute};
+    }
+    slot->count++;
+    slot->digest += key.fingerprint;
+}
+
 /* One record. 0, -ENOSPC (nothing was changed: the same again later), -ENOMEM. */
 static int take_record(struct fh_pipeline *pipeline, const struct item *item, const char *bytes)
 {
@@ -153,6 +168,7 @@ static int take_record(struct fh_pipeline *pipeline, const struct item *item, co
     if (seen == -ERANGE) {
         atomic_fetch_add_explicit(&pipeline->late, 1, memory_order_relaxed);
     }
+    note_minute(pipeline, item->key);
     keep_for_tail(pipeline, bytes, item->len);
     return 0;
 }
@@ -263,6 +279,9 @@ static void publish_progress(struct fh_pipeline *pipeline)
         atomic_store(&intake->resume_ms, fh_watermark_resume(&intake->mark, config->overlap_min_ms,
                                                              config->replay_window_ms));
     }
+    pthread_mutex_lock(&pipeline->minute_lock);
+    memcpy(pipeline->minute_shown, pipeline->minute, sizeof(pipeline->minute));
+    pthread_mutex_unlock(&pipeline->minute_lock);
     struct fh_dedup_stats stats;
     fh_dedup_stats(pipeline->dedup, &stats);
     atomic_store(&pipeline->dedup_records, stats.records);

@@ -134,15 +134,17 @@ static void drain(struct fh_pipeline *pipeline)
     fh_store_wake(pipeline->store);
 }
 
-/* An order to stop overtakes an order to lead that is still in the queue: the fence holds the
- * highest epoch that must not deliver any more. */
-static void lead(struct fh_pipeline *pipeline, uint64_t epoch)
+/* An order to stop overtakes an order to lead that is still in the queue. */
+static void lead(struct fh_pipeline *pipeline, uint64_t epoch, uint64_t order)
 {
     int r = fh_store_lead(pipeline->store);
     if (r < 0) {
         fh_writer_fail(pipeline, "cannot begin to deliver", r);
-    } else if (epoch > atomic_load(&pipeline->fence_epoch)) {
+    } else if (order == atomic_load(&pipeline->order)) {
         atomic_store(&pipeline->lead_epoch, epoch);
+        if (order != atomic_load(&pipeline->order)) {
+            atomic_store(&pipeline->lead_epoch, 0); /* overtaken between the two lines above */
+        }
         fh_store_wake(pipeline->store);
     }
 }
@@ -164,7 +166,7 @@ void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
         persist_epoch(pipeline, command);
         break;
     case COMMAND_LEAD:
-        lead(pipeline, command->number);
+        lead(pipeline, command->number, command->order);
         break;
     case COMMAND_FOLLOW:
         follow(pipeline);
@@ -187,6 +189,10 @@ void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
         fh_answer_send(pipeline, answer);
         break;
     }
+    case COMMAND_NOTE:
+        fh_store_set_note(pipeline->store, command->key, command->bytes, command->len);
+        pipeline->must_commit = true;
+        break;
     case COMMAND_DRAIN:
         drain(pipeline);
         break;
