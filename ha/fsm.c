@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DRAIN_MS 1000 /* for what is stored to get out before a hand-over */
+
 struct fh_fsm_action *fh_fsm_add(struct fh_fsm_actions *actions, enum fh_fsm_action_type type)
 {
     if (actions->count == FH_FSM_ACTIONS_MAX) {
@@ -44,6 +46,7 @@ void fh_fsm_init(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_opt
     fsm->epoch = options->epoch;
     fsm->seen = options->epoch;
     fsm->last_primary = options->last_primary;
+    fsm->maintenance = options->maintenance;
     fsm->started = now;
     fsm->last_step = now;
     fsm->beat_now = true;
@@ -87,8 +90,8 @@ static void settle(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 {
     const struct fh_wire_state *state = &fsm->peer.hello.state;
     if (fsm->doubt != FH_FSM_DOUBT_OPEN || !fh_fsm_peer_usable(fsm) || !fh_fsm_peer_knows_us(fsm) ||
-        !state->applied_final) {
-        return;
+        !state->applied_final || (fsm->doubt_epoch != 0 && state->epoch <= fsm->doubt_epoch)) {
+        return; /* while it follows that epoch, it may still take what is on its way */
     }
     fsm->doubt = FH_FSM_DOUBT_ASKED;
     struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT);
@@ -251,9 +254,17 @@ static void on_epoch_done(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch
 
 static void on_delivery_stopped(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 {
+    if (fsm->role == FH_ROLE_PRIMARY && fsm->switching) {
+        fsm->demotions++;
+        fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, "everything is delivered or left to the peer",
+                      "planned switchover");
+    }
     if (fsm->role != FH_ROLE_DEMOTING || fsm->persisting != 0) {
         return;
     }
+    fsm->switching = false;
+    fsm->doubt = FH_FSM_DOUBT_OPEN;
+    fsm->doubt_epoch = fsm->epoch;
     fh_sync_delivering(&fsm->sync, false);
     fh_fsm_persist(fsm, fsm->seen, false, actions);
 }
@@ -296,6 +307,51 @@ static void on_answered(struct fh_fsm *fsm, uint64_t next_number, struct fh_fsm_
     message->u.answered.through = through;
 }
 
+int fh_fsm_switch_refused(const struct fh_fsm *fsm, bool force, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (fsm->role != FH_ROLE_PRIMARY) {
+        snprintf(text, size, "this node is %s, only a primary can hand over; ask the other node",
+                 fh_role_name(fsm->role));
+        return -EINVAL;
+    }
+    if (fsm->switching) {
+        snprintf(text, size, "a switchover is under way already");
+        return -EALREADY;
+    }
+    if (!fh_fsm_peer_usable(fsm)) {
+        snprintf(text, size, "there is no peer that could take over");
+        return -ENOTCONN;
+    }
+    if (!fh_fsm_protected(fsm)) {
+        snprintf(text, size, "node %s is not a ready standby; see firehosectl status there",
+                 fsm->peer.hello.node);
+        return force ? 0 : -EAGAIN;
+    }
+    return 0;
+}
+
+static void begin_switchover(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    if (fsm->role == FH_ROLE_PRIMARY && !fsm->switching) {
+        fsm->switching = true;
+        fh_fsm_add(actions, FH_FSM_DRAIN_DELIVERY)->number = DRAIN_MS;
+    }
+}
+
+/* Moved on by every turn of the loop, so that after a stall it lies in the past. */
+static void fence(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (fsm->role != FH_ROLE_PRIMARY || fh_time_before(now, fsm->hold_until)) {
+        return;
+    }
+    struct fh_time until = fh_time_add_ms(now, fsm->failure_ms);
+    if (fh_time_diff_ms(until, fsm->until) >= fsm->options.heartbeat_ms / 4) {
+        fsm->until = until;
+        fh_fsm_add(actions, FH_FSM_PUBLISH_UNTIL)->u.until = until;
+    }
+}
+
 static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_input *input,
                       struct fh_fsm_actions *actions)
 {
@@ -333,6 +389,16 @@ static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fs
     case FH_FSM_WANTS_ANSWERED:
         on_answered(fsm, input->u.next_number, actions);
         return 0;
+    case FH_FSM_SWITCHOVER:
+        begin_switchover(fsm, actions);
+        return 0;
+    case FH_FSM_MAINTENANCE:
+        fsm->maintenance = input->u.on;
+        fsm->beat_now = true;
+        if (fsm->maintenance) {
+            begin_switchover(fsm, actions);
+        }
+        return 0;
     case FH_FSM_STOP:
         fsm->stopped = true;
         fh_fsm_add(actions, FH_FSM_SEND_GOODBYE);
@@ -368,6 +434,7 @@ int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_inpu
     fh_fsm_in_role(fsm, now, ret);
     exchange_reports(fsm, now, ret);
     judge_protection(fsm, now, ret);
+    fence(fsm, now, ret);
     beat(fsm, now, ret);
     return r;
 }

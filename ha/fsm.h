@@ -44,6 +44,7 @@ struct fh_fsm_options {
     size_t path_count;
     uint64_t epoch; /* persisted */
     bool last_primary;
+    bool maintenance; /* persisted operator's order */
 };
 
 enum fh_fsm_input_type {
@@ -58,7 +59,9 @@ enum fh_fsm_input_type {
     FH_FSM_APPLIED,    /* a report of the peer is durable */
     FH_FSM_OWN_REPORT, /* to be sent */
     FH_FSM_WANTS_ANSWERED,
-    FH_FSM_STOP, /* planned end of the process */
+    FH_FSM_SWITCHOVER,  /* operator's; ask fh_fsm_switch_refused first */
+    FH_FSM_MAINTENANCE, /* operator's */
+    FH_FSM_STOP,        /* planned end of the process */
 };
 
 struct fh_fsm_input {
@@ -83,6 +86,7 @@ struct fh_fsm_input {
             size_t len;
         } own_report;
         uint64_t next_number;
+        bool on; /* maintenance */
     } u;
 };
 
@@ -98,6 +102,8 @@ enum fh_fsm_action_type {
     FH_FSM_PEER_IN_SYNC,
     FH_FSM_SETTLE_IN_DOUBT,
     FH_FSM_PEER_CHECKPOINT,
+    FH_FSM_DRAIN_DELIVERY, /* number: limit in ms */
+    FH_FSM_PUBLISH_UNTIL,
     /* to the link */
     FH_FSM_SEND_STATE,  /* HELLO (flag) or HEARTBEAT on every path: fh_fsm_fill_state */
     FH_FSM_SEND_REPORT, /* the report of the input, on the first path that is up */
@@ -114,6 +120,7 @@ struct fh_fsm_action {
     bool flag;       /* as_primary, in_sync, known, hello */
     union {
         struct fh_checkpoint checkpoint;
+        struct fh_time until;
         struct fh_wire_message message; /* type and body; who sends fills the rest */
         struct {
             enum fh_role from, to;
@@ -181,6 +188,10 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     char evidence[FH_FSM_REASON_MAX];
 
     enum fh_fsm_doubt doubt;
+    uint64_t doubt_epoch; /* the doubts are of reports of this epoch; 0: of an earlier process */
+    bool maintenance;
+    bool switching;            /* draining for the peer */
+    struct fh_time until;      /* the fence as the host knows it */
     struct fh_time hold_until; /* PRIMARY after a stall: listening first */
     bool in_sync_told;
     bool protected_told;
@@ -195,6 +206,9 @@ void fh_fsm_init(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_opt
 /* 0, or -EBADMSG for a message that makes no sense (dropped, actions are valid all the same). */
 int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_input *input,
                 struct fh_fsm_actions *ret);
+/* May the role be handed over? 0, or negative errno and the sentence why not; with force the
+ * sentence says what may be lost or doubled. */
+int fh_fsm_switch_refused(const struct fh_fsm *fsm, bool force, char *text, size_t size);
 /* The own state for a HELLO or HEARTBEAT; body only. */
 void fh_fsm_fill_state(const struct fh_fsm *fsm, struct fh_time now, bool hello,
                        struct fh_wire_message *ret);

@@ -129,6 +129,10 @@ static void wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, con
 static void promote(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions,
                     const char *reason, const char *evidence)
 {
+    if (fsm->maintenance) {
+        wait_because(fsm, actions, "this node is in maintenance (else: %.100s)", reason);
+        return;
+    }
     if (fsm->persisting != 0 || fh_time_before(now, fsm->retry_at)) {
         return; /* one write of the epoch at a time; the next step comes back here */
     }
@@ -147,6 +151,7 @@ static void promote(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_action
 static void demote(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *evidence)
 {
     fsm->demotions++;
+    fsm->switching = false;
     fsm->hold_until = (struct fh_time){0};
     fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, evidence, "the peer has a higher claim to lead");
     fh_fsm_add(actions, FH_FSM_STOP_DELIVERY);
@@ -278,6 +283,8 @@ static void start_leading(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
                                         fh_fsm_peer_usable(fsm) && fh_fsm_peer_idle(fsm));
     fh_sync_delivering(&fsm->sync, true);
     fh_fsm_add(actions, FH_FSM_PEER_IN_SYNC)->flag = fsm->in_sync_told;
+    fsm->until = fh_time_add_ms(fsm->last_step, fsm->failure_ms);
+    fh_fsm_add(actions, FH_FSM_PUBLISH_UNTIL)->u.until = fsm->until;
     fh_fsm_add(actions, FH_FSM_START_DELIVERY)->number = fsm->epoch;
     if (fsm->from_standby) {
         struct fh_checkpoint from = fsm->peer_delivered;

@@ -5,6 +5,7 @@
 #include "fh/log.h"
 
 #include "fsm.h"
+#include "history.h"
 #include "link.h"
 
 #include <errno.h>
@@ -43,6 +44,8 @@ struct fh_ha {
     struct fh_time stranger_logged;
     char address[FH_PATHS_MAX][256];
     struct fh_fsm_actions *scratch;
+    struct fh_history history;
+    unsigned char history_bytes[FH_HISTORY_BYTES_MAX];
 };
 
 /* ---- journal ---- */
@@ -61,6 +64,17 @@ static void log_role(struct fh_ha *ha, const struct fh_fsm_action *action)
     fh_log_event(error ? LOG_ERR : LOG_NOTICE, FH_LOG_ROLE, fields, FH_ARRAY_LEN(fields),
                  "%s -> %s: %s (%s)", fh_role_name(action->u.role.from),
                  fh_role_name(action->u.role.to), action->u.role.reason, action->u.role.evidence);
+    struct fh_ha_transition transition = {.wall_ms = fh_wall_ms(),
+                                          .from = action->u.role.from,
+                                          .to = action->u.role.to,
+                                          .epoch = action->number};
+    memcpy(transition.reason, action->u.role.reason, sizeof(transition.reason));
+    memcpy(transition.evidence, action->u.role.evidence, sizeof(transition.evidence));
+    fh_history_add(&ha->history, &transition);
+    if (ha->host->keep_history) {
+        size_t len = fh_history_encode(&ha->history, ha->history_bytes);
+        ha->host->keep_history(ha->userdata, ha->history_bytes, len);
+    }
     ha->host->role_changed(ha->userdata, action->u.role.to, action->number, action->u.role.reason);
 }
 
@@ -158,6 +172,18 @@ static void order_host(struct fh_ha *ha, const struct fh_fsm_action *action)
         break;
     case FH_FSM_PEER_CHECKPOINT:
         host->peer_checkpoint(ha->userdata, &action->u.checkpoint);
+        break;
+    case FH_FSM_DRAIN_DELIVERY:
+        if (host->drain_delivery) {
+            host->drain_delivery(ha->userdata, (int64_t)action->number);
+        } else {
+            host->stop_delivery(ha->userdata);
+        }
+        break;
+    case FH_FSM_PUBLISH_UNTIL:
+        if (host->publish_until) {
+            host->publish_until(ha->userdata, action->u.until);
+        }
         break;
     default:
         break;
@@ -342,6 +368,7 @@ static int fill_options(const struct fh_config *config, const char *secret_key,
         .path_count = pair->peer_count,
         .epoch = start->epoch,
         .last_primary = start->last_primary,
+        .maintenance = start->maintenance,
     };
     snprintf(options.node, sizeof(options.node), "%s", config->node.name);
     for (size_t i = 0; i < config->firehose.ranges.count; i++) {
@@ -395,6 +422,9 @@ int fh_ha_new(const struct fh_config *config, const char secret_key[41],
         snprintf(ha->address[i], sizeof(ha->address[i]), "%.255s", config->pair.peers[i]);
     }
     fh_fsm_init(&ha->fsm, fh_now(), &options);
+    if (start->history && fh_history_decode(&ha->history, start->history, start->history_len) < 0) {
+        fh_log(LOG_NOTICE, "the kept history of role changes cannot be read and begins anew");
+    }
     r = ha->scratch
             ? fh_link_new(&config->pair, secret_key, options.heartbeat_ms * options.failure_after,
                           event, &link_handler, ha, err, &ha->link)
@@ -544,6 +574,44 @@ void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret)
         ret->peer.path[i].up = fsm->detector.path[i].up;
     }
     ret->peer.path_count = fsm->detector.path_count;
+    ret->maintenance = fsm->maintenance;
+    ret->switching = fsm->switching;
     ret->promotions = fsm->promotions;
     ret->demotions = fsm->demotions;
+}
+
+/* ---- operator's commands ---- */
+
+int fh_ha_switchover(struct fh_ha *ha, bool force, struct fh_error *warning, struct fh_error *err)
+{
+    char text[200];
+    int r = fh_fsm_switch_refused(&ha->fsm, force, text, sizeof(text));
+    if (r < 0) {
+        return fh_error_set(err, r, "%s", text);
+    }
+    if (text[0] != '\0') {
+        fh_error_set(warning, 0, "%s", text);
+    }
+    struct fh_fsm_input input = {.type = FH_FSM_SWITCHOVER};
+    from_host(ha, &input, NULL);
+    return 0;
+}
+
+int fh_ha_maintenance(struct fh_ha *ha, bool on, bool force, struct fh_error *err)
+{
+    char text[200];
+    if (on && ha->fsm.role == FH_ROLE_PRIMARY && !force) {
+        int r = fh_fsm_switch_refused(&ha->fsm, false, text, sizeof(text));
+        if (r < 0) {
+            return fh_error_set(err, r, "%s", text);
+        }
+    }
+    struct fh_fsm_input input = {.type = FH_FSM_MAINTENANCE, .u.on = on};
+    from_host(ha, &input, NULL);
+    return 0;
+}
+
+size_t fh_ha_history(const struct fh_ha *ha, struct fh_ha_transition *ret, size_t n)
+{
+    return fh_history_read(&ha->history, ret, n);
 }

@@ -283,7 +283,9 @@ int link_node_main(int argc, char **argv)
     fh_log_init("node", FH_LOG_STDERR, LOG_DEBUG);
     fh_log_set_node(argv[0]);
 
-    struct fh_ha_start start = {me.books.epoch, me.books.last_primary != 0, me.books.store_id};
+    struct fh_ha_start start = {.epoch = me.books.epoch,
+                                .last_primary = me.books.last_primary != 0,
+                                .store_id = me.books.store_id};
     struct fh_error err = {""};
     sigset_t mask;
     sigemptyset(&mask);

@@ -366,9 +366,7 @@ static void op_stop(int n)
         if (node->report[number - 1].state == FH_REPORT_PREPARED) {
             if (number <= node->confirmed) {
                 publish(n, number);
-            } else {
-                discard(n, number);
-            }
+            } /* else in doubt */
         }
     }
     struct fh_fsm_input input = {.type = FH_FSM_DELIVERY_STOPPED};
@@ -566,6 +564,8 @@ static void perform(int n, const struct fh_fsm_input *input, struct fh_fsm_actio
     case FH_FSM_SEND_GOODBYE:
     case FH_FSM_RESUME_STREAMS:
     case FH_FSM_PEER_CHECKPOINT:
+    case FH_FSM_DRAIN_DELIVERY: /* no operator here yet */
+    case FH_FSM_PUBLISH_UNTIL:
         break;
     }
 }
