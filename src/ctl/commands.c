@@ -70,8 +70,7 @@ enum fh_ctl_exit fh_ctl_usage_error(const struct fh_ctl_call *call, const char *
 /* ---- asking the daemon ------------------------------------------------------------------------
  */
 
-/* The connection, with the answer taken; negative after having complained. */
-static int ask(const struct fh_ctl_call *call, const char *command, const cJSON *arguments,
+int fh_ctl_ask(const struct fh_ctl_call *call, const char *command, const cJSON *arguments,
                cJSON **ret_result)
 {
     struct fh_error err = {""};
@@ -93,7 +92,7 @@ static enum fh_ctl_exit ask_and_render(const struct fh_ctl_call *call, const cha
                                        int (*render_text)(const cJSON *, struct fh_buf *))
 {
     cJSON *result = NULL;
-    int fd = ask(call, command, NULL, &result);
+    int fd = fh_ctl_ask(call, command, NULL, &result);
     if (fd < 0) {
         return FH_CTL_FAILED;
     }
@@ -152,7 +151,7 @@ static enum fh_ctl_exit run_tail(const struct fh_ctl_call *call)
         cJSON_AddNumberToObject(arguments, "count", (double)count);
     }
     cJSON *result = NULL;
-    int fd = ask(call, "tail", arguments, &result);
+    int fd = fh_ctl_ask(call, "tail", arguments, &result);
     cJSON_Delete(arguments);
     cJSON_Delete(result);
     if (fd < 0) {
@@ -181,6 +180,24 @@ const struct fh_ctl_command fh_ctl_commands[] = {
              "this node stores, whatever its role, and changes nothing.",
      .options = {{"count", "N", "end after N events"}},
      .run = run_tail},
+    {.name = "history",
+     .summary = "the last changes of role on this node, each with reason and evidence",
+     .options = {{"json", NULL, "as JSON"}},
+     .run = fh_ctl_history},
+    {.name = "switchover",
+     .summary = "hand the primary's role to the other node, without loss or duplicate",
+     .help =
+         "To be given on the primary. Refused, with the reason, when the standby is not ready;\n"
+         "--force goes ahead all the same and says what may be lost or doubled.",
+     .options = {{"wait", NULL, "until the other node has taken over (at most 30 s)"},
+                 {"force", NULL, "although the standby is not ready"}},
+     .run = fh_ctl_switchover},
+    {.name = "maintenance",
+     .summary = "keep this node from promoting itself, or let it again",
+     .help = "A primary hands its role over first. The order outlives restarts; status shows it.",
+     .operand = "on|off",
+     .options = {{"force", NULL, "although the standby is not ready"}},
+     .run = fh_ctl_maintenance},
     {.name = "keygen",
      .summary = "make the key pair with which this node proves who it is to its peer",
      .help = "Prints the public key: it belongs into the peer's configuration as\n"

@@ -21,13 +21,15 @@ struct fh_ctl_option {
 struct fh_ctl_call {
     const char *socket_path;
     const struct fh_ctl_command *command;
+    const char *operand;                   /* the word behind the options; NULL = none was given */
     const char *given[FH_CTL_OPTIONS_MAX]; /* NULL = not given; "" for a switch */
 };
 
 struct fh_ctl_command {
     const char *name; /* NULL ends the table */
     const char *summary;
-    const char *help; /* more than the summary; may be NULL */
+    const char *help;    /* more than the summary; may be NULL */
+    const char *operand; /* what to call it in the help; NULL = the command takes none */
     struct fh_ctl_option options[FH_CTL_OPTIONS_MAX];
     enum fh_ctl_exit (*run)(const struct fh_ctl_call *call);
 };
@@ -45,7 +47,16 @@ enum fh_ctl_exit fh_ctl_fail(const char *format, ...) __attribute__((format(prin
 enum fh_ctl_exit fh_ctl_usage_error(const struct fh_ctl_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* command_key.c, command_preview.c */
+/* Asks the daemon: the connection, with the answer taken (the caller frees it); negative after
+ * having complained. */
+struct cJSON;
+int fh_ctl_ask(const struct fh_ctl_call *call, const char *command, const struct cJSON *arguments,
+               struct cJSON **ret_result);
+
+/* command_key.c, command_preview.c, command_pair.c */
+enum fh_ctl_exit fh_ctl_switchover(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_maintenance(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_history(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_preview(const struct fh_ctl_call *call);
 

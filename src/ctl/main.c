@@ -27,6 +27,9 @@ static void print_help(const struct fh_ctl_command *command)
         printf(" [--%s%s%s]", option->name, option->value ? " " : "",
                option->value ? option->value : "");
     }
+    if (command->operand) {
+        printf(" %s", command->operand);
+    }
     printf("\n\n%s\n", command->summary);
     if (command->help) {
         printf("\n%s\n", command->help);
@@ -70,6 +73,9 @@ static enum fh_ctl_exit run_command(struct fh_ctl_call *call, int argc, char **a
             fprintf(stderr, "see: firehosectl %s --help\n", call->command->name);
             return FH_CTL_USAGE;
         }
+    }
+    if (call->command->operand && optind < argc) {
+        call->operand = argv[optind++];
     }
     if (optind < argc) {
         return fh_ctl_usage_error(call, "what is \"%s\"?", argv[optind]);

@@ -15,6 +15,8 @@
 int fh_render_status_text(const cJSON *status, struct fh_buf *into);
 int fh_render_checkpoint_text(const cJSON *checkpoint, struct fh_buf *into);
 
+int fh_render_history_text(const cJSON *history, struct fh_buf *into);
+
 /* The result as it came, indented. */
 int fh_render_json(const cJSON *result, struct fh_buf *into);
 

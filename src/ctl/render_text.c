@@ -177,6 +177,39 @@ static void say_protection(const cJSON *status, struct page *page)
     }
 }
 
+static void say_orders(const cJSON *status, struct page *page)
+{
+    const cJSON *arbiter = member(status, "arbiter");
+    char text[256];
+    char lease[64];
+    if (is_true(status, "maintenance")) {
+        say(page, "maintenance on: this node does not promote itself\n");
+    }
+    if (is_true(status, "fenced")) {
+        say(page, "FENCED      publishes nothing until it knows that it may lead\n");
+    }
+    if (is_true(status, "switching")) {
+        say(page, "switching   the role is being handed over\n");
+    }
+    if (!is_true(arbiter, "configured")) {
+        return;
+    }
+    string(arbiter, "type", text, sizeof(text));
+    say(page, "arbiter     %s, %s", text,
+        is_true(arbiter, "reachable") ? "reachable" : "NOT REACHABLE");
+    if (string(arbiter, "holder", text, sizeof(text))[0]) {
+        say(page, ", lease held by %s", text);
+    }
+    if (number(arbiter, "lease_ms", 0) > 0) {
+        duration_text(number(arbiter, "lease_ms", 0), lease, sizeof(lease));
+        say(page, " (ours, %s left)", lease);
+    }
+    say(page, "\n");
+    if (string(arbiter, "last_error", text, sizeof(text))[0]) {
+        say(page, "  last error: %s\n", text);
+    }
+}
+
 static void say_peer(const cJSON *status, struct page *page)
 {
     const cJSON *peer = member(status, "peer");
@@ -365,6 +398,7 @@ int fh_render_status_text(const cJSON *status, struct fh_buf *into)
     struct page page = {.into = into};
     say_node(status, &page);
     say_protection(status, &page);
+    say_orders(status, &page);
     say_peer(status, &page);
     say_receivers(status, table, &page);
     say_sinks(status, &page);
@@ -402,4 +436,30 @@ int fh_render_checkpoint_text(const cJSON *checkpoint, struct fh_buf *into)
     int r = fh_table_print(table, into);
     free(table);
     return r;
+}
+
+int fh_render_history_text(const cJSON *history, struct fh_buf *into)
+{
+    struct page page = {.into = into};
+    const cJSON *row;
+    cJSON_ArrayForEach(row, member(history, "history"))
+    {
+        char when[64];
+        char from[32];
+        char to[32];
+        char reason[256];
+        char evidence[256];
+        time_text(number(row, "time_ms", 0), when, sizeof(when));
+        say(&page, "%s  epoch %" PRId64 "  %s -> %s: %s", when, number(row, "epoch", 0),
+            string(row, "from", from, sizeof(from)), string(row, "to", to, sizeof(to)),
+            string(row, "reason", reason, sizeof(reason)));
+        if (string(row, "evidence", evidence, sizeof(evidence))[0]) {
+            say(&page, " (%s)", evidence);
+        }
+        say(&page, "\n");
+    }
+    if (cJSON_GetArraySize(member(history, "history")) == 0) {
+        say(&page, "no change of role yet\n");
+    }
+    return page.error;
 }

@@ -48,6 +48,8 @@ void app_reload(struct app *app);
 /* app_pair.c */
 extern const struct fh_pipeline_host app_pipeline_host;
 int app_pair_start(struct app *app, struct fh_error *err);
+/* The operator's order outlives the process. */
+void app_pair_keep_maintenance(struct app *app, bool on);
 /* Tell the engine what this node knows of itself. */
 void app_pair_push(struct app *app, const struct fh_pipeline_status *status);
 

@@ -7,8 +7,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define HISTORY_NOTE     "ha-history"
+#define HISTORY_MAX      ((size_t)64 * 1024)
+#define MAINTENANCE_NOTE "maintenance"
 
 /* ---- answers of the pipeline ------------------------------------------------------------------
  */
@@ -39,8 +44,10 @@ static void settled(void *userdata)
         return;
     }
     app->role = FH_ROLE_PRIMARY;
-    struct fh_log_field fields[] = {{"FH_ROLE", "primary"}};
-    fh_log_event(LOG_NOTICE, FH_LOG_ROLE, fields, 1,
+    char epoch[24];
+    snprintf(epoch, sizeof(epoch), "%" PRIu64, app->epoch);
+    const struct fh_log_field fields[] = {{"FH_ROLE", "primary"}, {"FH_EPOCH", epoch}};
+    fh_log_event(LOG_NOTICE, FH_LOG_ROLE, fields, FH_ARRAY_LEN(fields),
                  "starting -> primary: a single node (no pair configured), epoch %" PRIu64,
                  app->epoch);
     fh_pipeline_lead(app->pipeline, app->epoch);
@@ -151,6 +158,21 @@ static void peer_checkpoint(void *userdata, const struct fh_checkpoint *delivere
     fh_pipeline_peer_checkpoint(((struct app *)userdata)->pipeline, delivered);
 }
 
+static void drain_delivery(void *userdata, int64_t limit_ms)
+{
+    fh_pipeline_hand_over(((struct app *)userdata)->pipeline, limit_ms);
+}
+
+static void publish_until(void *userdata, struct fh_time until)
+{
+    fh_pipeline_publish_until(((struct app *)userdata)->pipeline, until);
+}
+
+static void keep_history(void *userdata, const void *bytes, size_t len)
+{
+    fh_pipeline_keep_note(((struct app *)userdata)->pipeline, HISTORY_NOTE, bytes, len);
+}
+
 static void role_changed(void *userdata, enum fh_role role, uint64_t epoch, const char *reason)
 {
     struct app *app = userdata;
@@ -170,6 +192,9 @@ static const struct fh_ha_host ha_host = {
     .peer_in_sync = peer_in_sync,
     .settle_in_doubt = settle_in_doubt,
     .peer_checkpoint = peer_checkpoint,
+    .drain_delivery = drain_delivery,
+    .publish_until = publish_until,
+    .keep_history = keep_history,
     .role_changed = role_changed,
 };
 
@@ -195,6 +220,27 @@ static int read_secret(const struct app *app, char key[41], struct fh_error *err
     return r;
 }
 
+void app_pair_keep_maintenance(struct app *app, bool on)
+{
+    char flag = on ? '1' : '0';
+    fh_pipeline_keep_note(app->pipeline, MAINTENANCE_NOTE, &flag, sizeof(flag));
+}
+
+/* What an earlier process left for this one. history: HISTORY_MAX bytes of room. */
+static void recall(struct app *app, struct fh_ha_start *start, void *history)
+{
+    char flag = '0';
+    size_t len = sizeof(flag);
+    if (fh_pipeline_note(app->pipeline, MAINTENANCE_NOTE, &flag, &len) == 0 && len == 1) {
+        start->maintenance = flag == '1';
+    }
+    len = HISTORY_MAX;
+    if (history && fh_pipeline_note(app->pipeline, HISTORY_NOTE, history, &len) == 0) {
+        start->history = history;
+        start->history_len = len;
+    }
+}
+
 int app_pair_start(struct app *app, struct fh_error *err)
 {
     struct fh_pipeline_status status;
@@ -212,7 +258,10 @@ int app_pair_start(struct app *app, struct fh_error *err)
     struct fh_ha_start start = {.epoch = status.store.epoch,
                                 .last_primary = status.store.last_primary,
                                 .store_id = status.store_id};
+    void *history = malloc(HISTORY_MAX);
+    recall(app, &start, history);
     r = fh_ha_new(&app->config, secret, &start, app->event, &ha_host, app, err, &app->ha);
+    free(history);
     explicit_bzero(secret, sizeof(secret));
     if (r < 0) {
         return r;

@@ -25,6 +25,7 @@ static void add_peer(cJSON *root, const struct app *app, const struct fh_ha_stat
                             ha->peer.last_heard_ms >= 0 ? fh_role_name(ha->peer.role) : "");
     number(peer, "epoch", ha->peer.epoch);
     cJSON_AddBoolToObject(peer, "ready", ha->peer.ready);
+    cJSON_AddBoolToObject(peer, "maintenance", ha->peer_maintenance);
     signed_number(peer, "last_heard_ms", ha->peer.last_heard_ms);
     cJSON_AddStringToObject(peer, "refused", ha->peer.refused);
     cJSON *paths = cJSON_AddArrayToObject(peer, "paths");
@@ -34,6 +35,17 @@ static void add_peer(cJSON *root, const struct app *app, const struct fh_ha_stat
         cJSON_AddBoolToObject(path, "up", ha->peer.path[i].up);
         cJSON_AddItemToArray(paths, path);
     }
+}
+
+static void add_arbiter(cJSON *root, const struct fh_ha_status *ha)
+{
+    cJSON *arbiter = cJSON_AddObjectToObject(root, "arbiter");
+    cJSON_AddBoolToObject(arbiter, "configured", ha->arbiter.configured);
+    cJSON_AddStringToObject(arbiter, "type", ha->arbiter.type);
+    cJSON_AddBoolToObject(arbiter, "reachable", ha->arbiter.reachable);
+    cJSON_AddStringToObject(arbiter, "holder", ha->arbiter.holder);
+    signed_number(arbiter, "lease_ms", ha->arbiter.lease_ms);
+    cJSON_AddStringToObject(arbiter, "last_error", ha->arbiter.last_error);
 }
 
 static int64_t newest_stamp(const struct fh_pipeline_status *status)
@@ -127,6 +139,7 @@ static void add_store(cJSON *root, const struct fh_pipeline_status *status)
     number(object, "dedup_records", status->dedup_records);
     number(object, "dedup_bytes", status->dedup_bytes);
     number(object, "unmatched_reports", store->unmatched_reports);
+    number(object, "given_up", store->given_up);
     cJSON_AddBoolToObject(object, "backpressure", status->backpressure);
 }
 
@@ -162,7 +175,11 @@ cJSON *app_status_json(struct app *app)
     number(root, "promotions", ha.promotions);
     number(root, "demotions", ha.demotions);
     signed_number(root, "uptime_ms", fh_time_diff_ms(fh_now(), app->started));
+    cJSON_AddBoolToObject(root, "maintenance", ha.maintenance);
+    cJSON_AddBoolToObject(root, "fenced", ha.fenced);
+    cJSON_AddBoolToObject(root, "switching", ha.switching);
     add_peer(root, app, &ha);
+    add_arbiter(root, &ha);
     add_receivers(root, &status);
     add_sinks(root, &status);
     add_counters(root, &status.counters);
