@@ -5,7 +5,8 @@
  * by a power of ten up to 10^22 is rounded once, so the quotient is the very value a reader makes
  * of that decimal: if it equals the number, the decimal reads back right. The first power that fits
  * gives the fewest digits, since up to 15 digits no two decimals share a double. The rest is left
- * to the C library: more and more digits until they read back. */
+ * to the C library: more and more digits until they read back, from 15 (6 for a float) on, below
+ * which every decimal reads back, except that subnormal numbers have less precision. */
 #include "text.h"
 
 #include <float.h>
@@ -14,9 +15,10 @@
 #include <stdlib.h>
 
 #define FAST_DECIMALS   8
-#define FAST_DOUBLE_MAX 1e15 /* the scaled number: 15 digits */
-#define FAST_FLOAT_MAX  1e10 /* likewise; a float needs at most 9 */
-#define FAST_LOW        1e-5 /* smaller ones are written with an exponent */
+#define FAST_DOUBLE_MAX 1e15       /* the scaled number: 15 digits */
+#define FAST_FLOAT_MAX  1e10       /* likewise; a float needs at most 9 */
+#define EXACT_FLOAT_MAX 16777216.0 /* 2^24: past it not all digits of an integer are needed */
+#define FAST_LOW        1e-5       /* smaller ones are written with an exponent */
 
 /* Plain notation for exponents from -5 to 15, as in 0.00001 and 1234567890123456.0. */
 #define PLAIN_LOW  (-5)
@@ -91,7 +93,7 @@ static void put_scientific(struct fh_text *text, const char *printed)
 static void slow_double(struct fh_text *text, double value)
 {
     char printed[48];
-    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+    for (int digits = fabs(value) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
         (void)snprintf(printed, sizeof(printed), "%.*e", digits - 1, value);
         if (strtod(printed, NULL) == value) { /* NOLINT(bugprone-*): equality is what is asked */
             break;
@@ -103,7 +105,7 @@ static void slow_double(struct fh_text *text, double value)
 static void slow_float(struct fh_text *text, float value)
 {
     char printed[48];
-    for (int digits = FLT_DIG; digits <= FLT_DECIMAL_DIG; digits++) {
+    for (int digits = fabsf(value) < FLT_MIN ? 1 : FLT_DIG; digits <= FLT_DECIMAL_DIG; digits++) {
         (void)snprintf(printed, sizeof(printed), "%.*e", digits - 1, (double)value);
         if (strtof(printed, NULL) == value) {
             break;
@@ -150,7 +152,7 @@ void fh_text_float(struct fh_text *text, float value)
         return;
     }
     double magnitude = fabs((double)value);
-    bool fast = magnitude >= FAST_LOW || magnitude == 0;
+    bool fast = (magnitude >= FAST_LOW && magnitude < EXACT_FLOAT_MAX) || magnitude == 0;
     for (int i = 0; fast && i <= FAST_DECIMALS; i++) {
         double scaled = magnitude * powers[i];
         if (scaled >= FAST_FLOAT_MAX) {

@@ -268,14 +268,17 @@ static bool is_wrapped(const struct fh_transcoder *t, const uint8_t *record, siz
     if (len == 0 || *p != (1 << 3 | FH_WIRE_LENGTH) || !fh_wire_next(&p, end, &field) || p != end) {
         return false;
     }
-    *ret_content = (struct fh_part){field.content, end, NULL};
+    const uint8_t *content = field.content;
     bool stamped = false;
-    for (p = field.content; p < end;) {
+    for (p = content; p < end;) {
         if (!fh_wire_next(&p, end, &field)) {
             return false;
         }
         stamped = stamped ||
                   (field.number == t->schema->timestamp_number && field.wire == FH_WIRE_VARINT);
+    }
+    if (stamped) {
+        *ret_content = (struct fh_part){content, end, NULL};
     }
     return stamped;
 }
