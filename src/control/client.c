@@ -148,8 +148,10 @@ int fh_control_call(int fd, const char *command, const cJSON *arguments, int tim
     }
     struct fh_buf line FH_CLEANUP(buf_done) = {0};
     fh_buf_init(&line, FH_CONTROL_LINE_MAX);
-    struct fh_time until =
-        timeout_ms < 0 ? (struct fh_time){0} : fh_time_add_ms(fh_now(), timeout_ms);
+    struct fh_time until = {0};
+    if (timeout_ms >= 0) {
+        until = fh_time_add_ms(fh_now(), timeout_ms);
+    }
     r = take_line(fd, until, &line);
     if (r == -ETIMEDOUT) {
         return fh_error_set(err, r,

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TICK_USEC         (100 * 1000)
-#define DRAIN_LIMIT_USEC  (4 * 1000 * 1000)
+#define TICK_USEC         ((uint64_t)100 * 1000)
+#define DRAIN_LIMIT_USEC  ((uint64_t)4 * 1000 * 1000)
 #define PROGRESS_LIMIT_MS 10000
 
 static void log_findings(const char *path, const struct fh_config_findings *findings, bool to_log)

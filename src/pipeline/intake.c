@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 /* A quarantined line is kept up to this length. */
-#define JUNK_KEEP (64 * 1024)
+#define JUNK_KEEP ((size_t)64 * 1024)
 /* One chunk of at most 512 KiB may follow a yes of can_take, and completes one line of the carry.
  */
-#define CHUNK_MAX (512 * 1024)
+#define CHUNK_MAX ((size_t)512 * 1024)
 
 static void batch_free(struct batch *batch)
 {
