@@ -21,6 +21,10 @@
 #include <string.h>
 #include <xxhash.h>
 
+/* Events repeat themselves: 4 loses 5 % of the ratio (8.0 to 1 for 8.4) and takes a third less time
+ * (tests/bench/bench_store.c). */
+#define LZ4_ACCELERATION 4
+
 #define VERSION  1
 #define FLAG_LZ4 1
 
@@ -51,8 +55,8 @@ size_t fh_block_encode(struct fh_block_head *head, const char *raw, void *bytes,
     unsigned char *at = bytes;
     uint16_t flags = FLAG_LZ4;
     char *payload = (char *)at + FH_BLOCK_HEAD;
-    int compressed =
-        LZ4_compress_default(raw, payload, (int)head->raw_len, (int)(capacity - FH_BLOCK_HEAD));
+    int compressed = LZ4_compress_fast(raw, payload, (int)head->raw_len,
+                                       (int)(capacity - FH_BLOCK_HEAD), LZ4_ACCELERATION);
     if (compressed <= 0 || (uint32_t)compressed >= head->raw_len) {
         flags = 0; /* does not shrink: keep it as it is */
         memcpy(payload, raw, head->raw_len);
