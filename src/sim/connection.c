@@ -41,6 +41,10 @@ struct sim_connection *sim_connection_new(struct sim_server *server, int fd, boo
             return NULL;
         }
         SSL_set_accept_state(connection->tls);
+        struct sim_fault fault;
+        if (sim_faults_use(server->faults, SIM_FAULT_SLOW_TLS, 0, 0, &fault)) {
+            connection->handshake_at = fh_time_add_ms(fh_now(), fault.ms);
+        }
     }
     return connection;
 }
@@ -238,6 +242,8 @@ static void input(struct sim_connection *connection)
         connection->dead |= fh_buf_append(&connection->in, bytes, (size_t)n) < 0;
         if (connection->phase == SIM_PHASE_SNIFF) {
             sniff(connection);
+        } else if (connection->phase == SIM_PHASE_WEBSOCKET) {
+            sim_websocket_input(connection);
         } else {
             sim_http1_input(connection);
         }
@@ -270,6 +276,42 @@ static void cut(struct sim_connection *connection, struct sim_exchange *exchange
     }
 }
 
+void sim_connection_end(struct sim_connection *connection, struct sim_exchange *exchange,
+                        const struct sim_ending *ending)
+{
+    if (connection->phase == SIM_PHASE_WEBSOCKET) {
+        sim_websocket_close(connection, ending->close_code, ending->message);
+    } else if (connection->phase == SIM_PHASE_HTTP2) {
+        sim_http2_end_stream(connection, exchange, ending->grpc_status, ending->message);
+    } else {
+        sim_http1_goodbye(connection);
+    }
+}
+
+static void end(struct sim_connection *connection, struct sim_exchange *exchange,
+                const struct sim_fault *fault)
+{
+    struct sim_ending ending = {1011, 13, "ended by the simulator"};
+    if (fault->type == SIM_FAULT_REVOKE) {
+        ending = (struct sim_ending){1008, 16, "the API key has been revoked"};
+    } else if (fault->code >= 1000) {
+        ending.close_code = (int)fault->code;
+    } else if (fault->code >= 0) {
+        ending.grpc_status = (int)fault->code;
+    }
+    sim_connection_end(connection, exchange, &ending);
+}
+
+static void say_ping(struct sim_connection *connection)
+{
+    if (connection->phase == SIM_PHASE_WEBSOCKET) {
+        sim_websocket_ping(connection);
+    } else if (connection->phase == SIM_PHASE_HTTP2) {
+        sim_http2_ping(connection);
+    }
+}
+
+/* The exchange may be gone afterwards. */
 static void apply(struct sim_connection *connection, struct sim_exchange *exchange,
                   const struct sim_fault *fault)
 {
@@ -288,6 +330,16 @@ static void apply(struct sim_connection *connection, struct sim_exchange *exchan
         connection->zombie_ms = fault->zombie_ms;
         set_state(connection, SIM_READER_HALF_OPEN);
         break;
+    case SIM_FAULT_END:
+    case SIM_FAULT_REVOKE:
+        end(connection, exchange, fault);
+        break;
+    case SIM_FAULT_GO_AWAY:
+        sim_connection_goodbye(connection);
+        break;
+    case SIM_FAULT_PING:
+        say_ping(connection);
+        break;
     default:
         break;
     }
@@ -297,10 +349,14 @@ static void look_for_faults(struct sim_connection *connection)
 {
     struct sim_faults *faults = connection->server->faults;
     unsigned generation = sim_faults_generation(faults);
+    struct sim_exchange *next;
     for (struct sim_exchange *exchange = connection->exchanges; exchange && !connection->dead;
-         exchange = exchange->next) {
+         exchange = next) {
         struct sim_fault fault;
-        while (exchange->stream && exchange->fault_seen < generation && !connection->dead) {
+        next = exchange->next;
+        /* Over HTTP/1.1 and WebSocket a fault may end, and free, the only exchange. */
+        while (connection->exchanges && exchange->stream && exchange->fault_seen < generation &&
+               !connection->dead) {
             const struct sim_reader_info *info = sim_reader_info(exchange->stream->reader);
             if (sim_faults_for_stream(faults, exchange->fault_born, info->replica,
                                       info->min_partition, info->max_partition,
@@ -349,6 +405,8 @@ static void output(struct sim_connection *connection)
     }
     if (connection->phase == SIM_PHASE_HTTP1) {
         sim_http1_output(connection);
+    } else if (connection->phase == SIM_PHASE_WEBSOCKET) {
+        sim_websocket_output(connection);
     } else if (connection->phase == SIM_PHASE_HTTP2) {
         connection->dead |= sim_http2_output(connection) < 0;
     }
@@ -364,6 +422,11 @@ bool sim_connection_pump(struct sim_connection *connection, struct fh_time now, 
         return !connection->dead && connection->more;
     }
     if (connection->phase == SIM_PHASE_HANDSHAKE) {
+        if (fh_time_is_set(connection->handshake_at) &&
+            fh_time_before(now, connection->handshake_at)) {
+            connection->dead |= connection->peer_gone;
+            return false;
+        }
         handshake(connection);
         if (connection->dead || connection->phase == SIM_PHASE_HANDSHAKE) {
             return false;
@@ -408,6 +471,13 @@ struct fh_time sim_connection_due(const struct sim_connection *connection)
     if (connection->wire.len > 0) {
         return due; /* the socket is full: its event comes first */
     }
+    if (connection->phase == SIM_PHASE_HANDSHAKE) {
+        return fh_time_before(connection->now, connection->handshake_at) ? connection->handshake_at
+                                                                         : due;
+    }
+    if (connection->phase == SIM_PHASE_WEBSOCKET) {
+        sooner(&due, sim_websocket_due(connection));
+    }
     for (const struct sim_exchange *exchange = connection->exchanges; exchange;
          exchange = exchange->next) {
         if (exchange->stream) {
@@ -423,9 +493,13 @@ void sim_connection_goodbye(struct sim_connection *connection)
     if (connection->half_open || connection->closing != SIM_OPEN) {
         connection->dead = true;
     } else if (connection->phase == SIM_PHASE_HTTP2) {
-        sim_http2_goodbye(connection);
+        if (!connection->leaving) {
+            sim_http2_goodbye(connection);
+        }
     } else if (connection->phase == SIM_PHASE_HTTP1) {
         sim_http1_goodbye(connection);
+    } else if (connection->phase == SIM_PHASE_WEBSOCKET) {
+        sim_websocket_goodbye(connection);
     } else {
         connection->dead = true;
     }

@@ -19,6 +19,7 @@ enum sim_phase {
     SIM_PHASE_SNIFF, /* no ALPN (plain): HTTP/2's preface or an HTTP/1.1 request */
     SIM_PHASE_HTTP1,
     SIM_PHASE_HTTP2,
+    SIM_PHASE_WEBSOCKET,
 };
 
 enum sim_closing {
@@ -46,10 +47,12 @@ struct sim_connection {
     struct fh_buf wire;       /* framed, not yet sent */
     size_t wire_sent;
     struct sim_exchange *exchanges;
-    /* HTTP/1.1: the body of a request still to be skipped, and whether to go on after the answer.
-     */
-    uint64_t skip;
-    bool keep;
+    bool keep; /* HTTP/1.1: go on after the answer */
+    /* WebSocket: */
+    bool in_message; /* the client has begun a fragmented one */
+    struct fh_time ping_due;
+    struct fh_time close_until;  /* our close frame is out; wait for the client's so long */
+    struct fh_time handshake_at; /* the slow_tls fault */
     struct sim_http2 *http2;
     struct fh_time stalled_until;
     bool half_open;
@@ -79,6 +82,16 @@ struct sim_exchange *sim_connection_add_exchange(struct sim_connection *connecti
 void sim_connection_remove_exchange(struct sim_connection *connection,
                                     struct sim_exchange *exchange);
 
+/* How a stream ends on each channel: see the faults end, revoke and go_away. */
+struct sim_ending {
+    int close_code; /* WebSocket */
+    int grpc_status;
+    const char *message;
+};
+/* The exchange may be gone afterwards. */
+void sim_connection_end(struct sim_connection *connection, struct sim_exchange *exchange,
+                        const struct sim_ending *ending);
+
 /* http1.c */
 void sim_http1_input(struct sim_connection *connection);  /* something new in ->in */
 void sim_http1_output(struct sim_connection *connection); /* fill ->wire */
@@ -90,6 +103,23 @@ int sim_http2_input(struct sim_connection *connection, const char *bytes, size_t
 int sim_http2_output(struct sim_connection *connection);
 void sim_http2_goodbye(struct sim_connection *connection);
 void sim_http2_reset_stream(struct sim_connection *connection, struct sim_exchange *exchange);
+/* The body ends after what waits; with trailers where there is a gRPC status. */
+void sim_http2_end_stream(struct sim_connection *connection, struct sim_exchange *exchange,
+                          int grpc_status, const char *message);
+void sim_http2_ping(struct sim_connection *connection);
 void sim_http2_stop(struct sim_connection *connection);
+
+/* websocket.c */
+/* Before the API's own checks; false: the exchange has its answer. */
+bool sim_websocket_judge(struct sim_exchange *exchange, const struct sim_head *head);
+/* The stream is open: answer the upgrade. Negative errno. */
+int sim_websocket_accept(struct sim_connection *connection, const char *key);
+void sim_websocket_input(struct sim_connection *connection);
+void sim_websocket_output(struct sim_connection *connection);
+void sim_websocket_ping(struct sim_connection *connection);
+/* Say the close frame; the exchange is gone afterwards. */
+void sim_websocket_close(struct sim_connection *connection, int code, const char *reason);
+void sim_websocket_goodbye(struct sim_connection *connection);
+struct fh_time sim_websocket_due(const struct sim_connection *connection);
 
 #endif

@@ -40,14 +40,15 @@ static int get_status(struct sim_exchange *exchange, const char *query)
                           "{\"version\":\"%s\",\"running\":%s,\"done\":%s,\"rate\":%.15g,"
                           "\"rate_max\":%s,\"world_time_ms\":%lld,\"start_ms\":%lld,"
                           "\"issued\":%llu,\"injected\":%u,\"window_first\":%llu,"
-                          "\"accepted\":%llu,\"refused\":%llu,\"statuses\":{",
+                          "\"accepted\":%llu,\"refused\":%llu,\"pongs\":%llu,\"statuses\":{",
                           FH_VERSION, producer.running ? "true" : "false",
                           producer.done ? "true" : "false", producer.rate,
                           producer.rate_max ? "true" : "false", (long long)now_ms,
                           (long long)server->options->world.start_ms, (unsigned long long)end,
                           sim_extras_count(server->extras), (unsigned long long)first,
                           (unsigned long long)atomic_load(&server->newest_connection),
-                          (unsigned long long)atomic_load(&server->refused));
+                          (unsigned long long)atomic_load(&server->refused),
+                          (unsigned long long)atomic_load(&server->pongs));
     bool any = false;
     for (size_t i = 0; i < FH_ARRAY_LEN(server->statuses) && r == 0; i++) {
         uint64_t count = atomic_load(&server->statuses[i]);
@@ -192,8 +193,19 @@ static int post_fault(struct sim_exchange *exchange, const char *query)
     } else if (fault.type == SIM_FAULT_REPLICA_UIDS) {
         sim_producer_set_replica_uids_differ(server->producer, fault.differ);
     }
+    if (fault.type == SIM_FAULT_REVOKE && fault.ms > 0) {
+        struct sim_fault refusal = {.type = SIM_FAULT_STATUS,
+                                    .replica = fault.replica,
+                                    .code = 401,
+                                    .retry_after = -1,
+                                    .remaining = -1,
+                                    .until = fh_time_add_ms(fh_now(), fault.ms),
+                                    .active = true};
+        r = sim_faults_add(server->faults, &refusal);
+        r = r > 0 ? 0 : r;
+    }
     unsigned matched = sim_feeds_matching(server->feeds, fault.replica, fault.partition);
-    if (r == 0) {
+    if (r >= 0) {
         r = sim_faults_add(server->faults, &fault);
     }
     if (r == -ENOSPC) {
@@ -216,7 +228,7 @@ static const struct {
     {"GET", "/sim/status", get_status}, {"GET", "/sim/ledger", get_ledger},
     {"GET", "/sim/faults", get_faults}, {"POST", "/sim/start", post_start},
     {"POST", "/sim/stop", post_stop},   {"POST", "/sim/rate", post_rate},
-    {"POST", "/sim/fault", post_fault},
+    {"POST", "/sim/fault", post_fault}, {"POST", "/sim/token", sim_activation_token},
 };
 
 int sim_control_start(struct sim_exchange *exchange, const char *path, const char *query)

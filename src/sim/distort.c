@@ -45,8 +45,9 @@ static int add_long_line(struct fh_buf *out, uint64_t bytes)
 int sim_distort_before(struct sim_stream *stream, unsigned partition, struct fh_buf *out)
 {
     static const char not_json[] = "this line is not JSON {\"recordUid\":\n";
-    static const char bad_utf8[] =
-        "{\"recordUid\":\"event-badc0de\",\"recordTimestamp\":1,\"eventType\":\"\xff\xfe\xc0\"}\n";
+    static const char bad_utf8[] = "{\"recordUid\":\"event-badc0de\",\"recordTimestamp\":1,"
+                                   "\"spacesTenantName\":\"\xff\xfe\xc0\","
+                                   "\"eventType\":\"\xff\xfe\xc0\"}\n";
     struct sim_fault fault;
     int r = 0;
     if (use(stream, SIM_FAULT_NOT_JSON, partition, &fault)) {
@@ -120,11 +121,28 @@ static int insert(struct fh_buf *out, size_t at, const char *text)
     return r;
 }
 
+/* Leave the envelope alone: the payload's key is the one after the event type. */
+static void drop_payload(struct fh_buf *out, size_t start)
+{
+    static const char key[] = "\"eventType\":\"";
+    char *found = memmem(out->data + start, out->len - start, key, sizeof(key) - 1);
+    char *end = out->data + out->len;
+    char *quote = found ? found + sizeof(key) - 1 : NULL;
+    quote = quote ? memchr(quote, '"', (size_t)(end - quote)) : NULL;
+    if (quote && end - quote > 3) {
+        memcpy(quote + 1, "}\n", 2);
+        out->len = (size_t)(quote + 3 - out->data);
+    }
+}
+
 /* Faults that change how the line looks. */
 static int dress(struct sim_stream *stream, unsigned partition, struct fh_buf *out, size_t start)
 {
     struct sim_fault fault;
     int r = 0;
+    if (use(stream, SIM_FAULT_MISSING_PAYLOAD, partition, &fault)) {
+        drop_payload(out, start);
+    }
     if (use(stream, SIM_FAULT_UNKNOWN_FIELDS, partition, &fault)) {
         r = insert(out, start + 1, "\"futureField\":{\"list\":[1,2.5,null],\"text\":\"\\u00e9\"},");
     }
@@ -145,8 +163,10 @@ static int place(struct sim_stream *stream, struct fh_time now, unsigned partiti
     size_t len = out->len - start;
     int r = 0;
     if (use(stream, SIM_FAULT_HALF_LINE, partition, &fault)) {
-        out->len = start + len / 2;
-        stream->ended = true;
+        if (!stream->whole) {
+            out->len = start + len / 2;
+        }
+        stream->half = stream->ended = true;
         return 0;
     }
     if (use(stream, SIM_FAULT_DUPLICATE, partition, &fault)) {

@@ -2,9 +2,11 @@
  * Never frames a byte. */
 #include "exchange.h"
 
+#include "grpc_request.h"
 #include "query.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +23,10 @@ struct sim_exchange *sim_exchange_new(struct sim_server *server)
         exchange->server = server;
         exchange->retry_after = -1;
         exchange->left = UINT64_MAX;
+        exchange->grpc_message = "";
         fh_buf_init(&exchange->text, TEXT_MAX);
         fh_buf_init(&exchange->out, OUT_MAX);
+        fh_buf_init(&exchange->received, SIM_BODY_MAX);
     }
     return exchange;
 }
@@ -33,6 +37,8 @@ void sim_exchange_free(struct sim_exchange *exchange)
         sim_stream_free(exchange->stream);
         fh_buf_done(&exchange->text);
         fh_buf_done(&exchange->out);
+        fh_buf_done(&exchange->received);
+        sim_framer_done(&exchange->framer);
         free(exchange);
     }
 }
@@ -43,13 +49,21 @@ const char *sim_status_text(int status)
         int status;
         const char *text;
     } texts[] = {
+        {101, "Switching Protocols"},
         {200, "OK"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {303, "See Other"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {426, "Upgrade Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
@@ -81,6 +95,20 @@ int sim_exchange_error(struct sim_exchange *exchange, int status, const char *me
     }
     safe[n] = '\0';
     return fh_buf_printf(&exchange->text, "{\"status\":false,\"message\":\"%s\"}\n", safe);
+}
+
+void sim_exchange_message(const struct sim_exchange *exchange, char *ret, size_t size)
+{
+    /* The text is ours: printable, without a quote, behind that key. */
+    static const char key[] = "\"message\":\"";
+    const struct fh_buf *text = &exchange->text;
+    const char *found = text->len > 0 ? memmem(text->data, text->len, key, sizeof(key) - 1) : NULL;
+    const char *p = found ? found + sizeof(key) - 1 : "\"";
+    size_t n = 0;
+    for (; *p != '"' && n + 4 < size; p++) {
+        n += (size_t)snprintf(ret + n, size - n, *p == '%' ? "%%25" : "%c", *p);
+    }
+    ret[n] = '\0';
 }
 
 /* Absent leaves *ret alone. -EINVAL: not a number or outside. */
@@ -116,37 +144,88 @@ static const struct sim_key *find_key(const struct sim_exchange *exchange, unsig
     return found;
 }
 
+/* Section 5 of the API reference; others as the gRPC documentation maps them. */
+int sim_exchange_grpc_status(int status)
+{
+    static const struct {
+        int status, grpc;
+    } map[] = {{200, 0},  {400, 3}, {413, 3},  {401, 16}, {403, 7},  {404, 12},
+               {405, 12}, {429, 8}, {500, 13}, {502, 14}, {503, 14}, {504, 4}};
+    for (size_t i = 0; i < FH_ARRAY_LEN(map); i++) {
+        if (map[i].status == status) {
+            return map[i].grpc;
+        }
+    }
+    return status >= 500 ? 14 : 2;
+}
+
 struct wish {
     int64_t min_partition, max_partition, from, replica;
     bool replica_given;
 };
 
-/* The parameters of 3.1; on a fault the exchange has its answer and the result is 1. */
-static int read_wish(struct sim_exchange *exchange, const char *query, struct wish *wish)
+/* The message of a gRPC call; 0 stands for "not given". The result is 1 when the exchange has its
+ * answer. */
+static int read_message(struct sim_exchange *exchange, struct wish *wish)
 {
-    *wish = (struct wish){.min_partition = 1, .max_partition = SIM_PARTITIONS};
+    struct sim_grpc_request request;
+    int r = sim_grpc_body_read(exchange->received.data, exchange->received.len,
+                               exchange->request.sends_gzip, &request);
+    if (r < 0 || exchange->too_long) {
+        sim_exchange_error(exchange, 400, "the request is not one EventsStreamRequest");
+        return 1;
+    }
+    wish->min_partition = request.min_partition ? request.min_partition : 1;
+    wish->max_partition = request.max_partition ? request.max_partition : SIM_PARTITIONS;
+    wish->from = request.from_timestamp;
+    wish->replica = request.replica_id ? request.replica_id : -1;
+    if (wish->min_partition < 1 || wish->min_partition > SIM_PARTITIONS ||
+        wish->max_partition < 1 || wish->max_partition > SIM_PARTITIONS) {
+        sim_exchange_error(exchange, 400,
+                           "min_partition and max_partition are numbers from 1 to 12");
+        return 1;
+    }
+    if (wish->from < 0 || request.replica_id < 0) {
+        sim_exchange_error(exchange, 400, "from_timestamp and replica_id are not negative");
+        return 1;
+    }
+    return 0;
+}
+
+static int read_query(struct sim_exchange *exchange, const char *query, struct wish *wish)
+{
     if (get_number(query, "minPartition", 1, SIM_PARTITIONS, &wish->min_partition) < 0 ||
         get_number(query, "maxPartition", 1, SIM_PARTITIONS, &wish->max_partition) < 0) {
         sim_exchange_error(exchange, 400, "minPartition and maxPartition are numbers from 1 to 12");
-        return 1;
-    }
-    if (wish->min_partition > wish->max_partition) {
-        sim_exchange_error(exchange, 400, "minPartition is greater than maxPartition");
         return 1;
     }
     if (get_number(query, "fromTimestamp", 0, INT64_MAX, &wish->from) < 0) {
         sim_exchange_error(exchange, 400, "fromTimestamp is a number of milliseconds");
         return 1;
     }
-    wish->replica = -1;
     if (get_number(query, "replicaId", 0, INT64_MAX, &wish->replica) < 0) {
         sim_exchange_error(exchange, 400, "replicaId is a number");
         return 1;
     }
-    wish->replica_given = wish->replica >= 0;
-    /* 0, like nothing, is the first replica. */
-    wish->replica = wish->replica <= 0 ? 1 : wish->replica;
     return 0;
+}
+
+/* The parameters of 3.1; on a fault the exchange has its answer and the result is 1. */
+static int read_wish(struct sim_exchange *exchange, const char *query, struct wish *wish)
+{
+    *wish = (struct wish){.min_partition = 1, .max_partition = SIM_PARTITIONS, .replica = -1};
+    int bad = exchange->request.channel == SIM_CHANNEL_GRPC ? read_message(exchange, wish)
+                                                            : read_query(exchange, query, wish);
+    if (!bad && wish->min_partition > wish->max_partition) {
+        sim_exchange_error(exchange, 400, "minPartition is greater than maxPartition");
+        bad = 1;
+    }
+    wish->replica_given = wish->replica >= 0;
+    /* 0 is like nothing: the first replica, or one of its own (--replica-default). */
+    if (wish->replica <= 0) {
+        wish->replica = exchange->server->options->replica_default;
+    }
+    return bad;
 }
 
 static int judge_timestamp(struct sim_exchange *exchange, const struct wish *wish)
@@ -180,11 +259,18 @@ static int judge_timestamp(struct sim_exchange *exchange, const struct wish *wis
 static bool injected_status(struct sim_exchange *exchange, unsigned replica)
 {
     struct sim_fault fault;
-    if (!sim_faults_use(exchange->server->faults, SIM_FAULT_STATUS, replica, 0, &fault)) {
+    struct sim_faults *faults = exchange->server->faults;
+    if (!sim_faults_use(faults, SIM_FAULT_STATUS, replica, 0, &fault) &&
+        !sim_faults_use(faults, SIM_FAULT_REDIRECT, replica, 0, &fault)) {
         return false;
     }
     sim_exchange_error(exchange, (int)fault.code, "injected by the simulator");
     exchange->retry_after = fault.retry_after;
+    exchange->plain_status = fault.http_only || fault.type == SIM_FAULT_REDIRECT;
+    if (fault.type == SIM_FAULT_REDIRECT) {
+        snprintf(exchange->location, sizeof(exchange->location), "%s",
+                 *fault.location ? fault.location : exchange->request.target);
+    }
     return true;
 }
 
@@ -197,7 +283,8 @@ static int open_stream(struct sim_exchange *exchange, unsigned key, const struct
                                    .min_partition = (unsigned)wish->min_partition,
                                    .max_partition = (unsigned)wish->max_partition,
                                    .from_timestamp = wish->from,
-                                   .http_version = exchange->request.http_version};
+                                   .http_version = exchange->request.http_version,
+                                   .channel = exchange->request.channel};
     struct sim_reader *reader = NULL;
     int r = sim_reader_open(server->feeds, &info, &reader);
     if (r == -EUSERS) {
@@ -211,9 +298,19 @@ static int open_stream(struct sim_exchange *exchange, unsigned key, const struct
         sim_reader_close(reader);
         return -ENOMEM;
     }
+    enum sim_channel channel = exchange->request.channel;
+    bool gzip = server->options->grpc_gzip && exchange->request.accepts_gzip;
+    r = channel == SIM_CHANNEL_HTTP
+            ? 0
+            : sim_framer_init(&exchange->framer, channel, server->schema, gzip);
+    if (r < 0) {
+        return r;
+    }
+    exchange->stream->whole = channel != SIM_CHANNEL_HTTP;
     exchange->fault_born = sim_faults_generation(server->faults);
-    exchange->status = 200;
-    exchange->content_type = "application/x-ndjson";
+    exchange->status = channel == SIM_CHANNEL_WEBSOCKET ? 101 : 200;
+    exchange->content_type =
+        channel == SIM_CHANNEL_GRPC ? "application/grpc" : "application/x-ndjson";
     exchange->body = SIM_BODY_STREAM;
     return 0;
 }
@@ -240,8 +337,12 @@ static int start_events(struct sim_exchange *exchange, const char *query)
                                   : !key                         ? "API key is not valid"
                                                                  : "API key is blocked");
     }
-    if (key->kind == SIM_KEY_NO_HTTP) {
-        return sim_exchange_error(exchange, 403, "HTTP is not enabled for this activation");
+    enum sim_channel channel = exchange->request.channel;
+    if (!(key->channels & 1U << channel)) {
+        char text[64];
+        snprintf(text, sizeof(text), "%s is not enabled for this activation",
+                 sim_channel_name(channel));
+        return sim_exchange_error(exchange, 403, text);
     }
     if (bad) {
         return 0;
@@ -265,17 +366,29 @@ int sim_exchange_start(struct sim_exchange *exchange)
     const char *query = mark ? mark + 1 : "";
     size_t len = mark ? (size_t)(mark - target) : strlen(target);
     int r;
-    if (len == strlen(EVENTS_PATH) && strncmp(target, EVENTS_PATH, len) == 0) {
+    bool events = len == strlen(EVENTS_PATH) && strncmp(target, EVENTS_PATH, len) == 0;
+    if (exchange->request.channel == SIM_CHANNEL_GRPC) {
+        r = strcmp(target, exchange->server->options->grpc_path) == 0
+                ? start_events(exchange, "")
+                : sim_exchange_error(exchange, 404, "no such method");
+    } else if (exchange->too_long) {
+        r = sim_exchange_error(exchange, 413, "request body too large");
+    } else if (exchange->request.channel == SIM_CHANNEL_WEBSOCKET && !events) {
+        r = sim_exchange_error(exchange, 404, "no such resource");
+    } else if (events) {
         r = strcmp(exchange->request.method, "GET") == 0
                 ? start_events(exchange, query)
                 : sim_exchange_error(exchange, 405, "only GET");
-    } else if (len > 5 && len < 64 && strncmp(target, "/sim/", 5) == 0) {
-        char path[64];
-        memcpy(path, target, len);
-        path[len] = '\0';
-        r = sim_control_start(exchange, path, query);
     } else {
-        r = sim_exchange_error(exchange, 404, "no such resource");
+        char path[64];
+        sim_request_copy(path, sizeof(path), target, len);
+        if (strncmp(path, "/sim/", 5) == 0) {
+            r = sim_control_start(exchange, path, query);
+        } else if (sim_activation_has(path)) {
+            r = sim_activation_start(exchange, path);
+        } else {
+            r = sim_exchange_error(exchange, 404, "no such resource");
+        }
     }
     if (r == 0 && exchange->status > 0 && exchange->status < 600) {
         atomic_fetch_add(&exchange->server->statuses[exchange->status], 1);
@@ -322,7 +435,13 @@ int64_t sim_exchange_fill(struct sim_exchange *exchange, struct fh_time now, uns
     int64_t n;
     exchange->more = false;
     if (exchange->body == SIM_BODY_STREAM) {
-        n = sim_stream_fill(exchange->stream, now, pass, out);
+        n = exchange->request.channel == SIM_CHANNEL_HTTP
+                ? sim_stream_fill(exchange->stream, now, pass, out)
+                : sim_framer_fill(&exchange->framer, exchange->stream, now, pass, out);
+        if (n > 0) {
+            struct sim_reader_info *info = sim_reader_info(exchange->stream->reader);
+            atomic_fetch_add_explicit(&info->bytes, (uint64_t)n, memory_order_relaxed);
+        }
         exchange->more = exchange->stream->more;
         return n;
     }

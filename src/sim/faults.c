@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,8 +30,14 @@ static const struct {
     [SIM_FAULT_RESET] = {"reset", CONNECTION, false},
     [SIM_FAULT_STALL] = {"stall", CONNECTION, false},
     [SIM_FAULT_HALF_OPEN] = {"half-open", CONNECTION, false},
+    [SIM_FAULT_END] = {"end", CONNECTION, false},
+    [SIM_FAULT_REVOKE] = {"revoke", CONNECTION, false},
+    [SIM_FAULT_GO_AWAY] = {"go_away", CONNECTION, false},
+    [SIM_FAULT_PING] = {"ping", CONNECTION, false},
     [SIM_FAULT_REFUSE] = {"refuse", ONCE, false},
     [SIM_FAULT_STATUS] = {"status", ONCE, false},
+    [SIM_FAULT_REDIRECT] = {"redirect", ONCE, false},
+    [SIM_FAULT_SLOW_TLS] = {"slow_tls", ONCE, false},
     [SIM_FAULT_DELAY] = {"delay", ALWAYS, true},
     [SIM_FAULT_DUPLICATE] = {"duplicate", ONCE, true},
     [SIM_FAULT_REORDER] = {"reorder", ONCE, true},
@@ -43,6 +50,12 @@ static const struct {
     [SIM_FAULT_EMPTY_LINES] = {"empty_lines", ALWAYS, true},
     [SIM_FAULT_MANY_CHUNKS] = {"many_chunks", ONCE, true},
     [SIM_FAULT_NO_KEEP_ALIVE] = {"no_keep_alive", ALWAYS, true},
+    [SIM_FAULT_MISSING_PAYLOAD] = {"missing_payload", ONCE, true},
+    [SIM_FAULT_FRAGMENTS] = {"fragments", ONCE, true},
+    [SIM_FAULT_NO_NEWLINE] = {"no_newline", ONCE, true},
+    [SIM_FAULT_MANY_LINES] = {"many_lines", ONCE, true},
+    [SIM_FAULT_WRAPPER] = {"wrapper", ONCE, true},
+    [SIM_FAULT_ACTIVATION] = {"activation", ONCE, false},
     [SIM_FAULT_UNKNOWN_TYPE] = {"unknown_type", ONCE, false},
     [SIM_FAULT_FUTURE_STAMP] = {"future_stamp", ONCE, false},
     [SIM_FAULT_REPLICA_UIDS] = {"replica_uids", ONCE, false},
@@ -93,7 +106,7 @@ struct parameter {
 /* Every parameter of every type, before it goes into the rule. */
 struct numbers {
     int64_t replica, partition, n, ms, later_ms, zombie_ms, ahead_ms, by, code, retry_after, after,
-        bytes, future_too, differ;
+        bytes, future_too, differ, pings;
 };
 
 static const struct parameter parameters[] = {
@@ -106,12 +119,13 @@ static const struct parameter parameters[] = {
     PARAMETER("zombie_ms", zombie_ms, 0, 3600000),
     PARAMETER("ahead_ms", ahead_ms, 0, INT64_C(31536000000)),
     PARAMETER("by", by, 1, 1000),
-    PARAMETER("code", code, 300, 599),
+    PARAMETER("code", code, 0, 4999),
     PARAMETER("retry_after", retry_after, 0, 86400),
     PARAMETER("after", after, 0, INT64_MAX),
     PARAMETER("bytes", bytes, 1, 64 << 20),
     PARAMETER("new", future_too, 0, 1),
     PARAMETER("differ", differ, 0, 1),
+    PARAMETER("pings", pings, 0, 1),
 };
 
 static int parse_type(const char *text, struct fh_error *err, enum sim_fault_type *ret)
@@ -160,23 +174,62 @@ static void fill_rule(const struct numbers *numbers, struct sim_fault *fault)
     fault->bytes = (uint64_t)numbers->bytes;
     fault->future_too = numbers->future_too != 0;
     fault->differ = numbers->differ != 0;
+    fault->pings = numbers->pings != 0;
     fault->remaining = numbers->n > 0 ? numbers->n : often == ONCE ? 1 : -1;
-    bool timed = fault->type == SIM_FAULT_REFUSE || fault->type == SIM_FAULT_STATUS;
+    bool waits = fault->type == SIM_FAULT_SLOW_TLS || fault->type == SIM_FAULT_ACTIVATION;
+    bool timed = fault->type == SIM_FAULT_REFUSE || fault->type == SIM_FAULT_STATUS ||
+                 fault->type == SIM_FAULT_REDIRECT;
     if (timed && numbers->ms >= 0) {
         fault->until = fh_time_add_ms(fh_now(), numbers->ms);
         fault->remaining = numbers->n > 0 ? numbers->n : -1;
     }
-    fault->active = often == CONNECTION || types[fault->type].at_events || timed;
+    fault->active = often == CONNECTION || types[fault->type].at_events || timed || waits;
+}
+
+/* What a type takes when the request does not say, and what it may take. */
+static int judge_numbers(enum sim_fault_type type, struct numbers *numbers, struct fh_error *err)
+{
+    bool ends = type == SIM_FAULT_END;
+    bool redirect = type == SIM_FAULT_REDIRECT;
+    if (type == SIM_FAULT_REVOKE && numbers->ms < 0) {
+        numbers->ms = 0;
+    }
+    if (numbers->code < 0) {
+        numbers->code = redirect ? 307 : ends ? -1 : 500;
+    }
+    int64_t code = numbers->code;
+    if ((type == SIM_FAULT_STATUS && (code < 300 || code > 599)) ||
+        (redirect && (code < 301 || code > 308)) ||
+        (ends && code >= 0 && code > 16 && (code < 1000 || code > 4999))) {
+        return fh_error_set(err, -EINVAL, "code=%lld is not one for type=%s", (long long)code,
+                            types[type].name);
+    }
+    if (numbers->bytes == 0) {
+        numbers->bytes = type == SIM_FAULT_LONG_LINE   ? 10000000
+                         : type == SIM_FAULT_FRAGMENTS ? 64
+                                                       : 1 << 20;
+    }
+    return 0;
+}
+
+static int parse_location(const char *value, struct sim_fault *fault, struct fh_error *err)
+{
+    for (const char *p = value; *p; p++) {
+        if (*p <= ' ' || *p > '~') {
+            return fh_error_set(err, -EINVAL, "location= has characters no address has");
+        }
+    }
+    snprintf(fault->location, sizeof(fault->location), "%s", value);
+    return 0;
 }
 
 int sim_fault_parse(const char *query, struct fh_error *err, struct sim_fault *ret)
 {
     struct numbers numbers = {
-        .ms = -1, .ahead_ms = 3600000, .by = 5, .code = 500, .retry_after = -1, .differ = 1};
+        .ms = -1, .ahead_ms = 3600000, .by = 5, .code = -1, .retry_after = -1, .differ = 1};
     bool typed = false;
-    bool stream_only = false;
     char name[32];
-    char value[64];
+    char value[256];
     size_t position = 0;
     struct sim_fault fault = {0};
     while (sim_query_next(query, &position, name, sizeof(name), value, sizeof(value))) {
@@ -185,7 +238,10 @@ int sim_fault_parse(const char *query, struct fh_error *err, struct sim_fault *r
             r = parse_type(value, err, &fault.type);
             typed = r == 0;
         } else if (strcmp(name, "layer") == 0) {
-            stream_only = strcmp(value, "stream") == 0;
+            fault.stream_only = strcmp(value, "stream") == 0;
+            fault.http_only = strcmp(value, "http") == 0;
+        } else if (strcmp(name, "location") == 0) {
+            r = parse_location(value, &fault, err);
         } else {
             r = parse_parameter(name, value, &numbers, err);
         }
@@ -196,11 +252,10 @@ int sim_fault_parse(const char *query, struct fh_error *err, struct sim_fault *r
     if (!typed) {
         return fh_error_set(err, -EINVAL, "type= is missing");
     }
-    if (numbers.bytes == 0) {
-        numbers.bytes = fault.type == SIM_FAULT_LONG_LINE ? 10000000 : 1 << 20;
+    if (judge_numbers(fault.type, &numbers, err) < 0) {
+        return -EINVAL;
     }
     fill_rule(&numbers, &fault);
-    fault.stream_only = stream_only;
     *ret = fault;
     return 0;
 }

@@ -23,10 +23,18 @@ enum sim_fault_type {
     SIM_FAULT_STALL, /* no byte in or out for ms= */
     SIM_FAULT_HALF_OPEN, /* no byte ever again; swallows up to bytes= of events; zombie_ms= after
                             the client has gone it still competes for events so long */
+    SIM_FAULT_END,       /* the stream ends as its channel says it: the last chunk, a close frame
+                            with code= (1011), trailers with the status code= (13) */
+    SIM_FAULT_REVOKE,    /* the key is revoked: last chunk, 1008, status 16; with ms= the next
+                            requests are answered 401 for so long */
+    SIM_FAULT_GO_AWAY,   /* what is said at shutdown: last chunk, 1001, GOAWAY and status 14 */
+    SIM_FAULT_PING,      /* a ping frame of WebSocket or HTTP/2 */
     /* at accept and at the request */
-    SIM_FAULT_REFUSE, /* close on accept for ms=, or count= times */
-    SIM_FAULT_STATUS, /* answer code= for ms= or count= times; retry_after=; location= not offered
-                       */
+    SIM_FAULT_REFUSE,   /* close on accept for ms=, or count= times */
+    SIM_FAULT_STATUS,   /* answer code= for ms= or count= times; retry_after=; layer=http: in HTTP
+                           even to gRPC */
+    SIM_FAULT_REDIRECT, /* answer code= (307) with location=, default the same path here */
+    SIM_FAULT_SLOW_TLS, /* the handshake waits ms= */
     /* at events: the next n of them, some until cleared */
     SIM_FAULT_DELAY,          /* ms= before each send */
     SIM_FAULT_DUPLICATE,      /* sent twice; the second later_ms= later */
@@ -40,6 +48,14 @@ enum sim_fault_type {
     SIM_FAULT_EMPTY_LINES,
     SIM_FAULT_MANY_CHUNKS, /* each byte in a chunk (HTTP/1.1) or DATA frame (HTTP/2) of its own */
     SIM_FAULT_NO_KEEP_ALIVE,
+    SIM_FAULT_MISSING_PAYLOAD, /* the envelope alone */
+    /* at messages (partition= is not looked at): the next n of them */
+    SIM_FAULT_FRAGMENTS,  /* WebSocket: in parts of bytes= (64); pings=1: a ping between them */
+    SIM_FAULT_NO_NEWLINE, /* WebSocket: without the final newline */
+    SIM_FAULT_MANY_LINES, /* WebSocket: by= (5) lines in one message */
+    SIM_FAULT_WRAPPER,    /* gRPC: the record inside a BytesValue */
+    /* at the activation */
+    SIM_FAULT_ACTIVATION, /* "status":false with 200 */
     /* once, in the world */
     SIM_FAULT_UNKNOWN_TYPE, /* n= records of a type nobody knows; in the ledger */
     SIM_FAULT_FUTURE_STAMP, /* n= records stamped ahead_ms= ahead; in the ledger */
@@ -65,8 +81,11 @@ struct sim_fault {
     uint64_t after;
     uint64_t bytes;
     bool stream_only;
+    bool http_only;
     bool future_too; /* requests made later as well */
     bool differ;
+    bool pings;
+    char location[256];
     uint64_t applied;
     bool active;
 };

@@ -41,19 +41,21 @@ struct sim_feeds {
     struct sim_world *world;
     struct sim_extras *extras;
     unsigned max_connections;
+    bool replay_by_arrival;
     struct feed *first;
     struct sim_reader *readers;
 };
 
 struct sim_feeds *sim_feeds_new(struct sim_world *world, struct sim_extras *extras,
-                                unsigned max_connections)
+                                const struct sim_options *options)
 {
     struct sim_feeds *feeds = calloc(1, sizeof(*feeds));
     if (feeds) {
         pthread_mutex_init(&feeds->lock, NULL);
         feeds->world = world;
         feeds->extras = extras;
-        feeds->max_connections = max_connections;
+        feeds->max_connections = options->max_connections;
+        feeds->replay_by_arrival = strcmp(options->replay_compares, "arrival") == 0;
     }
     return feeds;
 }
@@ -113,7 +115,8 @@ static void join(struct sim_reader *reader)
     struct cursor now = {sim_world_ready(feeds->world, feed->replica),
                          sim_extras_count(feeds->extras)};
     if (reader->from > 0) {
-        uint64_t start = sim_world_seek(feeds->world, feed->replica, reader->from);
+        uint64_t start =
+            sim_world_seek(feeds->world, feed->replica, reader->from, feeds->replay_by_arrival);
         reader->replay = (struct cursor){start, first_extra(feeds->extras, start, reader->from)};
         reader->replay_end = now;
         reader->replaying = true;
@@ -153,6 +156,7 @@ int sim_reader_open(struct sim_feeds *feeds, const struct sim_reader_info *info,
         reader->info.max_partition = info->max_partition;
         reader->info.from_timestamp = info->from_timestamp;
         reader->info.http_version = info->http_version;
+        reader->info.channel = info->channel;
         join(reader);
         *ret = reader;
     }
@@ -408,11 +412,11 @@ static int report_reader(const struct sim_reader *reader, bool first, struct fh_
     const struct sim_reader_info *info = &reader->info;
     return fh_buf_printf(
         out,
-        "%s{\"connection\":%llu,\"key\":%u,\"replica\":%u,\"min_partition\":%u,"
+        "%s{\"connection\":%llu,\"channel\":\"%s\",\"key\":%u,\"replica\":%u,\"min_partition\":%u,"
         "\"max_partition\":%u,\"http\":%d,\"from_timestamp\":%lld,\"replaying\":%s,"
         "\"state\":\"%s\",\"sent_events\":%llu,\"sent_bytes\":%llu,\"keep_alives\":%llu}",
-        first ? "" : ",", (unsigned long long)info->connection, info->key, info->replica,
-        info->min_partition, info->max_partition, info->http_version,
+        first ? "" : ",", (unsigned long long)info->connection, sim_channel_name(info->channel),
+        info->key, info->replica, info->min_partition, info->max_partition, info->http_version,
         (long long)info->from_timestamp, reader->replaying ? "true" : "false",
         states[atomic_load(&info->state)], (unsigned long long)atomic_load(&info->events),
         (unsigned long long)atomic_load(&info->bytes),

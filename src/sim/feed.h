@@ -16,6 +16,7 @@
 
 #include "extras.h"
 #include "options.h"
+#include "request.h"
 #include "world.h"
 
 #include "fh/buf.h"
@@ -41,6 +42,7 @@ struct sim_reader_info {
     unsigned max_partition;
     int64_t from_timestamp; /* 0 = live only */
     int http_version;       /* 1 or 2 */
+    enum sim_channel channel;
     _Atomic uint64_t events;
     _Atomic uint64_t bytes;
     _Atomic uint64_t keep_alives;
@@ -57,7 +59,7 @@ struct sim_pick {
 };
 
 struct sim_feeds *sim_feeds_new(struct sim_world *world, struct sim_extras *extras,
-                                unsigned max_connections);
+                                const struct sim_options *options);
 void sim_feeds_free(struct sim_feeds *feeds); /* all readers closed before */
 
 /* info->counters are ignored. -EUSERS: the connection would be one too many for (key, replica). */

@@ -2,16 +2,12 @@
  * pipelined requests wait in the input buffer. */
 #include "connection.h"
 
-#include "query.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define HEAD_MAX  16384
-#define SKIP_MAX  (1 << 20)
 #define CHUNK_LEN 10 /* "0000abcd\r\n" */
 
 static void answer_and_close(struct sim_connection *connection, struct sim_exchange *exchange,
@@ -19,93 +15,6 @@ static void answer_and_close(struct sim_connection *connection, struct sim_excha
 {
     sim_exchange_error(exchange, status, message);
     connection->keep = false;
-}
-
-/* "Name: value" without its line end. False: not a header. */
-static bool read_header(struct sim_connection *connection, struct sim_request *request,
-                        const char *line, size_t len)
-{
-    const char *colon = memchr(line, ':', len);
-    if (!colon || colon == line) {
-        return false;
-    }
-    size_t name_len = (size_t)(colon - line);
-    const char *value = colon + 1;
-    const char *end = line + len;
-    while (value < end && (*value == ' ' || *value == '\t')) {
-        value++;
-    }
-    while (end > value && (end[-1] == ' ' || end[-1] == '\t')) {
-        end--;
-    }
-    int value_len = (int)(end - value);
-#define IS(text) (name_len == strlen(text) && strncasecmp(line, text, name_len) == 0)
-    if (IS("X-API-KEY")) {
-        request->has_api_key = true;
-        snprintf(request->api_key, sizeof(request->api_key), "%.*s", value_len, value);
-    } else if (IS("X-Sim-Control")) {
-        request->has_control = true;
-    } else if (IS("Content-Length")) {
-        char number[24];
-        snprintf(number, sizeof(number), "%.*s", value_len, value);
-        int64_t length = 0;
-        bool good = sim_number(number, &length) == 0 && length >= 0;
-        connection->skip = good ? (uint64_t)length : UINT64_MAX;
-    } else if (IS("Transfer-Encoding")) {
-        connection->skip = UINT64_MAX;
-    } else if (IS("Connection")) {
-        if (value_len == 5 && strncasecmp(value, "close", 5) == 0) {
-            connection->keep = false;
-        }
-    }
-#undef IS
-    return true;
-}
-
-/* "GET /path HTTP/1.1". */
-static bool read_request_line(struct sim_connection *connection, struct sim_request *request,
-                              const char *line, size_t len)
-{
-    const char *space = memchr(line, ' ', len);
-    if (!space || (size_t)(space - line) >= sizeof(request->method)) {
-        return false;
-    }
-    const char *target = space + 1;
-    const char *end = line + len;
-    const char *version = memchr(target, ' ', (size_t)(end - target));
-    if (!version || *target != '/' || (size_t)(version - target) >= sizeof(request->target) ||
-        end - version != 9 || strncmp(version, " HTTP/1.", 8) != 0) {
-        return false;
-    }
-    memcpy(request->method, line, (size_t)(space - line));
-    memcpy(request->target, target, (size_t)(version - target));
-    connection->keep = version[8] != '0';
-    request->http_version = 1;
-    return true;
-}
-
-static bool read_head(struct sim_connection *connection, struct sim_request *request,
-                      const char *head, size_t len)
-{
-    bool first = true;
-    connection->skip = 0;
-    while (len > 0) {
-        const char *end = memmem(head, len, "\r\n", 2);
-        size_t line_len = end ? (size_t)(end - head) : len;
-        if (memchr(head, '\0', line_len)) {
-            return false;
-        }
-        bool good = first ? read_request_line(connection, request, head, line_len)
-                          : read_header(connection, request, head, line_len);
-        if (!good) {
-            return false;
-        }
-        first = false;
-        size_t used = end ? line_len + 2 : line_len;
-        head += used;
-        len -= used;
-    }
-    return !first;
 }
 
 static void write_head(struct sim_connection *connection, struct sim_exchange *exchange)
@@ -121,6 +30,12 @@ static void write_head(struct sim_connection *connection, struct sim_exchange *e
     if (r == 0 && exchange->retry_after >= 0) {
         r = fh_buf_printf(wire, "Retry-After: %lld\r\n", (long long)exchange->retry_after);
     }
+    if (r == 0 && *exchange->location) {
+        r = fh_buf_printf(wire, "Location: %s\r\n", exchange->location);
+    }
+    if (r == 0 && exchange->status == 426) {
+        r = fh_buf_printf(wire, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+    }
     if (r == 0) {
         r = fh_buf_printf(wire, "Connection: %s\r\n\r\n",
                           connection->keep ? "keep-alive" : "close");
@@ -128,50 +43,73 @@ static void write_head(struct sim_connection *connection, struct sim_exchange *e
     connection->dead |= r < 0;
 }
 
-static void start_request(struct sim_connection *connection, const char *head, size_t len)
+/* What the head asks for, once the body is there. Negative: close without a word. */
+static int decide(struct sim_connection *connection, struct sim_exchange *exchange, bool good,
+                  const struct sim_head *head)
 {
-    struct sim_exchange *exchange = sim_connection_add_exchange(connection);
-    if (!exchange) {
-        connection->dead = true;
-        return;
-    }
-    connection->keep = true;
-    int r = 0;
-    if (!read_head(connection, &exchange->request, head, len)) {
+    connection->keep = good && head->keep;
+    if (!good) {
         answer_and_close(connection, exchange, 400, "not an HTTP/1.1 request");
-    } else if (connection->skip == UINT64_MAX) {
+    } else if (head->odd_length) {
         answer_and_close(connection, exchange, 501, "request bodies must have a length");
-    } else if (connection->skip > SKIP_MAX) {
+    } else if (head->length > SIM_BODY_MAX) {
         answer_and_close(connection, exchange, 413, "request body too large");
     } else {
-        r = sim_exchange_start(exchange);
+        exchange->request.channel = head->upgrade ? SIM_CHANNEL_WEBSOCKET : SIM_CHANNEL_HTTP;
+        if (!head->upgrade || sim_websocket_judge(exchange, head)) {
+            return sim_exchange_start(exchange);
+        }
+    }
+    return 0;
+}
+
+/* A request from the input; false while some of it is missing. */
+static bool start_request(struct sim_connection *connection, const char *bytes, size_t head_len,
+                          size_t len)
+{
+    struct sim_request request = {.connection = connection->id,
+                                  .from_loopback = connection->loopback};
+    struct sim_head head;
+    bool good = sim_request_read_head(bytes, head_len, &request, &head);
+    size_t body = good && !head.odd_length && head.length <= SIM_BODY_MAX ? (size_t)head.length : 0;
+    if (len < head_len + 4 + body) {
+        return false;
+    }
+    struct sim_exchange *exchange = sim_connection_add_exchange(connection);
+    if (!exchange || fh_buf_append(&exchange->received, bytes + head_len + 4, body) < 0) {
+        connection->dead = true;
+        return true;
+    }
+    exchange->request = request;
+    int r = decide(connection, exchange, good, &head);
+    fh_buf_consume(&connection->in, head_len + 4 + body);
+    if (r == 0 && exchange->status == 101) {
+        r = sim_websocket_accept(connection, head.ws_key);
+    } else if (r == 0) {
+        write_head(connection, exchange);
     }
     if (r < 0) {
         connection->closing = SIM_CLOSE_RESET;
         connection->dead = true;
-        return;
     }
-    write_head(connection, exchange);
+    return true;
 }
 
 void sim_http1_input(struct sim_connection *connection)
 {
     struct fh_buf *in = &connection->in;
+    const char *end = NULL;
     while (!connection->exchanges && connection->closing == SIM_OPEN && !connection->dead) {
-        if (connection->skip > 0) {
-            size_t part = connection->skip < in->len ? (size_t)connection->skip : in->len;
-            fh_buf_consume(in, part);
-            connection->skip -= part;
-        }
-        const char *end = in->len > 0 ? memmem(in->data, in->len, "\r\n\r\n", 4) : NULL;
-        if (!end || connection->skip > 0) {
+        end = in->len > 0 ? memmem(in->data, in->len, "\r\n\r\n", 4) : NULL;
+        if (!end || (size_t)(end - in->data) > HEAD_MAX ||
+            !start_request(connection, in->data, (size_t)(end - in->data), in->len)) {
             break;
         }
-        size_t len = (size_t)(end - in->data);
-        start_request(connection, in->data, len);
-        fh_buf_consume(in, len + 4);
     }
-    if (!connection->exchanges && in->len > HEAD_MAX) {
+    if (connection->phase == SIM_PHASE_WEBSOCKET) {
+        sim_websocket_input(connection);
+    } else if (!connection->exchanges && in->len > HEAD_MAX &&
+               (!end || (size_t)(end - in->data) > HEAD_MAX)) {
         struct sim_exchange *exchange = sim_connection_add_exchange(connection);
         if (exchange) {
             answer_and_close(connection, exchange, 431, "request head too large");

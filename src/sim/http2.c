@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -104,6 +105,30 @@ static size_t next_part(const struct sim_exchange *exchange, size_t max)
     return exchange->left < part ? (size_t)exchange->left : part;
 }
 
+static nghttp2_nv header(const char *name, const char *value)
+{
+    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value),
+                        NGHTTP2_NV_FLAG_NONE};
+}
+
+/* No more body: a gRPC stream says why in its trailers. */
+static ssize_t finish(nghttp2_session *session, const struct sim_exchange *exchange,
+                      uint32_t *flags)
+{
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (exchange->request.channel == SIM_CHANNEL_GRPC && exchange->stream) {
+        char status[16];
+        snprintf(status, sizeof(status), "%d", exchange->grpc_status);
+        nghttp2_nv trailers[] = {header("grpc-status", status),
+                                 header("grpc-message", exchange->grpc_message)};
+        if (nghttp2_submit_trailer(session, exchange->stream_id, trailers,
+                                   FH_ARRAY_LEN(trailers)) == 0) {
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        }
+    }
+    return 0;
+}
+
 static ssize_t on_read(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t max,
                        uint32_t *flags, nghttp2_data_source *source, void *userdata)
 {
@@ -120,17 +145,15 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream_id, uint8_t *buf
         if (exchange->stream && exchange->stream->ended) {
             return end_here(connection, exchange);
         }
-        if (connection->leaving) {
-            *flags |= NGHTTP2_DATA_FLAG_EOF;
-            return 0;
+        if (connection->leaving || exchange->ending) {
+            return finish(session, exchange, flags);
         }
         fh_buf_clear(&exchange->out);
         exchange->out_sent = 0;
         int64_t n = sim_exchange_fill(exchange, connection->now, connection->pass, &exchange->out);
         connection->more |= exchange->more;
         if (n == SIM_FILL_END) {
-            *flags |= NGHTTP2_DATA_FLAG_EOF;
-            return 0;
+            return finish(session, exchange, flags);
         }
         if (n < 0) {
             return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -158,16 +181,6 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-static void copy(char *to, size_t size, const uint8_t *value, size_t len)
-{
-    /* Too long or with a NUL inside: nothing of ours, and not cut short into something of ours. */
-    if (len >= size || memchr(value, '\0', len)) {
-        len = 0;
-    }
-    memcpy(to, value, len);
-    to[len] = '\0';
-}
-
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *userdata)
@@ -182,12 +195,21 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct sim_request *request = &exchange->request;
 #define IS(text) (name_len == sizeof(text) - 1 && memcmp(name, text, name_len) == 0)
     if (IS(":method")) {
-        copy(request->method, sizeof(request->method), value, value_len);
+        sim_request_copy(request->method, sizeof(request->method), value, value_len);
     } else if (IS(":path")) {
-        copy(request->target, sizeof(request->target), value, value_len);
+        sim_request_copy(request->target, sizeof(request->target), value, value_len);
     } else if (IS("x-api-key")) {
         request->has_api_key = true;
-        copy(request->api_key, sizeof(request->api_key), value, value_len);
+        sim_request_copy(request->api_key, sizeof(request->api_key), value, value_len);
+    } else if (IS("authorization")) {
+        sim_request_copy(request->authorization, sizeof(request->authorization), value, value_len);
+    } else if (IS("content-type") && value_len >= 16 &&
+               memcmp(value, "application/grpc", 16) == 0) {
+        request->channel = SIM_CHANNEL_GRPC;
+    } else if (IS("grpc-accept-encoding")) {
+        request->accepts_gzip = memmem(value, value_len, "gzip", 4) != NULL;
+    } else if (IS("grpc-encoding")) {
+        request->sends_gzip = value_len == 4 && memcmp(value, "gzip", 4) == 0;
     } else if (IS("x-sim-control")) {
         request->has_control = true;
     }
@@ -195,10 +217,24 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-static nghttp2_nv header(const char *name, const char *value)
+/* A call that is refused has its status in the only head it gets ("trailers-only"). */
+static int refuse_call(struct sim_connection *connection, struct sim_exchange *exchange)
 {
-    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value),
-                        NGHTTP2_NV_FLAG_NONE};
+    char status[16];
+    char message[256];
+    char push_back[24];
+    int error = sim_exchange_grpc_status(exchange->status);
+    snprintf(status, sizeof(status), "%d", error);
+    sim_exchange_message(exchange, message, sizeof(message));
+    nghttp2_nv headers[5] = {header(":status", "200"), header("content-type", "application/grpc"),
+                             header("grpc-status", status), header("grpc-message", message)};
+    size_t count = 4;
+    if (exchange->retry_after >= 0) {
+        snprintf(push_back, sizeof(push_back), "%lld", (long long)exchange->retry_after * 1000);
+        headers[count++] = header("grpc-retry-pushback-ms", push_back);
+    }
+    return nghttp2_submit_response(connection->http2->session, exchange->stream_id, headers, count,
+                                   NULL);
 }
 
 static int respond(struct sim_connection *connection, struct sim_exchange *exchange)
@@ -206,8 +242,12 @@ static int respond(struct sim_connection *connection, struct sim_exchange *excha
     char status[16];
     char length[24];
     char retry_after[24];
-    nghttp2_nv headers[4];
+    nghttp2_nv headers[5];
     size_t count = 0;
+    bool call = exchange->request.channel == SIM_CHANNEL_GRPC && !exchange->plain_status;
+    if (call && exchange->status != 200) {
+        return refuse_call(connection, exchange);
+    }
     snprintf(status, sizeof(status), "%d", exchange->status);
     headers[count++] = header(":status", status);
     headers[count++] = header("content-type", exchange->content_type);
@@ -219,9 +259,27 @@ static int respond(struct sim_connection *connection, struct sim_exchange *excha
         snprintf(retry_after, sizeof(retry_after), "%lld", (long long)exchange->retry_after);
         headers[count++] = header("retry-after", retry_after);
     }
+    if (*exchange->location) {
+        headers[count++] = header("location", exchange->location);
+    }
+    if (exchange->framer.deflate) {
+        headers[count++] = header("grpc-encoding", "gzip");
+    }
     nghttp2_data_provider provider = {.source = {.ptr = exchange}, .read_callback = on_read};
     return nghttp2_submit_response(connection->http2->session, exchange->stream_id, headers, count,
                                    &provider);
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
+                   size_t len, void *userdata)
+{
+    (void)flags;
+    (void)userdata;
+    struct sim_exchange *exchange = nghttp2_session_get_stream_user_data(session, stream_id);
+    if (exchange && fh_buf_append(&exchange->received, data, len) < 0) {
+        exchange->too_long = true;
+    }
+    return 0;
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *userdata)
@@ -266,6 +324,7 @@ static int new_session(struct sim_connection *connection, nghttp2_session **ret)
     nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, on_frame_size);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     int r = nghttp2_session_server_new(ret, callbacks, connection);
@@ -323,6 +382,13 @@ void sim_http2_goodbye(struct sim_connection *connection)
 {
     nghttp2_session *session = connection->http2->session;
     connection->leaving = true;
+    for (struct sim_exchange *exchange = connection->exchanges; exchange;
+         exchange = exchange->next) {
+        if (!exchange->ending) {
+            exchange->grpc_status = 14;
+            exchange->grpc_message = "the server is going away";
+        }
+    }
     /* Streams end first; with the last of them the session wants nothing any more. */
     int32_t last = nghttp2_session_get_last_proc_stream_id(session);
     connection->dead |=
@@ -333,6 +399,20 @@ void sim_http2_reset_stream(struct sim_connection *connection, struct sim_exchan
 {
     nghttp2_submit_rst_stream(connection->http2->session, NGHTTP2_FLAG_NONE, exchange->stream_id,
                               NGHTTP2_INTERNAL_ERROR);
+}
+
+void sim_http2_end_stream(struct sim_connection *connection, struct sim_exchange *exchange,
+                          int grpc_status, const char *message)
+{
+    (void)connection; /* the next output finds it */
+    exchange->ending = true;
+    exchange->grpc_status = grpc_status;
+    exchange->grpc_message = message;
+}
+
+void sim_http2_ping(struct sim_connection *connection)
+{
+    nghttp2_submit_ping(connection->http2->session, NGHTTP2_FLAG_NONE, NULL);
 }
 
 void sim_http2_stop(struct sim_connection *connection)

@@ -2,6 +2,8 @@
  *
  * Start: options, world, feeds, certificate, socket, workers, producer, the line that says so.
  * Stop (SIGTERM, SIGINT): the reverse, after a goodbye to every client. */
+#include "activation.h"
+#include "record_schema.h"
 #include "server.h"
 #include "tls.h"
 #include "worker.h"
@@ -79,7 +81,7 @@ static int listen_on(const char *listen_at, struct fh_error *err)
     return fd;
 }
 
-static void announce(int fd, bool plain)
+static void make_url(int fd, bool plain, char *ret, size_t size)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
@@ -89,9 +91,8 @@ static void announce(int fd, bool plain)
     getnameinfo((struct sockaddr *)&address, len, host, sizeof(host), port, sizeof(port),
                 NI_NUMERICHOST | NI_NUMERICSERV);
     bool v6 = address.ss_family == AF_INET6;
-    printf("firehose-sim: listening on %s://%s%s%s:%s\n", plain ? "http" : "https", v6 ? "[" : "",
-           host, v6 ? "]" : "", port);
-    fflush(stdout);
+    snprintf(ret, size, "%s://%s%s%s:%s", plain ? "http" : "https", v6 ? "[" : "", host,
+             v6 ? "]" : "", port);
 }
 
 static int make_parts(const struct sim_options *options, struct sim_server *server,
@@ -104,10 +105,15 @@ static int make_parts(const struct sim_options *options, struct sim_server *serv
     server->extras = sim_extras_new();
     server->faults = sim_faults_new();
     if (server->extras) {
-        server->feeds = sim_feeds_new(server->world, server->extras, options->max_connections);
+        server->feeds = sim_feeds_new(server->world, server->extras, options);
     }
     if (!server->extras || !server->faults || !server->feeds) {
         return fh_error_set(err, -ENOMEM, "out of memory");
+    }
+    r = sim_schema_new(&server->schema);
+    server->activation = sim_activation_new();
+    if (r < 0 || !server->activation) {
+        return fh_error_set(err, r < 0 ? r : -ENOMEM, "the tables of records cannot be made");
     }
     if (options->plain) {
         return 0;
@@ -132,6 +138,8 @@ static void free_parts(struct sim_server *server)
     sim_feeds_free(server->feeds);
     sim_faults_free(server->faults);
     sim_extras_free(server->extras);
+    sim_schema_free(server->schema);
+    sim_activation_free(server->activation);
     sim_world_free(server->world);
     SSL_CTX_free(server->tls);
 }
@@ -154,6 +162,7 @@ static int serve(struct sim_server *server, struct fh_error *err)
     if (fd < 0) {
         return fd;
     }
+    make_url(fd, options->plain, server->url, sizeof(server->url));
     int r = sim_producer_new(options, server->world, server->feeds, &server->producer);
     if (r == 0) {
         r = sim_workers_new(server, options->threads, fd);
@@ -162,7 +171,8 @@ static int serve(struct sim_server *server, struct fh_error *err)
         r = sim_producer_start(server->producer, wake, server->workers);
     }
     if (r == 0) {
-        announce(fd, options->plain);
+        printf("firehose-sim: listening on %s\n", server->url);
+        fflush(stdout);
         int number = 0;
         sigwait(&signals, &number);
     } else {

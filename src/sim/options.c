@@ -16,13 +16,17 @@ enum kind { KIND_TEXT, KIND_FLAG, KIND_UNSIGNED, KIND_INT64, KIND_UINT64, KIND_D
 struct row {
     const char *name;
     enum kind kind;
-    int key_kind;    /* of a list of keys; -1 = host names */
+    int key_kind;    /* of a list of keys; or one of LIST_... */
     size_t offset;   /* in struct sim_options; for lists: unused */
     size_t size;     /* of a text */
     double min, max; /* of a number */
     const char *argument;
     const char *help;
 };
+
+#define LIST_HOSTS     (-1)
+#define LIST_DESCRIBED (-2) /* keys with their permissions behind colons */
+#define LIST_NO_HTTP   (-3)
 
 #define AT(field)   offsetof(struct sim_options, field)
 #define SIZE(field) sizeof(((struct sim_options *)NULL)->field)
@@ -50,11 +54,12 @@ static const struct row rows[] = {
     LIST("api-key", SIM_KEY_ON_PREMISE, "KEY", "accept this key (on-premise activation); may be repeated"),
     LIST("cloud-key", SIM_KEY_CLOUD, "KEY", "accept this key as a cloud activation: replicaId answers 400"),
     LIST("blocked-key", SIM_KEY_BLOCKED, "KEY", "this key is known and blocked: 401"),
-    LIST("no-http-key", SIM_KEY_NO_HTTP, "KEY", "this key has no HTTP channel: 403"),
+    LIST("no-http-key", LIST_NO_HTTP, "KEY", "this key has no HTTP channel: 403 there"),
+    LIST("key", LIST_DESCRIBED, "KEY[:WORD]...", "a key with words behind colons: channels=http,websocket,grpc cloud on-premise blocked"),
     TEXT("tls-cert", tls_cert, "FILE", "server certificate chain, PEM"),
     TEXT("tls-key", tls_key, "FILE", "its private key, PEM"),
     TEXT("make-cert", make_cert, "DIR", "make a CA and a certificate for localhost there; clients trust DIR/ca.pem"),
-    LIST("host", -1, "NAME", "a further name or address in the made certificate; may be repeated"),
+    LIST("host", LIST_HOSTS, "NAME", "a further name or address in the made certificate; may be repeated"),
     FLAG("plain", plain, "no TLS (HTTP/1.1, and HTTP/2 with prior knowledge)"),
     FLAG("http1-only", http1_only, "do not offer HTTP/2"),
     TEXT("rate", rate, "N|max", "events per second, 1 to 1000000; max: as fast as the slowest reader (default 100)"),
@@ -67,6 +72,12 @@ static const struct row rows[] = {
     NUMBER("window-minutes", KIND_INT64, window_minutes, 1, 10080, "kept for replay (default 60)"),
     NUMBER("window-mb", KIND_UINT64, window_mb, 1, 1048576, "at most this much memory for it (default 1024)"),
     TEXT("old-timestamp", old_timestamp, "clamp|error", "fromTimestamp before the window: start at the oldest, or 400 (default clamp)"),
+    TEXT("replay-compares", replay_compares, "record|arrival", "what fromTimestamp is compared with: the stamp, or when it was issued (default record)"),
+    NUMBER("replica-default", KIND_UNSIGNED, replica_default, 0, 1, "no replicaId, or 0, means replica 1, or with 0 a replica of its own (default 1)"),
+    NUMBER("ping-ms", KIND_INT64, ping_ms, 0, 3600000, "between WebSocket pings; 0: never (default 30000)"),
+    TEXT("grpc-package", grpc_package, "NAME", "of the gRPC service (default firehose_api_v1)"),
+    TEXT("grpc-path", grpc_path, "PATH", "of the gRPC method (default /PACKAGE.Firehose/GetEvents)"),
+    FLAG("grpc-gzip", grpc_gzip, "compress gRPC messages for clients that accept gzip"),
     TEXT("replay", replay, "FILE", "serve this NDJSON recording instead of the simulation"),
     NUMBER("speed", KIND_DOUBLE, world.replay_speed, 0.001, 1e6, "of the recording (default 1)"),
     NUMBER("events", KIND_UINT64, events, 0, 1e15, "stop producing after so many (default 0: never)"),
@@ -88,6 +99,10 @@ static void defaults(struct sim_options *options)
     snprintf(options->listen, sizeof(options->listen), "127.0.0.1:8443");
     snprintf(options->rate, sizeof(options->rate), "100");
     snprintf(options->old_timestamp, sizeof(options->old_timestamp), "clamp");
+    snprintf(options->replay_compares, sizeof(options->replay_compares), "record");
+    snprintf(options->grpc_package, sizeof(options->grpc_package), "firehose_api_v1");
+    options->replica_default = 1;
+    options->ping_ms = 30000;
     options->world.seed = 1;
     options->world.devices = 5000;
     options->world.uid_bits = 32;
@@ -127,10 +142,53 @@ static const struct row *find_row(const char *name, size_t len)
     return NULL;
 }
 
+static bool read_channels(const char *list, unsigned *ret)
+{
+    *ret = 0;
+    while (*list) {
+        size_t len = strcspn(list, ",");
+        unsigned before = *ret;
+        for (unsigned i = 0; i < SIM_CHANNELS; i++) {
+            const char *name = sim_channel_name((enum sim_channel)i);
+            if (len == strlen(name) && strncmp(list, name, len) == 0) {
+                *ret |= 1U << i;
+            }
+        }
+        if (*ret == before) {
+            return false;
+        }
+        list += len + (list[len] == ',');
+    }
+    return true;
+}
+
+/* "KEY:channels=http,grpc:cloud": the words behind the key. */
+static int describe_key(char *words, struct sim_key *key, struct fh_error *err)
+{
+    char *rest = NULL;
+    for (char *word = strtok_r(words, ":", &rest); word; word = strtok_r(NULL, ":", &rest)) {
+        if (strcmp(word, "cloud") == 0) {
+            key->kind = SIM_KEY_CLOUD;
+        } else if (strcmp(word, "blocked") == 0) {
+            key->kind = SIM_KEY_BLOCKED;
+        } else if (strncmp(word, "channels=", 9) == 0) {
+            if (!read_channels(word + 9, &key->channels)) {
+                return fh_error_set(err, -EINVAL,
+                                    "--key: \"%.100s\" is not a list of http, websocket and grpc",
+                                    word + 9);
+            }
+        } else if (strcmp(word, "on-premise") != 0 && strcmp(word, "onprem") != 0) {
+            return fh_error_set(err, -EINVAL, "--key: unknown word \"%.100s\" behind the key",
+                                word);
+        }
+    }
+    return 0;
+}
+
 static int add_to_list(struct sim_options *options, const struct row *row, const char *value,
                        struct fh_error *err)
 {
-    if (row->key_kind < 0) {
+    if (row->key_kind == LIST_HOSTS) {
         if (options->host_count == SIM_HOSTS_MAX || strlen(value) >= sizeof(options->hosts[0])) {
             return fh_error_set(err, -EINVAL, "--host: at most %d names of up to 255 characters",
                                 SIM_HOSTS_MAX);
@@ -143,8 +201,23 @@ static int add_to_list(struct sim_options *options, const struct row *row, const
         return fh_error_set(err, -EINVAL, "--%s: at most %d keys of 1 to 255 characters", row->name,
                             SIM_KEYS_MAX);
     }
-    key->kind = (enum sim_key_kind)row->key_kind;
     snprintf(key->text, sizeof(key->text), "%s", value);
+    key->kind = row->key_kind < 0 ? SIM_KEY_ON_PREMISE : (enum sim_key_kind)row->key_kind;
+    key->channels = SIM_ALL_CHANNELS;
+    if (row->key_kind == LIST_NO_HTTP) {
+        key->channels &= ~(1U << SIM_CHANNEL_HTTP);
+    }
+    char *colon = row->key_kind == LIST_DESCRIBED ? strchr(key->text, ':') : NULL;
+    if (colon) {
+        *colon = '\0';
+        int r = describe_key(colon + 1, key, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (!*key->text) {
+        return fh_error_set(err, -EINVAL, "--%s: the key is missing", row->name);
+    }
     options->key_count++;
     return 0;
 }
@@ -364,6 +437,19 @@ static int judge(struct sim_options *options, struct fh_error *err)
         return fh_error_set(err, -EINVAL, "--old-timestamp: \"%s\" is neither clamp nor error",
                             options->old_timestamp);
     }
+    if (strcmp(options->replay_compares, "record") != 0 &&
+        strcmp(options->replay_compares, "arrival") != 0) {
+        return fh_error_set(err, -EINVAL, "--replay-compares: \"%s\" is neither record nor arrival",
+                            options->replay_compares);
+    }
+    if (!*options->grpc_path) {
+        snprintf(options->grpc_path, sizeof(options->grpc_path), "/%s.Firehose/GetEvents",
+                 options->grpc_package);
+    }
+    if (options->grpc_path[0] != '/') {
+        return fh_error_set(err, -EINVAL, "--grpc-path: \"%.100s\" does not begin with a slash",
+                            options->grpc_path);
+    }
     /* The flag is --no-ledger; the world's field says the opposite. */
     options->world.ledger = !options->world.ledger;
     options->world.window_ms = options->window_minutes * 60000;
@@ -409,5 +495,7 @@ void sim_options_help(void)
         "  GET  /sim/faults             JSON: the faults injected so far\n"
         "  POST /sim/start, /sim/stop   let world time pass, or stand still\n"
         "  POST /sim/rate?n=N           events per second from now on, or max\n"
-        "  POST /sim/fault?type=TYPE[&replica=N][&partition=N][&...]\n");
+        "  POST /sim/fault?type=TYPE[&replica=N][&partition=N][&...]\n"
+        "  POST /sim/token[?...]        an activation token of an app on the premises\n"
+        "\nEvery command, fault and parameter: firehose-sim(8).\n");
 }

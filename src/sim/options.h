@@ -6,6 +6,7 @@
 #define SIM_OPTIONS_H
 
 #include "fh/err.h"
+#include "request.h"
 #include "world.h"
 
 #include <stdbool.h>
@@ -24,11 +25,13 @@ enum sim_key_kind {
     SIM_KEY_ON_PREMISE, /* everything works, replicas too */
     SIM_KEY_CLOUD,      /* a replicaId is refused with 400 */
     SIM_KEY_BLOCKED,    /* 401 */
-    SIM_KEY_NO_HTTP,    /* 403: the HTTP channel is not enabled */
 };
+
+#define SIM_ALL_CHANNELS ((1U << SIM_CHANNELS) - 1)
 
 struct sim_key {
     enum sim_key_kind kind;
+    unsigned channels; /* 1 << enum sim_channel; another one is refused with 403 */
     char text[256];
 };
 
@@ -43,6 +46,12 @@ struct sim_options {
     char tls_key[SIM_TEXT_MAX];
     char make_cert[SIM_TEXT_MAX]; /* directory */
     char old_timestamp[16];       /* "clamp" or "error" */
+    char replay_compares[16];     /* "record" or "arrival" */
+    char grpc_package[256];
+    char grpc_path[512];
+    bool grpc_gzip;
+    unsigned replica_default; /* which replica 0 or none means: 1, or 0, one of its own */
+    int64_t ping_ms;          /* WebSocket; 0 = never */
     struct sim_key keys[SIM_KEYS_MAX];
     unsigned key_count;
     char hosts[SIM_HOSTS_MAX][256]; /* further names in the made certificate */

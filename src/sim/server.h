@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 
 struct sim_workers;
+struct sim_schema;
+struct sim_activation;
 
 struct sim_server {
     const struct sim_options *options;
@@ -22,10 +24,14 @@ struct sim_server {
     struct sim_feeds *feeds;
     struct sim_faults *faults;
     struct sim_producer *producer;
+    struct sim_schema *schema;
+    struct sim_activation *activation;
+    char url[300]; /* where it listens */
     SSL_CTX *tls;                /* NULL: plain */
     struct sim_workers *workers; /* woken after an order over the control endpoint */
     _Atomic uint64_t newest_connection;
     _Atomic uint64_t refused;
+    _Atomic uint64_t pongs;
     _Atomic uint64_t statuses[600];
 };
 

@@ -173,7 +173,6 @@ int64_t sim_stream_fill(struct sim_stream *stream, struct fh_time now, unsigned 
     if (out->len > origin) {
         stream->last_sent = now;
         atomic_fetch_add_explicit(&info->events, count, memory_order_relaxed);
-        atomic_fetch_add_explicit(&info->bytes, out->len - origin, memory_order_relaxed);
     }
     return (int64_t)(out->len - origin);
 }

@@ -21,7 +21,9 @@ struct sim_stream {
     struct sim_later *later;
     unsigned later_count;
     /* Results of the last fill: */
+    bool whole;        /* half_line leaves the line whole: the channel halves its own message */
     bool ended;        /* close once this is sent (half_line) */
+    bool half;         /* with ended and whole: the last line is to be halved */
     size_t tiny_start; /* bytes [tiny_start, tiny_end) of what was appended go out one by one */
     size_t tiny_end;
     bool more; /* a shared feed may have more for a later pass */

@@ -467,9 +467,10 @@ size_t sim_world_render(const struct sim_world *world, unsigned replica, uint64_
     return length;
 }
 
-uint64_t sim_world_seek(const struct sim_world *world, unsigned replica, int64_t from_ms)
+uint64_t sim_world_seek(const struct sim_world *world, unsigned replica, int64_t from_ms,
+                        bool by_arrival)
 {
-    return sim_window_seek(&world->window, replica_index(replica), from_ms);
+    return sim_window_seek(&world->window, replica_index(replica), from_ms, by_arrival);
 }
 
 const char *sim_type_name(unsigned type)

@@ -84,9 +84,10 @@ void sim_world_event(const struct sim_world *world, unsigned replica, uint64_t p
  * capacity (nothing written then). Never more than 64 KiB but for replay files (1 MiB). */
 size_t sim_world_render(const struct sim_world *world, unsigned replica, uint64_t position,
                         char *buf, size_t capacity);
-/* Lowest position of the replica from which every event with timestamp_ms >= from_ms follows (may
- * be preceded by none that is kept: clamps to the oldest). */
-uint64_t sim_world_seek(const struct sim_world *world, unsigned replica, int64_t from_ms);
+/* Lowest position of the replica from which every event with timestamp_ms (by_arrival: arrival_ms)
+ * >= from_ms follows (may be preceded by none that is kept: clamps to the oldest). */
+uint64_t sim_world_seek(const struct sim_world *world, unsigned replica, int64_t from_ms,
+                        bool by_arrival);
 const char *sim_type_name(unsigned type);
 
 /* A KEEP_ALIVE line (firehose-api.md 3.4): its own random uid, empty tenants. */

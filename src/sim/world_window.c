@@ -235,7 +235,8 @@ uint64_t sim_window_index(const struct sim_window *window, unsigned replica, uin
 
 /* An event stamped from_ms or later arrived then or later, and all that arrived more than the
  * jitter before it have lower positions than it, settled or not. From there on one look at each. */
-uint64_t sim_window_seek(const struct sim_window *window, unsigned replica, int64_t from_ms)
+uint64_t sim_window_seek(const struct sim_window *window, unsigned replica, int64_t from_ms,
+                         bool by_arrival)
 {
     uint64_t end = window->ready[replica] > window->first ? window->ready[replica] : window->first;
     uint64_t position =
@@ -243,7 +244,9 @@ uint64_t sim_window_seek(const struct sim_window *window, unsigned replica, int6
     position = position < end ? position : end;
     while (position < end) {
         uint64_t index = sim_window_index(window, replica, position);
-        if (sim_window_record(window, index)->timestamp_ms >= from_ms) {
+        const struct sim_record *record = sim_window_record(window, index);
+        int64_t arrival = record->timestamp_ms + record->lateness_ms;
+        if ((by_arrival ? arrival : record->timestamp_ms) >= from_ms) {
             break;
         }
         position++;

@@ -67,7 +67,8 @@ void sim_window_publish(struct sim_window *window, int64_t now_ms);
 
 /* Under the lock for reading; replica 0..2 here. */
 uint64_t sim_window_index(const struct sim_window *window, unsigned replica, uint64_t position);
-uint64_t sim_window_seek(const struct sim_window *window, unsigned replica, int64_t from_ms);
+uint64_t sim_window_seek(const struct sim_window *window, unsigned replica, int64_t from_ms,
+                         bool by_arrival);
 
 static inline struct sim_record *sim_window_record(const struct sim_window *window, uint64_t index)
 {

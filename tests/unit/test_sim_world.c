@@ -237,17 +237,19 @@ static void test_seek_skips_nothing(void **state)
         uint64_t first = sim_world_first(world);
         uint64_t ready = sim_world_ready(world, replica);
         for (int64_t from = START + 4800; from < START + 9300; from += 13) {
-            uint64_t expected = first;
-            struct sim_event event;
-            for (; expected < ready; expected++) {
-                sim_world_event(world, replica, expected, &event);
-                if (event.timestamp_ms >= from) {
-                    break;
+            for (int by_arrival = 0; by_arrival < 2; by_arrival++) {
+                uint64_t expected = first;
+                struct sim_event event;
+                for (; expected < ready; expected++) {
+                    sim_world_event(world, replica, expected, &event);
+                    if ((by_arrival ? event.arrival_ms : event.timestamp_ms) >= from) {
+                        break;
+                    }
                 }
+                assert_int_equal(sim_world_seek(world, replica, from, by_arrival), expected);
             }
-            assert_int_equal(sim_world_seek(world, replica, from), expected);
         }
-        assert_int_equal(sim_world_seek(world, replica, 0), first);
+        assert_int_equal(sim_world_seek(world, replica, 0, false), first);
     }
     sim_world_unlock_read(world);
     sim_world_free(world);
@@ -457,8 +459,8 @@ static void test_a_recorded_stream_is_replayed(void **state)
     assert_int_equal(events[0].uid, 0xa1);
     assert_int_equal(events[3].uid, 0xffffffff);
     assert_int_equal(events[1].partition, events[2].partition); /* the same device */
-    assert_int_equal(sim_world_seek(world, 1, 5050), 1);
-    assert_int_equal(sim_world_seek(world, 1, 5301), 3);
+    assert_int_equal(sim_world_seek(world, 1, 5050, false), 1);
+    assert_int_equal(sim_world_seek(world, 1, 5301, false), 3);
 
     size_t length = sim_world_render(world, 1, 2, line, sizeof(line));
     static const char third[] =
