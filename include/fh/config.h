@@ -61,6 +61,7 @@ struct fh_config_firehose {
     /* channel = "grpc" */
     char grpc_path[256];              /* default /firehose_api_v1.Firehose/GetEvents */
     char descriptor_set[FH_PATH_MAX]; /* schema of the records; "" = built in */
+    bool keep_unknown;                /* false; fields no schema knows, as "_unknown" */
 };
 
 struct fh_config_dedup {

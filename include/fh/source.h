@@ -22,15 +22,16 @@ const char *fh_receiver_state_name(enum fh_receiver_state state);
 struct fh_receiver_status {
     struct fh_range range;
     enum fh_receiver_state state;
-    int http_status;          /* of the last answer; 0 = none */
-    uint64_t bytes;           /* of bodies, since start */
+    int http_status; /* of the last answer; 0 = none; gRPC: the equivalent of its status */
+    uint64_t bytes;  /* of bodies, since start */
     uint64_t lines;
-    uint64_t connects;        /* answers with 200 */
+    uint64_t connects; /* answers that are a stream */
     uint64_t failures;
+    uint64_t unknown_fields;  /* gRPC: that no schema knows */
     int64_t retry_in_ms;      /* while WAITING or REFUSED */
     int64_t last_byte_age_ms; /* -1: none yet */
     int64_t asked_from_ms;    /* fromTimestamp of the current or last request; 0 = not sent */
-    char protocol[16];        /* "HTTP/2", "HTTP/1.1" */
+    char protocol[16];        /* "HTTP/2", "HTTP/1.1", "WebSocket", "gRPC" */
     char last_error[256];
 };
 

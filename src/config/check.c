@@ -212,12 +212,6 @@ static void check_firehose(struct fh_loading *loading)
     check_path(loading, "firehose.path", firehose->path);
     check_path(loading, "firehose.grpc_path", firehose->grpc_path);
     check_ranges(loading);
-    if (firehose->channel != FH_CHANNEL_HTTP) {
-        fh_refuse(loading, fh_line_of(loading, "firehose.channel", 0),
-                  "firehose.channel \"%s\" is not built into this version; write channel = "
-                  "\"http\";",
-                  firehose->channel == FH_CHANNEL_GRPC ? "grpc" : "websocket");
-    }
     check_order(loading, "firehose.backoff_min_ms", firehose->backoff_min_ms,
                 "firehose.backoff_max_ms", firehose->backoff_max_ms, "exchange them");
     check_order(loading, "firehose.overlap_min_ms", firehose->overlap_min_ms,

@@ -67,7 +67,7 @@ const struct fh_option fh_options[] = {
     {"firehose.proxy", FH_OPTION_STRING, AT(firehose.proxy), .url = true,
      .sentence = "HTTP proxy; empty: from the environment (https_proxy, no_proxy)."},
     {"firehose.channel", FH_OPTION_CHOICE, AT(firehose.channel), .choices = channels,
-     .sentence = "How the stream is read; this version reads http."},
+     .sentence = "How the stream is read; an activation is granted one or another."},
     {"firehose.http_version", FH_OPTION_CHOICE, AT(firehose.http_version), .choices = http_versions,
      .sentence = "HTTP version; auto takes 2 where it is offered."},
     {"firehose.replica_id", FH_OPTION_INTEGER, AT(firehose.replica_id), BETWEEN(0, 3, 0),
@@ -110,6 +110,9 @@ const struct fh_option fh_options[] = {
     {"firehose.descriptor_set", FH_OPTION_PATH, AT(firehose.descriptor_set),
      .sentence = "Schema of the records when channel is grpc, as protoc --include_imports "
                  "--descriptor_set_out writes it; empty: the one built in."},
+    {"firehose.keep_unknown", FH_OPTION_BOOL, AT(firehose.keep_unknown),
+     .sentence = "When channel is grpc: write fields the schema does not know into the record, as "
+                 "_unknown."},
 
     {"dedup.key", FH_OPTION_CHOICE, AT(dedup.key), .choices = dedup_keys,
      .sentence = "What makes two records the same: uid and timestamp, the uid alone, or all but "

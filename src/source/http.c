@@ -1,6 +1,6 @@
 /* http.c: owns what is particular to the HTTP channel: the URL and its parameters, the key header,
- * what a status means, and NDJSON bodies (firehose-api.md section 3). It never connects, retries or
- * logs. */
+ * what a status means, and NDJSON bodies (firehose-api.md section 3); the other channels begin with
+ * the same request. It never connects, retries or logs. */
 #include "channel.h"
 
 #include <errno.h>
@@ -8,18 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define URL_BYTES (FH_URL_MAX + 512)
+#include <strings.h>
 
 /* Parameters are sent only where they differ from the service's default; replicaId always when one
  * is configured, because its default differs between the vendor's own pages. */
-static int build_url(const struct fh_request *request, char *url, size_t size)
+static void build_query(const struct fh_request *request, char *query, size_t size)
 {
-    const struct fh_config_firehose *config = request->config;
-    size_t base = strlen(config->url);
-    while (base > 0 && config->url[base - 1] == '/') {
-        base--;
-    }
     char partitions[64] = "";
     if (request->range.first != 1 || request->range.last != FH_PARTITIONS) {
         snprintf(partitions, sizeof(partitions), "&minPartition=%u&maxPartition=%u",
@@ -30,17 +24,64 @@ static int build_url(const struct fh_request *request, char *url, size_t size)
         snprintf(from, sizeof(from), "&fromTimestamp=%" PRId64, request->from_ms);
     }
     char replica[48] = "";
-    if (config->replica_id > 0) {
-        snprintf(replica, sizeof(replica), "&replicaId=%" PRId64, config->replica_id);
+    if (request->config->replica_id > 0) {
+        snprintf(replica, sizeof(replica), "&replicaId=%" PRId64, request->config->replica_id);
     }
-    char query[192];
-    snprintf(query, sizeof(query), "%s%s%s", partitions, from, replica);
+    snprintf(query, size, "%s%s%s", partitions, from, replica);
     if (query[0] == '&') {
         query[0] = '?';
     }
-    int n = snprintf(url, size, "%.*s%s%s%s", (int)base, config->url,
-                     config->path[0] == '/' ? "" : "/", config->path, query);
+}
+
+int fh_http_url(const struct fh_request *request, const char *path, bool parameters, char *url,
+                size_t size)
+{
+    const char *base = request->config->url;
+    size_t base_len = strlen(base);
+    while (base_len > 0 && base[base_len - 1] == '/') {
+        base_len--;
+    }
+    char query[192] = "";
+    if (parameters) {
+        build_query(request, query, sizeof(query));
+    }
+    int n = snprintf(url, size, "%.*s%s%s%s", (int)base_len, base, path[0] == '/' ? "" : "/", path,
+                     query);
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+int fh_http_headers(const struct fh_request *request, const char *const *more, size_t count,
+                    struct curl_slist **ret_headers, struct fh_error *err)
+{
+    char key[FH_API_KEY_MAX + 16];
+    snprintf(key, sizeof(key), "X-API-KEY: %s", request->api_key);
+    *ret_headers = curl_slist_append(NULL, key);
+    explicit_bzero(key, sizeof(key));
+    bool complete = *ret_headers != NULL;
+    for (size_t i = 0; i < count && complete; i++) {
+        complete = curl_slist_append(*ret_headers, more[i]) != NULL;
+    }
+    return complete ? 0 : fh_error_set(err, -ENOMEM, "out of memory");
+}
+
+bool fh_header_value(const char *line, size_t len, const char *name, const char **ret_value,
+                     size_t *ret_len)
+{
+    size_t name_len = strlen(name);
+    if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0) {
+        return false;
+    }
+    const char *value = line + name_len + 1;
+    const char *end = line + len;
+    while (value < end && (*value == ' ' || *value == '\t')) {
+        value++;
+    }
+    while (end > value && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' ')) {
+        end--;
+    }
+    *ret_value = value;
+    *ret_len = (size_t)(end - value);
+    return true;
 }
 
 /* HTTP/2 without TLS has no negotiation: only who asks for it by option gets it. */
@@ -58,19 +99,17 @@ static long http_version(const struct fh_config_firehose *config)
     return CURL_HTTP_VERSION_2TLS;
 }
 
-static int http_request(CURL *easy, const struct fh_request *request,
+static int http_request(CURL *easy, const struct fh_request *request, void *decoder,
                         struct curl_slist **ret_headers, struct fh_error *err)
 {
-    char url[URL_BYTES];
-    if (!request->url && build_url(request, url, sizeof(url)) < 0) {
+    (void)decoder;
+    char url[FH_REQUEST_URL_BYTES];
+    if (!request->url && fh_http_url(request, request->config->path, true, url, sizeof(url)) < 0) {
         return fh_error_set(err, -ENAMETOOLONG, "firehose.url and firehose.path are too long");
     }
-    char header[FH_API_KEY_MAX + 16];
-    snprintf(header, sizeof(header), "X-API-KEY: %s", request->api_key);
-    *ret_headers = curl_slist_append(NULL, header);
-    explicit_bzero(header, sizeof(header));
-    if (!*ret_headers) {
-        return fh_error_set(err, -ENOMEM, "out of memory");
+    int r = fh_http_headers(request, NULL, 0, ret_headers, err);
+    if (r < 0) {
+        return r;
     }
     CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, request->url ? request->url : url);
     if (code == CURLE_OK) {
@@ -86,7 +125,7 @@ static int http_request(CURL *easy, const struct fh_request *request,
     return 0;
 }
 
-static enum fh_verdict http_verdict(long status)
+enum fh_verdict fh_http_verdict(long status)
 {
     switch (status) {
     case 200:
@@ -109,7 +148,22 @@ static enum fh_verdict http_verdict(long status)
     return status >= 400 && status < 500 ? FH_VERDICT_REFUSED : FH_VERDICT_RETRY;
 }
 
-static const char *http_meaning(long status)
+static const char *not_enabled(enum fh_channel channel)
+{
+    switch (channel) {
+    case FH_CHANNEL_WEBSOCKET:
+        return "the WebSocket endpoint is not enabled for this activation, or the key may not use "
+               "it: check firehose.channel";
+    case FH_CHANNEL_GRPC:
+        return "the gRPC endpoint is not enabled for this activation, or the key may not use it: "
+               "check firehose.channel";
+    default:
+        return "the HTTP endpoint is not enabled for this activation, or the key may not use it: "
+               "check firehose.channel";
+    }
+}
+
+const char *fh_http_meaning(long status, enum fh_channel channel)
 {
     switch (status) {
     case 400:
@@ -117,9 +171,11 @@ static const char *http_meaning(long status)
     case 401:
         return "the API key is missing, invalid or blocked: check firehose.api_key_file";
     case 403:
-        return "the HTTP endpoint is not enabled for this activation, or the key may not use it";
+        return not_enabled(channel);
     case 404:
-        return "nothing is served there: check firehose.url and firehose.path";
+        return channel == FH_CHANNEL_GRPC
+                   ? "nothing is served there: check firehose.url and firehose.grpc_path"
+                   : "nothing is served there: check firehose.url and firehose.path";
     case 407:
         return "the proxy wants credentials: check firehose.proxy";
     case 429:
@@ -133,13 +189,27 @@ static const char *http_meaning(long status)
     return status >= 400 ? "the service refuses the request" : "this is no stream";
 }
 
-static int http_decoder_new(size_t max_line, void **ret)
+static enum fh_verdict http_verdict(void *decoder, long status, long version)
 {
+    (void)decoder;
+    (void)version;
+    return fh_http_verdict(status);
+}
+
+static const char *http_meaning(const void *decoder, long status)
+{
+    (void)decoder;
+    return fh_http_meaning(status, FH_CHANNEL_HTTP);
+}
+
+static int http_decoder_new(const struct fh_config_firehose *config, void *shared, void **ret)
+{
+    (void)shared;
     struct fh_ndjson *splitter = malloc(sizeof(*splitter));
     if (!splitter) {
         return -ENOMEM;
     }
-    fh_ndjson_init(splitter, max_line);
+    fh_ndjson_init(splitter, (size_t)config->max_line_bytes);
     *ret = splitter;
     return 0;
 }
@@ -161,7 +231,8 @@ static void http_decoder_reset(void *decoder)
 static int http_decode(void *decoder, const char *bytes, size_t len, fh_ndjson_line line,
                        void *userdata)
 {
-    return fh_ndjson_feed(decoder, bytes, len, line, userdata);
+    int r = fh_ndjson_feed(decoder, bytes, len, line, userdata);
+    return r < 0 ? r : 1;
 }
 
 const struct fh_channel_ops fh_channel_http = {
@@ -177,5 +248,13 @@ const struct fh_channel_ops fh_channel_http = {
 
 const struct fh_channel_ops *fh_channel_find(enum fh_channel channel)
 {
-    return channel == FH_CHANNEL_HTTP ? &fh_channel_http : NULL;
+    switch (channel) {
+    case FH_CHANNEL_HTTP:
+        return &fh_channel_http;
+    case FH_CHANNEL_WEBSOCKET:
+        return &fh_channel_websocket;
+    case FH_CHANNEL_GRPC:
+        return &fh_channel_grpc;
+    }
+    return NULL;
 }

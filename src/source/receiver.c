@@ -17,10 +17,10 @@
 /* How long the body of an answer that is no stream may take. */
 #define BODY_MS 2000
 
-#define REDIRECTS_MAX 3
-
-/* A Retry-After beyond this is a mistake, or a date seen by a clock that is wrong. */
-#define RETRY_AFTER_MAX_MS 3600000
+/* A channel that can provoke a sign of life does so after this much silence, or after this part of
+ * firehose.silence_ms, if that is short. */
+#define PING_MS             20000
+#define PING_OF_SILENCE(ms) ((ms) / 5 * 3)
 
 static const char *const state_names[FH_RECEIVER_STATE_COUNT] = {
     [FH_RECEIVER_IDLE] = "idle",           [FH_RECEIVER_CONNECTING] = "connecting",
@@ -51,7 +51,7 @@ int fh_receiver_init(struct fh_receiver *receiver, struct fh_source_context *con
     if (!receiver->easy) {
         return -ENOMEM;
     }
-    return context->channel->decoder_new((size_t)config->max_line_bytes, &receiver->decoder);
+    return context->channel->decoder_new(config, context->shared, &receiver->decoder);
 }
 
 void fh_receiver_done(struct fh_receiver *receiver)
@@ -79,8 +79,7 @@ static void flush(struct fh_receiver *receiver)
     }
 }
 
-/* Close the connection, if there is one, and tell the handler, if it knew of it. */
-static void close_connection(struct fh_receiver *receiver, const char *reason)
+void fh_receiver_close(struct fh_receiver *receiver, const char *reason)
 {
     bool was_open = receiver->verdict == FH_VERDICT_STREAM;
     if (receiver->transfer) {
@@ -121,14 +120,12 @@ static int once_code(enum fh_failure failure)
     }
 }
 
-/* The attempt or the connection is over. reason is cleaned here, so that nothing a server sent
- * reaches log, status or handler as it was. */
-static void fail(struct fh_receiver *receiver, enum fh_failure failure, long code,
-                 int64_t retry_after_ms, char *reason, size_t reason_size)
+void fh_receiver_fail(struct fh_receiver *receiver, enum fh_failure failure, long code,
+                      int64_t retry_after_ms, char *reason, size_t reason_size)
 {
     const struct fh_config_firehose *config = &receiver->context->config;
     fh_text_clean(reason, reason_size, receiver->key);
-    close_connection(receiver, reason);
+    fh_receiver_close(receiver, reason);
     int64_t retry_ms = 0;
     if (failure == FH_FAILURE_REFUSED) {
         retry_ms = fh_backoff_refused(&receiver->backoff, random32(), config->refused_retry_ms);
@@ -151,13 +148,20 @@ static void fail(struct fh_receiver *receiver, enum fh_failure failure, long cod
     }
 }
 
+/* A channel that unpacks may make many lines of few bytes: it is stopped between two of them. */
 static int on_line(void *userdata, const char *line, size_t len, uint64_t offset, bool truncated)
 {
     struct fh_receiver *receiver = userdata;
+    const struct fh_source_context *context = receiver->context;
     receiver->status.lines++;
-    receiver->context->handler.line(receiver->context->userdata, receiver->index, line, len, offset,
-                                    truncated);
-    return 0;
+    context->handler.line(context->userdata, receiver->index, line, len, offset, truncated);
+    receiver->handed_on += len;
+    if (!context->channel->offset || receiver->handed_on < FLUSH_BYTES) {
+        return 0;
+    }
+    receiver->handed_on = 0;
+    flush(receiver);
+    return context->handler.can_take(context->userdata, receiver->index) ? 0 : -EAGAIN;
 }
 
 /* An answer that is no stream: keep its beginning for the operator. */
@@ -173,6 +177,51 @@ static size_t collect_body(struct fh_receiver *receiver, const char *bytes, size
     return take; /* less than len ends the transfer: the verdict is known */
 }
 
+static void alive(struct fh_receiver *receiver)
+{
+    receiver->byte_at = receiver->group->now;
+    receiver->pinged = false;
+    if (!receiver->delivering) {
+        receiver->delivering = true;
+        fh_backoff_connected(&receiver->backoff, receiver->group->now);
+    }
+}
+
+/* Decode a piece of the stream, without what was decoded before a pause. */
+static int decode(struct fh_receiver *receiver, const char *bytes, size_t len)
+{
+    const struct fh_channel_ops *channel = receiver->context->channel;
+    size_t skip = receiver->skip < len ? receiver->skip : len;
+    uint64_t before = channel->offset ? channel->offset(receiver->decoder) : 0;
+    receiver->unflushed += len;
+    receiver->handed_on = 0;
+    receiver->changed = true;
+    int r = channel->decode(receiver->decoder, bytes + skip, len - skip, on_line, receiver);
+    if (r == -EAGAIN && channel->offset) {
+        size_t used = (size_t)(channel->offset(receiver->decoder) - before);
+        receiver->status.bytes += used;
+        receiver->skip = skip + used;
+        alive(receiver);
+        return r;
+    }
+    receiver->skip -= skip;
+    receiver->status.bytes += len - skip;
+    if (r > 0) { /* a server that answers pings and sends no event is silent all the same */
+        alive(receiver);
+    }
+    return r;
+}
+
+static size_t wait_for_room(struct fh_receiver *receiver)
+{
+    flush(receiver); /* before waiting for room: what we hold may be what makes it */
+    if (receiver->context->once) {
+        return 0;
+    }
+    set_state(receiver, FH_RECEIVER_PAUSED);
+    return CURL_WRITEFUNC_PAUSE;
+}
+
 /* Backpressure. With CURL_WRITEFUNC_PAUSE libcurl keeps this piece (at most what it has read, the
  * 512 KiB of CURLOPT_BUFFERSIZE), stops reading the socket for as long as it takes, and gives the
  * same bytes again after curl_easy_pause(CURLPAUSE_CONT). The socket's buffers fill, TCP or the
@@ -186,27 +235,17 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *userdata)
         return collect_body(receiver, bytes, len);
     }
     if (!handler->can_take(receiver->context->userdata, receiver->index)) {
-        flush(receiver); /* before waiting for room: what we hold may be what makes it */
-        if (receiver->context->once) {
-            return 0;
-        }
-        set_state(receiver, FH_RECEIVER_PAUSED);
-        return CURL_WRITEFUNC_PAUSE;
+        return wait_for_room(receiver);
     }
     if (receiver->status.state != FH_RECEIVER_STREAMING) {
         set_state(receiver, FH_RECEIVER_STREAMING);
     }
-    if (!receiver->delivering) {
-        receiver->delivering = true;
-        fh_backoff_connected(&receiver->backoff, receiver->group->now);
+    int r = decode(receiver, bytes, len);
+    if (r == -EAGAIN) {
+        return wait_for_room(receiver);
     }
-    receiver->byte_at = receiver->group->now;
-    receiver->status.bytes += len;
-    receiver->changed = true;
-    receiver->unflushed += len;
-    receiver->decode_error =
-        receiver->context->channel->decode(receiver->decoder, bytes, len, on_line, receiver);
-    if (receiver->decode_error < 0) {
+    if (r < 0) {
+        receiver->decode_error = r;
         return 0;
     }
     if (receiver->unflushed >= FLUSH_BYTES) {
@@ -240,20 +279,22 @@ static void on_answer(struct fh_receiver *receiver)
     long version = 0;
     curl_easy_getinfo(receiver->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(receiver->easy, CURLINFO_HTTP_VERSION, &version);
-    receiver->verdict = receiver->context->channel->verdict(status);
+    const struct fh_channel_ops *channel = receiver->context->channel;
+    receiver->verdict = channel->verdict(receiver->decoder, status, version);
     if (receiver->verdict == FH_VERDICT_NONE) {
         return;
     }
     receiver->status.http_status = (int)status;
     receiver->changed = true;
     snprintf(receiver->status.protocol, sizeof(receiver->status.protocol), "%s",
-             protocol_name(version));
+             channel->protocol ? channel->protocol : protocol_name(version));
     receiver->deadline = fh_time_add_ms(receiver->group->now, BODY_MS);
     if (receiver->verdict != FH_VERDICT_STREAM) {
         return;
     }
     set_state(receiver, FH_RECEIVER_STREAMING);
     receiver->byte_at = receiver->group->now;
+    receiver->pinged = false;
     receiver->status.connects++;
     receiver->status.last_error[0] = '\0';
     fh_receiver_log_up(receiver);
@@ -265,11 +306,48 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
 {
     struct fh_receiver *receiver = userdata;
     size_t len = size * count;
+    const struct fh_channel_ops *channel = receiver->context->channel;
+    if (channel->header) {
+        channel->header(receiver->decoder, bytes, len);
+    }
     bool end = len > 0 && (bytes[0] == '\r' || bytes[0] == '\n');
     if (end && receiver->verdict == FH_VERDICT_NONE) { /* else: the end of a body's trailers */
         on_answer(receiver);
     }
     return len;
+}
+
+/* What the channel says after its request. Nothing to say: libcurl asks again once send_due has
+ * seen that there is. */
+static size_t on_send(char *bytes, size_t size, size_t count, void *userdata)
+{
+    struct fh_receiver *receiver = userdata;
+    if (receiver->verdict != FH_VERDICT_NONE && receiver->verdict != FH_VERDICT_STREAM) {
+        return 0; /* refused: the request has no more */
+    }
+    size_t n = receiver->context->channel->send(receiver->decoder, bytes, size * count);
+    if (n == FH_SEND_OVER) {
+        return CURL_READFUNC_ABORT;
+    }
+    receiver->send_idle = n == 0;
+    return n == 0 ? CURL_READFUNC_PAUSE : n;
+}
+
+/* Let libcurl ask on_send again, without reading on where we have paused. */
+static void send_due(struct fh_receiver *receiver)
+{
+    const struct fh_channel_ops *channel = receiver->context->channel;
+    bool refused = receiver->verdict > FH_VERDICT_STREAM;
+    if (!receiver->transfer || !receiver->send_idle ||
+        (!refused && !channel->wants_send(receiver->decoder))) {
+        return;
+    }
+    receiver->send_idle = false;
+    bool paused = receiver->status.state == FH_RECEIVER_PAUSED;
+    CURLcode code = curl_easy_pause(receiver->easy, paused ? CURLPAUSE_RECV : CURLPAUSE_CONT);
+    if (code != CURLE_OK) {
+        fh_receiver_finished(receiver, code);
+    }
 }
 
 static int prepare(struct fh_receiver *receiver, const char *url, struct fh_error *err)
@@ -286,7 +364,7 @@ static int prepare(struct fh_receiver *receiver, const char *url, struct fh_erro
                                  .url = url,
                                  .range = receiver->range,
                                  .from_ms = receiver->status.asked_from_ms};
-    r = context->channel->request(easy, &request, &receiver->headers, err);
+    r = context->channel->request(easy, &request, receiver->decoder, &receiver->headers, err);
     if (r < 0) {
         return r;
     }
@@ -297,6 +375,10 @@ static int prepare(struct fh_receiver *receiver, const char *url, struct fh_erro
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, receiver);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, receiver);
+    if (context->channel->send) {
+        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
+        curl_easy_setopt(easy, CURLOPT_READDATA, receiver);
+    }
     CURLMcode code = curl_multi_add_handle(receiver->group->multi, easy);
     if (code != CURLM_OK) {
         return fh_error_set(err, -EIO, "cannot start the request: %s", curl_multi_strerror(code));
@@ -305,20 +387,21 @@ static int prepare(struct fh_receiver *receiver, const char *url, struct fh_erro
     return 0;
 }
 
-/* url: a redirect to follow, or NULL for a new attempt. */
-static void connect_to(struct fh_receiver *receiver, const char *url)
+void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url)
 {
     const struct fh_config_firehose *config = &receiver->context->config;
     receiver->verdict = FH_VERDICT_NONE;
     receiver->body_len = 0;
     receiver->decode_error = 0;
     receiver->delivering = false;
+    receiver->send_idle = false;
+    receiver->skip = 0;
     receiver->deadline =
         fh_time_add_ms(receiver->group->now, config->connect_timeout_ms + config->silence_ms);
     set_state(receiver, FH_RECEIVER_CONNECTING);
     struct fh_error err = {""};
     if (prepare(receiver, url, &err) < 0) {
-        fail(receiver, FH_FAILURE_SETUP, 0, 0, err.text, sizeof(err.text));
+        fh_receiver_fail(receiver, FH_FAILURE_SETUP, 0, 0, err.text, sizeof(err.text));
     }
 }
 
@@ -331,121 +414,7 @@ void fh_receiver_open(struct fh_receiver *receiver)
     int64_t from_ms = context->handler.resume_from(context->userdata, receiver->index);
     receiver->status.asked_from_ms = from_ms > 0 ? from_ms : 0;
     receiver->redirects = 0;
-    connect_to(receiver, NULL);
-}
-
-/* An answer that is neither a stream nor a redirect we follow. */
-static void judge_answer(struct fh_receiver *receiver, int64_t retry_after_ms)
-{
-    long status = receiver->status.http_status;
-    char reason[FH_BODY_SHOWN + 256];
-    receiver->body[receiver->body_len] = '\0';
-    fh_text_clean(receiver->body, sizeof(receiver->body), receiver->key);
-    snprintf(reason, sizeof(reason), "answered with %ld: %s%s%.*s%s", status,
-             receiver->context->channel->meaning(status),
-             receiver->body[0] ? " (the server says: " : "", FH_BODY_SHOWN, receiver->body,
-             receiver->body[0] ? ")" : "");
-    bool refused = receiver->verdict == FH_VERDICT_REFUSED;
-    fail(receiver, refused ? FH_FAILURE_REFUSED : FH_FAILURE_STATUS, status, retry_after_ms, reason,
-         sizeof(reason));
-}
-
-/* The key is sent to the configured server and to no other: a redirect is followed only when
- * scheme, host and port stay the same. */
-static void judge_redirect(struct fh_receiver *receiver)
-{
-    char reason[FH_BODY_SHOWN + 256];
-    char *url = NULL;
-    curl_easy_getinfo(receiver->easy, CURLINFO_REDIRECT_URL, &url);
-    long status = receiver->status.http_status;
-    bool same = url && fh_same_server(url, receiver->context->config.url);
-    if (same && receiver->redirects < REDIRECTS_MAX && strlen(url) < sizeof(receiver->redirect)) {
-        memcpy(receiver->redirect, url, strlen(url) + 1); /* url goes with the transfer */
-        receiver->redirects++;
-        close_connection(receiver, "redirected");
-        connect_to(receiver, receiver->redirect);
-        return;
-    }
-    if (same) {
-        snprintf(reason, sizeof(reason), "answered with %ld: redirected too often or too far",
-                 status);
-    } else {
-        snprintf(reason, sizeof(reason),
-                 "answered with %ld: a redirect to another server is not followed, because the "
-                 "key goes only to firehose.url (%.512s)",
-                 status, url ? url : "no Location");
-    }
-    fail(receiver, FH_FAILURE_REFUSED, status, 0, reason, sizeof(reason));
-}
-
-static void judge_stream_end(struct fh_receiver *receiver, CURLcode code)
-{
-    char reason[512];
-    if (code == CURLE_OK) {
-        snprintf(reason, sizeof(reason), "the server ended the stream");
-        fail(receiver, FH_FAILURE_ENDED, 0, 0, reason, sizeof(reason));
-    } else if (receiver->decode_error < 0) {
-        char text[128];
-        snprintf(reason, sizeof(reason), "cannot read the stream: %s",
-                 fh_strerror(receiver->decode_error, text, sizeof(text)));
-        fail(receiver, FH_FAILURE_DECODER, receiver->decode_error, 0, reason, sizeof(reason));
-    } else if (receiver->context->once && code == CURLE_WRITE_ERROR) {
-        snprintf(reason, sizeof(reason), "enough");
-        fail(receiver, FH_FAILURE_ENDED, 0, 0, reason, sizeof(reason));
-    } else {
-        fh_curl_reason(code, receiver->curl_error, &receiver->context->config, reason,
-                       sizeof(reason));
-        fail(receiver, FH_FAILURE_TRANSPORT, (long)code, 0, reason, sizeof(reason));
-    }
-}
-
-static int64_t retry_after_ms(struct fh_receiver *receiver)
-{
-    curl_off_t seconds = 0; /* libcurl understands both forms, seconds and a date */
-    curl_easy_getinfo(receiver->easy, CURLINFO_RETRY_AFTER, &seconds);
-    if (seconds <= 0) {
-        return 0;
-    }
-    return seconds > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : (int64_t)seconds * 1000;
-}
-
-/* No answer of the service: a proxy that opens no tunnel, or the network, or TLS. */
-static void judge_no_answer(struct fh_receiver *receiver, CURLcode code)
-{
-    char reason[512];
-    long status = 0;
-    curl_easy_getinfo(receiver->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-    if (status >= 300) {
-        snprintf(reason, sizeof(reason), "the proxy answered with %ld and opens no tunnel%s",
-                 status, status == 407 ? ": it wants credentials, check firehose.proxy" : "");
-        receiver->status.http_status = (int)status;
-        fail(receiver, status < 500 ? FH_FAILURE_REFUSED : FH_FAILURE_STATUS, status, 0, reason,
-             sizeof(reason));
-        return;
-    }
-    receiver->status.http_status = 0;
-    fh_curl_reason(code == CURLE_OK ? CURLE_GOT_NOTHING : code, receiver->curl_error,
-                   &receiver->context->config, reason, sizeof(reason));
-    fail(receiver, FH_FAILURE_TRANSPORT, (long)code, 0, reason, sizeof(reason));
-}
-
-void fh_receiver_finished(struct fh_receiver *receiver, CURLcode code)
-{
-    switch (receiver->verdict) {
-    case FH_VERDICT_STREAM:
-        judge_stream_end(receiver, code);
-        break;
-    case FH_VERDICT_REDIRECT:
-        judge_redirect(receiver);
-        break;
-    case FH_VERDICT_RETRY:
-    case FH_VERDICT_REFUSED:
-        judge_answer(receiver, retry_after_ms(receiver));
-        break;
-    case FH_VERDICT_NONE:
-        judge_no_answer(receiver, code);
-        break;
-    }
+    fh_receiver_connect_to(receiver, NULL);
 }
 
 /* When the present state ends by itself. Paused: never, it is we who do not read. */
@@ -467,11 +436,28 @@ static bool next_deadline(const struct fh_receiver *receiver, struct fh_time *re
     }
 }
 
+/* When to provoke a sign of life. */
+static bool ping_deadline(const struct fh_receiver *receiver, struct fh_time *ret)
+{
+    const struct fh_source_context *context = receiver->context;
+    if (!context->channel->ping || receiver->pinged ||
+        receiver->status.state != FH_RECEIVER_STREAMING) {
+        return false;
+    }
+    int64_t ms = PING_OF_SILENCE(context->config.silence_ms);
+    *ret = fh_time_add_ms(receiver->byte_at, ms < PING_MS ? ms : PING_MS);
+    return true;
+}
+
 int64_t fh_receiver_next_ms(const struct fh_receiver *receiver)
 {
     struct fh_time at;
     if (!next_deadline(receiver, &at)) {
         return -1;
+    }
+    struct fh_time ping_at;
+    if (ping_deadline(receiver, &ping_at) && fh_time_before(ping_at, at)) {
+        at = ping_at;
     }
     int64_t ms = fh_time_diff_ms(at, receiver->group->now) + 1;
     return ms > 0 ? ms : 0;
@@ -482,12 +468,26 @@ static void silent(struct fh_receiver *receiver, const char *what, int64_t ms)
     char reason[128];
     snprintf(reason, sizeof(reason), "%s for %" PRId64 ".%" PRId64 " s", what, ms / 1000,
              ms % 1000 / 100);
-    fail(receiver, FH_FAILURE_SILENT, receiver->status.state, 0, reason, sizeof(reason));
+    fh_receiver_fail(receiver, FH_FAILURE_SILENT, receiver->status.state, 0, reason,
+                     sizeof(reason));
+}
+
+static void speak(struct fh_receiver *receiver)
+{
+    struct fh_time at;
+    if (ping_deadline(receiver, &at) && !fh_time_before(receiver->group->now, at)) {
+        receiver->pinged = true;
+        receiver->context->channel->ping(receiver->decoder);
+    }
+    send_due(receiver);
 }
 
 void fh_receiver_tick(struct fh_receiver *receiver)
 {
     const struct fh_config_firehose *config = &receiver->context->config;
+    if (receiver->context->channel->send) {
+        speak(receiver);
+    }
     struct fh_time at;
     if (!next_deadline(receiver, &at) || fh_time_before(receiver->group->now, at)) {
         return;
@@ -517,6 +517,8 @@ void fh_receiver_wake(struct fh_receiver *receiver)
     }
     set_state(receiver, FH_RECEIVER_STREAMING);
     receiver->byte_at = receiver->group->now;
+    receiver->pinged = false;
+    receiver->send_idle = false; /* CONT lets both directions go on */
     /* Gives the kept bytes to on_body at once, which may pause again. */
     CURLcode code = curl_easy_pause(receiver->easy, CURLPAUSE_CONT);
     if (code != CURLE_OK) {
@@ -526,21 +528,25 @@ void fh_receiver_wake(struct fh_receiver *receiver)
 
 void fh_receiver_reconnect(struct fh_receiver *receiver)
 {
-    close_connection(receiver, "reconnecting as asked");
+    fh_receiver_close(receiver, "reconnecting as asked");
     fh_receiver_open(receiver);
 }
 
 void fh_receiver_shut(struct fh_receiver *receiver)
 {
-    close_connection(receiver, "stopping");
+    fh_receiver_close(receiver, "stopping");
     set_state(receiver, FH_RECEIVER_IDLE);
 }
 
 /* Published before the last lines are handed on: who has seen them finds them counted. */
 void fh_receiver_turn_end(struct fh_receiver *receiver)
 {
+    const struct fh_channel_ops *channel = receiver->context->channel;
     if (receiver->changed) {
         receiver->changed = false;
+        if (channel->unknown_fields) {
+            receiver->status.unknown_fields = channel->unknown_fields(receiver->decoder);
+        }
         pthread_mutex_lock(&receiver->lock);
         receiver->published = receiver->status;
         receiver->published_byte_at = receiver->byte_at;

@@ -20,6 +20,7 @@
 struct fh_source_context {
     struct fh_config_firehose config;
     const struct fh_channel_ops *channel;
+    void *shared; /* of the channel */
     struct fh_source_handler handler;
     void *userdata;
     bool once; /* preview: one connection, no retry, no log */
@@ -77,7 +78,11 @@ struct fh_receiver {
     size_t body_len;
     int decode_error;
     bool delivering; /* a byte of the stream has come */
+    bool pinged;     /* since the last sign of the stream */
+    bool send_idle;  /* libcurl waits until there is something to send */
     size_t unflushed;
+    size_t handed_on; /* bytes of lines since can_take was asked */
+    size_t skip;      /* bytes libcurl will give again that were decoded before a pause */
 
     struct fh_time deadline; /* CONNECTING: of the answer */
     struct fh_time byte_at;  /* STREAMING: silence counts from here */
@@ -106,8 +111,16 @@ void fh_receiver_done(struct fh_receiver *receiver);
 
 /* All below on the group's thread, with group->now set. */
 void fh_receiver_open(struct fh_receiver *receiver);
-/* curl has finished with the transfer. */
+/* curl has finished with the transfer (receiver_judge.c). */
 void fh_receiver_finished(struct fh_receiver *receiver, CURLcode code);
+/* The attempt or the connection is over. reason is cleaned, so that nothing a server sent reaches
+ * log, status or handler as it was. */
+void fh_receiver_fail(struct fh_receiver *receiver, enum fh_failure failure, long code,
+                      int64_t retry_after_ms, char *reason, size_t reason_size);
+/* Close the connection, if there is one, and tell the handler, if it knew of it. */
+void fh_receiver_close(struct fh_receiver *receiver, const char *reason);
+/* url: a redirect to follow, or NULL for a new attempt. */
+void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url);
 /* Time-outs: retry, silence, no answer. */
 void fh_receiver_tick(struct fh_receiver *receiver);
 /* Milliseconds to the next of them, or -1. */

@@ -24,8 +24,7 @@ struct fh_sources {
 static int check(const struct fh_config_firehose *config, const char *api_key, struct fh_error *err)
 {
     if (!fh_channel_find(config->channel)) {
-        return fh_error_set(err, -ENOTSUP,
-                            "this build knows firehose.channel = \"http\" and no other");
+        return fh_error_set(err, -ENOTSUP, "this build does not know that firehose.channel");
     }
     if (config->ranges.count < 1 || config->ranges.count > FH_PARTITIONS) {
         return fh_error_set(err, -EINVAL, "between 1 and %d receivers are possible, not %zu",
@@ -94,10 +93,16 @@ static int create(const struct fh_config_firehose *config, const char *api_key,
     pthread_mutex_init(&context->key_lock, NULL);
     memcpy(context->api_key, api_key, strlen(api_key) + 1);
     sources->count = config->ranges.count;
-    r = fill(sources);
+    if (context->channel->shared_new) {
+        r = context->channel->shared_new(config, &context->shared, err);
+    }
+    if (r == 0) {
+        r = fill(sources);
+        r = r < 0 ? fh_error_set(err, r, "out of memory") : 0;
+    }
     if (r < 0) {
         fh_sources_free(sources);
-        return fh_error_set(err, r, "out of memory");
+        return r;
     }
     *ret = sources;
     return 0;
@@ -196,6 +201,9 @@ void fh_sources_free(struct fh_sources *sources)
     }
     for (size_t i = 0; i < sources->group_count; i++) {
         fh_group_done(&sources->groups[i]);
+    }
+    if (sources->context.shared) {
+        sources->context.channel->shared_free(sources->context.shared);
     }
     explicit_bzero(sources->context.api_key, sizeof(sources->context.api_key));
     pthread_mutex_destroy(&sources->context.key_lock);

@@ -33,6 +33,22 @@ static int64_t now_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static int select_h2(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
+                     const unsigned char *offered, unsigned len, void *userdata)
+{
+    (void)ssl;
+    (void)userdata;
+    static const unsigned char h2[] = {2, 'h', '2'};
+    for (unsigned i = 0; i < len; i += 1U + offered[i]) {
+        if (len - i >= sizeof(h2) && memcmp(offered + i, h2, sizeof(h2)) == 0) {
+            *ret = offered + i + 1;
+            *ret_len = 2;
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
 /* A key and a certificate for 127.0.0.1 that is its own CA. */
 static void make_certificate(struct scripted_server *server)
 {
@@ -59,6 +75,9 @@ static void make_certificate(struct scripted_server *server)
 
     server->ssl_ctx = SSL_CTX_new(TLS_server_method());
     MUST(server->ssl_ctx);
+    if (server->headless) {
+        SSL_CTX_set_alpn_select_cb(server->ssl_ctx, select_h2, NULL);
+    }
     MUST(SSL_CTX_use_certificate(server->ssl_ctx, cert) == 1);
     MUST(SSL_CTX_use_PrivateKey(server->ssl_ctx, key) == 1);
     snprintf(server->ca_file, sizeof(server->ca_file), "%s", "/tmp/fh-scripted-XXXXXX");
@@ -86,6 +105,16 @@ static ssize_t receive(struct scripted_peer *peer, char *bytes, size_t size)
     return recv(peer->fd, bytes, size, 0);
 }
 
+void peer_note_request(struct scripted_peer *peer, const char *text)
+{
+    struct scripted_server *server = peer->server;
+    pthread_mutex_lock(&server->lock);
+    snprintf(peer->request, sizeof(peer->request), "%s", text);
+    server->requests++;
+    pthread_cond_broadcast(&server->changed);
+    pthread_mutex_unlock(&server->lock);
+}
+
 bool peer_read_head(struct scripted_peer *peer)
 {
     char head[sizeof(peer->request)] = "";
@@ -98,13 +127,17 @@ bool peer_read_head(struct scripted_peer *peer)
         len += (size_t)n;
         head[len] = '\0';
     }
-    struct scripted_server *server = peer->server;
-    pthread_mutex_lock(&server->lock);
-    memcpy(peer->request, head, sizeof(head));
-    server->requests++;
-    pthread_cond_broadcast(&server->changed);
-    pthread_mutex_unlock(&server->lock);
+    peer_note_request(peer, head);
     return true;
+}
+
+static bool introduced(struct scripted_peer *peer)
+{
+    struct scripted_server *server = peer->server;
+    if (server->raw) {
+        return true;
+    }
+    return (!server->tls || handshake(peer)) && (server->headless || peer_read_head(peer));
 }
 
 static void *peer_main(void *argument)
@@ -115,7 +148,7 @@ static void *peer_main(void *argument)
     sigemptyset(&pipe_signal);
     sigaddset(&pipe_signal, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
-    if (server->raw || ((!server->tls || handshake(peer)) && peer_read_head(peer))) {
+    if (introduced(peer)) {
         server->play(peer, server->userdata);
     }
     if (peer->ssl) {

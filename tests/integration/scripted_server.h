@@ -32,7 +32,8 @@ struct scripted_server {
     scripted_play play;
     void *userdata;
     bool tls;
-    bool raw; /* play gets the connection before anything is read, TLS handshake included */
+    bool headless; /* play gets the connection after the TLS handshake, with ALPN "h2" */
+    bool raw;      /* play gets the connection before anything is read, TLS handshake included */
     int port;
     char url[64];
     char ca_file[64]; /* the certificate a client must trust; "" when plain */
@@ -62,6 +63,8 @@ void scripted_request(struct scripted_server *server, unsigned n, char *text, si
 
 /* For players. All return false once the client is gone or the server stops. */
 bool peer_read_head(struct scripted_peer *peer);
+/* A request was read some other way: keep text as its head, and count it. */
+void peer_note_request(struct scripted_peer *peer, const char *text);
 bool peer_send(struct scripted_peer *peer, const char *bytes, size_t len);
 bool peer_print(struct scripted_peer *peer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -180,8 +180,13 @@ int fixture_teardown(void **state)
 
 void fixture_serve(struct fixture *fixture, scripted_play play, bool tls)
 {
+    fixture_serve_with(fixture, play, fixture, tls);
+}
+
+void fixture_serve_with(struct fixture *fixture, scripted_play play, void *userdata, bool tls)
+{
     fixture->server.play = play;
-    fixture->server.userdata = fixture;
+    fixture->server.userdata = userdata;
     fixture->server.tls = tls;
     scripted_server_start(&fixture->server);
     struct fh_config_firehose *firehose = &fixture->config.firehose;

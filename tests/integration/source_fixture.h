@@ -50,6 +50,7 @@ int fixture_teardown(void **state);
 
 /* Start the server with this script and point the configuration at it. */
 void fixture_serve(struct fixture *fixture, scripted_play play, bool tls);
+void fixture_serve_with(struct fixture *fixture, scripted_play play, void *userdata, bool tls);
 /* Create and start the receivers. */
 void fixture_start(struct fixture *fixture);
 extern const struct fh_source_handler fixture_handler;

@@ -318,9 +318,12 @@ static void a_missing_ca_file_is_said_at_once(void **state)
         fh_sources_new(&fixture->config, "", &fixture_handler, fixture, &err, &fixture->sources),
         -EINVAL);
     fixture->config.firehose.channel = FH_CHANNEL_GRPC;
+    snprintf(fixture->config.firehose.descriptor_set,
+             sizeof(fixture->config.firehose.descriptor_set), "%s", "/nonexistent/schema.desc");
     assert_int_equal(fh_sources_new(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err,
                                     &fixture->sources),
-                     -ENOTSUP);
+                     -ENOENT);
+    assert_non_null(strstr(err.text, "/nonexistent/schema.desc"));
     assert_null(fixture->sources);
 }
 

@@ -1,0 +1,151 @@
+/* receiver_judge.c: owns the judgement when a transfer is over: what the server meant, what the
+ * operator reads, and whether to back off, to wait slowly, or to follow a redirect. */
+#include "receiver.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define REDIRECTS_MAX 3
+
+/* A Retry-After beyond this is a mistake, or a date seen by a clock that is wrong. */
+#define RETRY_AFTER_MAX_MS 3600000
+
+/* An answer that is neither a stream nor a redirect we follow. */
+static void judge_answer(struct fh_receiver *receiver, int64_t retry_after_ms)
+{
+    long status = receiver->status.http_status;
+    char reason[FH_BODY_SHOWN + 256];
+    receiver->body[receiver->body_len] = '\0';
+    fh_text_clean(receiver->body, sizeof(receiver->body), receiver->key);
+    snprintf(reason, sizeof(reason), "answered with %ld: %s%s%.*s%s", status,
+             receiver->context->channel->meaning(receiver->decoder, status),
+             receiver->body[0] ? " (the server says: " : "", FH_BODY_SHOWN, receiver->body,
+             receiver->body[0] ? ")" : "");
+    bool refused = receiver->verdict == FH_VERDICT_REFUSED;
+    fh_receiver_fail(receiver, refused ? FH_FAILURE_REFUSED : FH_FAILURE_STATUS, status,
+                     retry_after_ms, reason, sizeof(reason));
+}
+
+/* The key is sent to the configured server and to no other: a redirect is followed only when
+ * scheme, host and port stay the same. */
+static void judge_redirect(struct fh_receiver *receiver)
+{
+    char reason[FH_BODY_SHOWN + 256];
+    char *url = NULL;
+    curl_easy_getinfo(receiver->easy, CURLINFO_REDIRECT_URL, &url);
+    long status = receiver->status.http_status;
+    bool same = url && fh_same_server(url, receiver->context->config.url);
+    if (same && receiver->redirects < REDIRECTS_MAX && strlen(url) < sizeof(receiver->redirect)) {
+        memcpy(receiver->redirect, url, strlen(url) + 1); /* url goes with the transfer */
+        receiver->redirects++;
+        fh_receiver_close(receiver, "redirected");
+        fh_receiver_connect_to(receiver, receiver->redirect);
+        return;
+    }
+    if (same) {
+        snprintf(reason, sizeof(reason), "answered with %ld: redirected too often or too far",
+                 status);
+    } else {
+        snprintf(reason, sizeof(reason),
+                 "answered with %ld: a redirect to another server is not followed, because the "
+                 "key goes only to firehose.url (%.512s)",
+                 status, url ? url : "no Location");
+    }
+    fh_receiver_fail(receiver, FH_FAILURE_REFUSED, status, 0, reason, sizeof(reason));
+}
+
+static void judge_stream_end(struct fh_receiver *receiver, CURLcode code)
+{
+    char reason[512];
+    if (code == CURLE_OK) {
+        snprintf(reason, sizeof(reason), "the server ended the stream");
+        fh_receiver_fail(receiver, FH_FAILURE_ENDED, 0, 0, reason, sizeof(reason));
+    } else if (receiver->decode_error < 0) {
+        char text[128];
+        snprintf(reason, sizeof(reason), "cannot read the stream: %s",
+                 fh_strerror(receiver->decode_error, text, sizeof(text)));
+        fh_receiver_fail(receiver, FH_FAILURE_DECODER, receiver->decode_error, 0, reason,
+                         sizeof(reason));
+    } else if (receiver->context->once && code == CURLE_WRITE_ERROR) {
+        snprintf(reason, sizeof(reason), "enough");
+        fh_receiver_fail(receiver, FH_FAILURE_ENDED, 0, 0, reason, sizeof(reason));
+    } else {
+        fh_curl_reason(code, receiver->curl_error, &receiver->context->config, reason,
+                       sizeof(reason));
+        fh_receiver_fail(receiver, FH_FAILURE_TRANSPORT, (long)code, 0, reason, sizeof(reason));
+    }
+}
+
+static int64_t retry_after_ms(struct fh_receiver *receiver)
+{
+    curl_off_t seconds = 0; /* libcurl understands both forms, seconds and a date */
+    curl_easy_getinfo(receiver->easy, CURLINFO_RETRY_AFTER, &seconds);
+    if (seconds <= 0) {
+        return 0;
+    }
+    return seconds > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : (int64_t)seconds * 1000;
+}
+
+/* No answer of the service: a proxy that opens no tunnel, or the network, or TLS. */
+static void judge_no_answer(struct fh_receiver *receiver, CURLcode code)
+{
+    char reason[512];
+    long status = 0;
+    curl_easy_getinfo(receiver->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (status >= 300) {
+        snprintf(reason, sizeof(reason), "the proxy answered with %ld and opens no tunnel%s",
+                 status, status == 407 ? ": it wants credentials, check firehose.proxy" : "");
+        receiver->status.http_status = (int)status;
+        fh_receiver_fail(receiver, status < 500 ? FH_FAILURE_REFUSED : FH_FAILURE_STATUS, status, 0,
+                         reason, sizeof(reason));
+        return;
+    }
+    receiver->status.http_status = 0;
+    fh_curl_reason(code == CURLE_OK ? CURLE_GOT_NOTHING : code, receiver->curl_error,
+                   &receiver->context->config, reason, sizeof(reason));
+    fh_receiver_fail(receiver, FH_FAILURE_TRANSPORT, (long)code, 0, reason, sizeof(reason));
+}
+
+/* The server has said in the channel's own words that, and why, it is over. */
+static void judge_ending(struct fh_receiver *receiver, struct fh_ending *ending)
+{
+    enum fh_failure failure = FH_FAILURE_STATUS;
+    if (ending->verdict == FH_VERDICT_STREAM) {
+        failure = FH_FAILURE_ENDED;
+    } else if (ending->verdict == FH_VERDICT_REFUSED) {
+        failure = FH_FAILURE_REFUSED;
+    }
+    if (ending->http_status > 0) {
+        receiver->status.http_status = ending->http_status;
+    }
+    int64_t asked_ms = retry_after_ms(receiver);
+    int64_t wait_ms = ending->retry_after_ms > asked_ms ? ending->retry_after_ms : asked_ms;
+    wait_ms = wait_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : wait_ms;
+    fh_receiver_fail(receiver, failure, ending->code, wait_ms, ending->text, sizeof(ending->text));
+}
+
+void fh_receiver_finished(struct fh_receiver *receiver, CURLcode code)
+{
+    const struct fh_channel_ops *channel = receiver->context->channel;
+    struct fh_ending ending;
+    if (receiver->verdict != FH_VERDICT_NONE && receiver->decode_error == 0 && channel->ending &&
+        channel->ending(receiver->decoder, &ending)) {
+        judge_ending(receiver, &ending);
+        return;
+    }
+    switch (receiver->verdict) {
+    case FH_VERDICT_STREAM:
+        judge_stream_end(receiver, code);
+        break;
+    case FH_VERDICT_REDIRECT:
+        judge_redirect(receiver);
+        break;
+    case FH_VERDICT_RETRY:
+    case FH_VERDICT_REFUSED:
+        judge_answer(receiver, retry_after_ms(receiver));
+        break;
+    case FH_VERDICT_NONE:
+        judge_no_answer(receiver, code);
+        break;
+    }
+}

@@ -1,0 +1,654 @@
+/* test_channel_contract.c: the promises every channel makes, as one suite of dialogues that runs
+ * over each of them: what is asked for, what arrives, what happens when the server is silent, cuts,
+ * refuses or is faster than we are, and that stopping is possible in every state.
+ * Usage: test_channel_contract http|websocket|grpc */
+#include "channel_server.h"
+#include "source_fixture.h"
+
+#include "fh/clock.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+/* cmocka wants these above first */
+#include <cmocka.h>
+
+static enum fh_channel channel;
+static struct channel_server server;
+
+static void serve(struct fixture *fixture, channel_script script, bool tls)
+{
+    server.channel = channel;
+    server.script = script;
+    server.userdata = fixture;
+    memset(server.requests, 0, sizeof(server.requests));
+    fixture->config.firehose.channel = channel;
+    snprintf(fixture->config.firehose.grpc_path, sizeof(fixture->config.firehose.grpc_path), "%s",
+             "/firehose_api_v1.Firehose/GetEvents");
+    fixture->server.headless = channel == FH_CHANNEL_GRPC;
+    fixture_serve_with(fixture, channel_server_play, &server, tls);
+}
+
+static void breathe(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static struct collected collected(struct fixture *fixture)
+{
+    struct collected result;
+    fixture_collected(fixture, 0, &result);
+    return result;
+}
+
+static struct fh_receiver_status status_of(struct fixture *fixture, unsigned receiver)
+{
+    struct fh_receiver_status status;
+    fh_sources_status(fixture->sources, receiver, &status);
+    return status;
+}
+
+/* The lines of these records, as every channel must give them. */
+static void check_lines(struct fixture *fixture, unsigned first, unsigned count, bool varied)
+{
+    char *text = malloc((size_t)count * 1400);
+    assert_non_null(text);
+    size_t len = 0;
+    for (unsigned n = first; n < first + count; n++) {
+        len += channel_record_text(n, varied ? n % 300 : 1, text + len, 1400);
+    }
+    assert_true(fixture_text_is(fixture, text, len));
+    free(text);
+}
+
+/* ---- asked and given ---- */
+
+#define MANY 3000
+
+static void play_pieces(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) && channel_send_pieces(peer, 0, MANY, 11)) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void check_pieces(struct fixture *fixture, bool tls)
+{
+    serve(fixture, play_pieces, tls);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, MANY));
+    check_lines(fixture, 0, MANY, true);
+    struct collected result = collected(fixture);
+    assert_int_equal(result.connected, 1);
+    assert_int_equal(result.disconnected, 0);
+    assert_int_equal(result.truncated, 0);
+    struct fh_receiver_status status = status_of(fixture, 0);
+    assert_int_equal(status.lines, MANY);
+    assert_int_equal(status.connects, 1);
+    static const char *const protocols[] = {"HTTP/1.1", "WebSocket", "gRPC"};
+    assert_string_equal(status.protocol, protocols[channel]);
+    fh_sources_stop(fixture->sources);
+    assert_int_equal(collected(fixture).disconnected, 1);
+    assert_int_equal(fixture_logged(fixture, "[stream-up] receiver 1-12: "), 1);
+}
+
+static void records_arrive_however_the_bytes_break(void **state)
+{
+    check_pieces(*state, false);
+}
+
+static void records_arrive_over_tls(void **state)
+{
+    check_pieces(*state, true);
+}
+
+static void play_one(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) && channel_send_record(peer, peer->peer->number, 1)) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void the_request_says_what_differs_from_the_default(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, play_one, false);
+    fixture->config.firehose.replica_id = 2;
+    fixture->config.firehose.ranges.range[0] = (struct fh_range){4, 6};
+    atomic_store(&fixture->resume_from, 1605502585236);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 1));
+    struct channel_request request = channel_server_request(&server, 0);
+    assert_string_equal(request.key, TEST_KEY);
+    assert_int_equal(request.min_partition, 4);
+    assert_int_equal(request.max_partition, 6);
+    assert_int_equal(request.from_ms, 1605502585236);
+    assert_int_equal(request.replica, 2);
+    assert_int_equal(collected(fixture).asked_from_ms, 1605502585236);
+}
+
+static void the_request_is_bare_by_default(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, play_one, false);
+    atomic_store(&fixture->resume_from, -5); /* nonsense is "from now on" */
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 1));
+    struct channel_request request = channel_server_request(&server, 0);
+    assert_string_equal(request.key, TEST_KEY);
+    assert_int_equal(request.min_partition, 0);
+    assert_int_equal(request.max_partition, 0);
+    assert_int_equal(request.from_ms, 0);
+    assert_int_equal(request.replica, 0);
+}
+
+static void play_junk(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) && channel_send_junk(peer) && channel_send_record(peer, 1, 1)) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void what_is_no_record_is_handed_on_and_the_stream_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, play_junk, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 2));
+    char text[256];
+    size_t len = channel_record_text(1, 1, text, sizeof(text));
+    struct collected result = collected(fixture);
+    assert_true(result.len > len);
+    assert_memory_equal(result.text + result.len - len, text, len);
+    assert_int_equal(result.disconnected, 0);
+    assert_int_equal(result.lines, 2);
+}
+
+static void play_long_record(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) && channel_send_record(peer, 0, 60000) &&
+        channel_send_record(peer, 1, 1)) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void too_long_a_record_is_cut_and_the_stream_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.max_line_bytes = 4096;
+    serve(fixture, play_long_record, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 2));
+    struct collected result = collected(fixture);
+    assert_int_equal(result.truncated, 1);
+    assert_int_equal(result.lines, 2);
+    assert_true(result.len < 4096 + 300);
+    assert_int_equal(result.disconnected, 0);
+}
+
+/* ---- silence, cuts, ends ---- */
+
+static void play_keep_alives(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    bool alive = channel_open(peer);
+    for (unsigned n = 0; alive && n < 15; n++) {
+        alive = channel_send_record(peer, n, 1);
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL); /* the interval is the test */
+    }
+    if (alive) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void keep_alives_keep_it_alive_and_silence_ends_it(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.silence_ms = 700; /* shorter than the sum, longer than one */
+    serve(fixture, play_keep_alives, false);
+    atomic_store(&fixture->resume_from, 1000);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 15));
+    assert_int_equal(collected(fixture).connected, 1);
+    assert_int_equal(collected(fixture).disconnected, 0);
+    atomic_store(&fixture->resume_from, 2000);
+    assert_true(fixture_wait_connected(fixture, 2));
+    assert_int_equal(fixture_logged(fixture, "[stream-silent] receiver 1-12: not a byte"), 1);
+    assert_int_equal(channel_server_request(&server, 0).from_ms, 1000);
+    assert_int_equal(channel_server_request(&server, 1).from_ms, 2000);
+    fh_sources_stop(fixture->sources);
+    assert_true(fixture->server.peers[1].previous_closed);
+}
+
+static void play_no_answer(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (peer->peer->number == 0) {
+        channel_wait_closed(peer);
+        return;
+    }
+    play_one(peer, userdata);
+}
+
+static void no_answer_is_not_waited_for_without_end(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.silence_ms = 200;
+    fixture->config.firehose.connect_timeout_ms = 200;
+    serve(fixture, play_no_answer, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 1));
+    assert_int_equal(fixture_logged(fixture, "no answer for 0.4 s"), 1);
+}
+
+static void play_half_then_whole(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (!channel_open(peer)) {
+        return;
+    }
+    if (peer->peer->number == 0) {
+        channel_send_record(peer, 7, 1);
+        channel_send_half(peer, 8);
+        return; /* cut */
+    }
+    if (channel_send_record(peer, 8, 1)) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void half_a_record_is_dropped_and_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, play_half_then_whole, true);
+    atomic_store(&fixture->resume_from, 1000);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 1));
+    atomic_store(&fixture->resume_from, 2000);
+    assert_true(fixture_wait_connected(fixture, 2));
+    assert_true(fixture_wait_lines(fixture, 2));
+    check_lines(fixture, 7, 2, false);
+    assert_int_equal(collected(fixture).disconnected, 1);
+    assert_int_equal(fixture_logged(fixture, "[stream-down]"), 1);
+    assert_int_equal(fixture_logged(fixture, "[stream-up]"), 2);
+}
+
+static void play_end_first(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) && channel_send_record(peer, peer->peer->number, 1)) {
+        if (peer->peer->number == 0) {
+            channel_end(peer);
+        }
+        channel_wait_closed(peer);
+    }
+}
+
+static void a_stream_that_ends_is_opened_again(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, play_end_first, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 2));
+    static const char *const reasons[] = {
+        "the server ended the stream", "the server closed the WebSocket: 1000 (normal closure)",
+        "ended with grpc-status 0 OK: the service ended the stream"};
+    assert_string_equal(collected(fixture).reason, reasons[channel]);
+    fh_sources_stop(fixture->sources);
+    assert_true(fixture->server.peers[1].previous_closed);
+}
+
+static void reconnecting_closes_before_it_opens(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, play_one, true);
+    fixture_start(fixture);
+    for (unsigned i = 1; i <= 5; i++) {
+        assert_true(fixture_wait_lines(fixture, i));
+        fh_sources_reconnect(fixture->sources, 1);
+        assert_true(scripted_wait_requests(&fixture->server, i + 1));
+    }
+    fh_sources_stop(fixture->sources);
+    for (unsigned i = 1; i <= 5; i++) {
+        assert_true(fixture->server.peers[i].previous_closed);
+    }
+    assert_int_equal(fixture->server.accepted, 6);
+}
+
+/* ---- statuses ---- */
+
+static atomic_int refusal;
+
+static void play_refusal(struct channel_peer *peer, void *userdata)
+{
+    if (strcmp(peer->request.key, TEST_KEY) != 0) {
+        play_one(peer, userdata);
+        return;
+    }
+    channel_refuse(peer, atomic_load(&refusal), 0, "no " TEST_KEY " here");
+}
+
+static void check_refused(struct fixture *fixture, int status, const char *remedy)
+{
+    atomic_store(&refusal, status);
+    serve(fixture, play_refusal, true);
+    fixture_start(fixture);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_REFUSED));
+    struct fh_receiver_status now = status_of(fixture, 0);
+    assert_int_equal(now.http_status, status);
+    assert_in_range(now.retry_in_ms, 50000, 66000);
+    assert_int_equal(now.connects, 0);
+    assert_non_null(strstr(now.last_error, remedy));
+    assert_non_null(strstr(now.last_error, "no [key] here"));
+    assert_int_equal(fixture_logged(fixture, "error [stream-refused] receiver 1-12: "), 1);
+    assert_int_equal(scripted_requests(&fixture->server), 1);
+    assert_int_equal(collected(fixture).connected, 0);
+    /* a new key is tried at once */
+    assert_int_equal(fh_sources_set_api_key(fixture->sources, "the-second-key"), 0);
+    assert_true(fixture_wait_lines(fixture, 1));
+    assert_string_equal(channel_server_request(&server, 1).key, "the-second-key");
+}
+
+static void a_bad_request_names_replica_and_ranges(void **state)
+{
+    check_refused(*state, 400, "firehose.replica_id");
+}
+
+static void a_bad_key_names_the_key_file(void **state)
+{
+    check_refused(*state, 401, "firehose.api_key_file");
+}
+
+static void a_channel_not_granted_names_the_channel(void **state)
+{
+    check_refused(*state, 403, "firehose.channel");
+}
+
+static void a_wrong_path_names_the_path(void **state)
+{
+    check_refused(*state, 404, channel == FH_CHANNEL_GRPC ? "firehose.grpc_path" : "firehose.path");
+}
+
+static void play_faults_then_stream(struct channel_peer *peer, void *userdata)
+{
+    switch (peer->peer->number) {
+    case 0:
+        channel_refuse(peer, 429, 1, "slow down");
+        return;
+    case 1:
+        channel_refuse(peer, 500, 0, "oh");
+        return;
+    case 2:
+        channel_refuse(peer, 503, 0, "later");
+        return;
+    default:
+        play_one(peer, userdata);
+    }
+}
+
+static void a_limit_is_waited_out_and_faults_are_retried(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, play_faults_then_stream, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_WAITING));
+    assert_int_equal(status_of(fixture, 0).http_status, 429);
+    assert_true(fixture_wait_lines(fixture, 1));
+    fh_sources_stop(fixture->sources);
+    const struct scripted_peer *peers = fixture->server.peers;
+    assert_in_range(peers[1].opened_ms - peers[0].opened_ms, 1000, 5000); /* as it was told */
+    assert_in_range(peers[2].opened_ms - peers[1].opened_ms, 0, 1000);    /* its own back-off */
+    assert_in_range(peers[3].opened_ms - peers[2].opened_ms, 0, 1000);
+    assert_int_equal(status_of(fixture, 0).failures, 3);
+    assert_int_equal(fixture_logged(fixture, "slow down"), 1);
+}
+
+/* ---- faster than we are ---- */
+
+#define FLOOD 60000
+#define PAD   1000
+
+static atomic_bool server_stalled;
+
+static void note_stall(void *userdata)
+{
+    (void)userdata;
+    atomic_store(&server_stalled, true);
+}
+
+static void play_flood(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) && channel_flood(peer, FLOOD, PAD, 400, note_stall, NULL)) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void check_flood(struct fixture *fixture)
+{
+    struct collected result = collected(fixture);
+    size_t at = 0;
+    for (unsigned n = 0; n < FLOOD; n++) {
+        char text[1400];
+        size_t len = channel_record_text(n, PAD, text, sizeof(text));
+        assert_true(at + len <= result.len);
+        assert_memory_equal(result.text + at, text, len);
+        at += len;
+    }
+    assert_int_equal(at, result.len);
+    assert_int_equal(result.connected, 1);
+}
+
+static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.silence_ms = 200; /* must not fire while it is us who do not read */
+    atomic_store(&server_stalled, false);
+    atomic_store(&fixture->full, true);
+    serve(fixture, play_flood, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
+    for (int i = 0; i < 10000 && !atomic_load(&server_stalled); i++) {
+        breathe();
+    }
+    assert_true(atomic_load(&server_stalled));
+    assert_int_equal(status_of(fixture, 0).state, FH_RECEIVER_PAUSED);
+    assert_int_equal(status_of(fixture, 0).lines, 0);
+    atomic_store(&fixture->full, false);
+    fh_sources_wake(fixture->sources);
+    assert_true(fixture_wait_lines(fixture, FLOOD));
+    check_flood(fixture);
+}
+
+static void play_flood_freely(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) && channel_flood(peer, FLOOD, PAD, 0, note_stall, NULL)) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void pausing_again_and_again_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->refuse_every = 3;
+    serve(fixture, play_flood_freely, false);
+    fixture_start(fixture);
+    for (int i = 0; i < 400000 && collected(fixture).lines < FLOOD; i++) {
+        fh_sources_wake(fixture->sources); /* comes before, while and after the receiver pauses */
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+    check_flood(fixture);
+    assert_true(atomic_load(&fixture->refusals) > 100);
+}
+
+/* ---- many, one, none ---- */
+
+static void play_by_partition(struct channel_peer *peer, void *userdata)
+{
+    if (peer->request.min_partition == 5) { /* one of them fails again and again */
+        channel_refuse(peer, 500, 0, "not this one");
+        return;
+    }
+    play_pieces(peer, userdata);
+}
+
+static void twelve_connections_and_one_that_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.threads = 3;
+    fixture->config.firehose.backoff_min_ms = 500;
+    fixture->config.firehose.backoff_max_ms = 500;
+    assert_int_equal(fh_ranges_split(12, &fixture->config.firehose.ranges), 0);
+    serve(fixture, play_by_partition, false);
+    fixture_start(fixture);
+    for (unsigned i = 0; i < 12; i++) {
+        struct fh_receiver_status status = status_of(fixture, i);
+        for (int wait = 0; wait < 10000 && (i == 4 ? status.failures < 2 : status.lines < MANY);
+             wait++) {
+            breathe();
+            status = status_of(fixture, i);
+        }
+        assert_int_equal(status.lines, i == 4 ? 0 : MANY);
+        assert_int_equal(status.connects, i == 4 ? 0 : 1);
+        assert_true(i != 4 || status.failures >= 2);
+    }
+    fh_sources_stop(fixture->sources);
+    unsigned seen[13] = {0};
+    for (unsigned i = 0; i < fixture->server.accepted; i++) {
+        struct channel_request request = channel_server_request(&server, i);
+        assert_in_range(request.min_partition, 1, 12);
+        assert_int_equal(request.min_partition, request.max_partition);
+        seen[request.min_partition]++;
+    }
+    for (unsigned partition = 1; partition <= 12; partition++) {
+        assert_true(partition == 5 ? seen[partition] >= 2 : seen[partition] == 1);
+    }
+}
+
+static void preview_takes_what_it_wants_and_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    serve(fixture, play_pieces, true);
+    fixture->line_limit = 5;
+    assert_int_equal(fh_ranges_split(3, &fixture->config.firehose.ranges), 0);
+    struct fh_error err = {""};
+    assert_int_equal(fh_source_preview(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err),
+                     0);
+    struct collected result = collected(fixture);
+    assert_true(result.lines >= 5);
+    assert_int_equal(result.unflushed, 0);
+    assert_int_equal(channel_server_request(&server, 0).max_partition, 0); /* all of them */
+    assert_int_equal(scripted_requests(&fixture->server), 1);
+}
+
+static void preview_says_why_not(void **state)
+{
+    struct fixture *fixture = *state;
+    atomic_store(&refusal, 401);
+    serve(fixture, play_refusal, false);
+    struct fh_error err = {""};
+    assert_int_equal(fh_source_preview(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err),
+                     -EACCES);
+    assert_non_null(strstr(err.text, "firehose.api_key_file"));
+    assert_int_equal(fixture_logged(fixture, "[stream"), 0); /* the caller prints, not the log */
+}
+
+/* ---- stopping ---- */
+
+static atomic_int wanted_state;
+
+static void play_state(struct channel_peer *peer, void *userdata)
+{
+    switch (atomic_load(&wanted_state)) {
+    case FH_RECEIVER_WAITING:
+        channel_refuse(peer, 503, 60, "later");
+        return;
+    case FH_RECEIVER_REFUSED:
+        channel_refuse(peer, 401, 0, "no");
+        return;
+    case FH_RECEIVER_CONNECTING:
+        channel_wait_closed(peer);
+        return;
+    default:
+        play_one(peer, userdata);
+    }
+}
+
+static void check_stop(struct fixture *fixture, enum fh_receiver_state wanted)
+{
+    atomic_store(&wanted_state, (int)wanted);
+    atomic_store(&fixture->full, wanted == FH_RECEIVER_PAUSED);
+    serve(fixture, play_state, true);
+    fixture_start(fixture);
+    assert_true(scripted_wait_requests(&fixture->server, 1));
+    assert_true(fixture_wait_state(fixture, wanted));
+    struct fh_time before = fh_now();
+    fh_sources_stop(fixture->sources);
+    assert_in_range(fh_time_diff_ms(fh_now(), before), 0, 1500);
+    assert_int_equal(status_of(fixture, 0).state, FH_RECEIVER_IDLE);
+}
+
+#define STOP_IN(name, wanted)                                                                      \
+    static void stop_while_##name(void **state)                                                    \
+    {                                                                                              \
+        check_stop(*state, wanted);                                                                \
+    }
+STOP_IN(connecting, FH_RECEIVER_CONNECTING)
+STOP_IN(streaming, FH_RECEIVER_STREAMING)
+STOP_IN(paused, FH_RECEIVER_PAUSED)
+STOP_IN(waiting, FH_RECEIVER_WAITING)
+STOP_IN(refused, FH_RECEIVER_REFUSED)
+
+int main(int argc, char **argv)
+{
+    static const char *const names[] = {"http", "websocket", "grpc"};
+    const char *wanted = argc > 1 ? argv[1] : "http";
+    while (strcmp(names[channel], wanted) != 0) {
+        if (++channel == FH_ARRAY_LEN(names)) {
+            fprintf(stderr, "usage: %s http|websocket|grpc\n", argv[0]);
+            return 2;
+        }
+    }
+    pthread_mutex_init(&server.lock, NULL);
+#define DIALOGUE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        DIALOGUE(records_arrive_however_the_bytes_break),
+        DIALOGUE(records_arrive_over_tls),
+        DIALOGUE(the_request_says_what_differs_from_the_default),
+        DIALOGUE(the_request_is_bare_by_default),
+        DIALOGUE(what_is_no_record_is_handed_on_and_the_stream_goes_on),
+        DIALOGUE(too_long_a_record_is_cut_and_the_stream_goes_on),
+        DIALOGUE(keep_alives_keep_it_alive_and_silence_ends_it),
+        DIALOGUE(no_answer_is_not_waited_for_without_end),
+        DIALOGUE(half_a_record_is_dropped_and_asked_for_again),
+        DIALOGUE(a_stream_that_ends_is_opened_again),
+        DIALOGUE(reconnecting_closes_before_it_opens),
+        DIALOGUE(a_bad_request_names_replica_and_ranges),
+        DIALOGUE(a_bad_key_names_the_key_file),
+        DIALOGUE(a_channel_not_granted_names_the_channel),
+        DIALOGUE(a_wrong_path_names_the_path),
+        DIALOGUE(a_limit_is_waited_out_and_faults_are_retried),
+        DIALOGUE(a_full_store_stalls_the_server_and_loses_nothing),
+        DIALOGUE(pausing_again_and_again_loses_nothing),
+        DIALOGUE(twelve_connections_and_one_that_fails),
+        DIALOGUE(preview_takes_what_it_wants_and_goes),
+        DIALOGUE(preview_says_why_not),
+        DIALOGUE(stop_while_connecting),
+        DIALOGUE(stop_while_streaming),
+        DIALOGUE(stop_while_paused),
+        DIALOGUE(stop_while_waiting),
+        DIALOGUE(stop_while_refused),
+    };
+    printf("channel %s\n", names[channel]);
+    return cmocka_run_group_tests_name(names[channel], tests, NULL, NULL);
+}
