@@ -37,19 +37,21 @@ count() {
 
 # ctests BUILD ARGUMENTS...: adds ctest's own numbers.
 ctests() {
-    local build=$1 log total bad
+    local build=$1 log total bad skipped
     shift
     log=$(mktemp)
     ctest --test-dir "$build" --output-on-failure -j2 "$@" | tee "$log" | grep -vE '^ *(Start|Test project|Internal ctest)'
     total=$(sed -n 's/.* tests failed out of \([0-9]*\)/\1/p' "$log")
     bad=$(sed -n 's/.*, \([0-9]*\) tests failed out of.*/\1/p' "$log")
+    skipped=$(grep -c '\*\*\*Skipped' "$log")
+    [ "$skipped" = 0 ] || grep -h '^SKIPPED' "$build/Testing/Temporary/LastTest.log"
     rm -f "$log"
     if [ -z "$total" ] || [ "$total" = 0 ]; then
         echo "FAILED  no test was found for: $*"
         failed=$((failed + 1))
         return
     fi
-    passed=$((passed + total - bad))
+    passed=$((passed + total - bad - skipped))
     failed=$((failed + bad))
 }
 

@@ -9,8 +9,6 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 RATE=${RATE:-2000}
 SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
-WORK=$(mktemp -d /var/tmp/firehosed-hosts-XXXXXX) # an overlay needs a disk below it
-. tests/lib/pair.sh
 . tests/lib/hosts.sh
 
 ROLE_ID=$(sed -n 's/^-- \([0-9a-f]*\)$/\1/; /^Subject: The role of this node/{x;p}; h' packaging/systemd/firehosed.catalog)
@@ -56,7 +54,7 @@ host_prepare() {
 
 # role_taken NAME CURSOR SECONDS: the entry of its journal that says it is primary now.
 role_taken() { wait_journal "$1" "$2" ".MESSAGE_ID == \"$ROLE_ID\" and .FH_ROLE == \"primary\"" "$3"; }
-stamp_ns() { jq -r '.__REALTIME_TIMESTAMP + "000"'; }
+stamp_ns() { jq -r '(._SOURCE_REALTIME_TIMESTAMP // .__REALTIME_TIMESTAMP) + "000"'; }
 
 # first_event NAME EPOCH: when its sink got the first event of that epoch, in nanoseconds (the birth of the
 # first file named after the epoch).
@@ -87,7 +85,7 @@ hosts_possible
 echo "seed $SEED, $RATE events/s"
 hosts_root
 hosts_network
-SIM_RUN=(ip netns exec "$NETWORK-sim")
+SIM_RUN=(setpriv --pdeathsig KILL ip netns exec "$NETWORK-sim")
 SIM_LISTEN=${HOST_ADDRESS[sim]}:0
 sim_start --host "${HOST_ADDRESS[sim]}" --rate "$RATE" --seed "$SEED" --lateness-ms 3000 --jitter-ms 500 --paused
 step "booting two hosts"
@@ -140,8 +138,12 @@ echo "systemctl show: MemoryCurrent $memory"
 
 step "SIGKILL of the primary's daemon ($primary)"
 cursor=$(host_cursor $standby)
+gone=$(date +%s%N)
 on $primary systemctl kill -s KILL firehosed
 entry=$(role_taken $standby "$cursor" 10) || exit 1
+first=$(first_event $standby "$(jq -r .FH_EPOCH <<<"$entry")") || exit 1
+echo "daemon killed: primary after $(milliseconds $(($(stamp_ns <<<"$entry") - gone))) ms," \
+    "first event delivered after $(milliseconds $((first - gone))) ms"
 wait_pair_protected $standby $primary 60
 [ "$(property $primary NRestarts)" -ge 1 ] || fail "systemd did not restart the daemon of host $primary"
 swap

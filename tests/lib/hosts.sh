@@ -1,6 +1,6 @@
 # hosts.sh: two hosts with a booted systemd each, and a third place for the simulator, on one machine.
-# Sourced after pair.sh. Needs root, debootstrap, systemd-nspawn, iproute2 and a Debian machine (the
-# programs run inside with the libraries of the same release).
+# Sourced in place of pair.sh, which it brings along. Needs root, debootstrap, systemd-nspawn, iproute2 and
+# a Debian machine (the programs run inside with the libraries of the same release).
 #
 # A host is an overlay over one cached root file system, a network namespace joined to the others by a
 # bridge, and a container that boots systemd in it. What the host writes lives in the overlay's upper
@@ -10,7 +10,10 @@
 # FH_MIRROR: a Debian mirror; without it the one of the machine's own apt.
 
 ROOT_CACHE=${FH_ROOT_CACHE:-/var/tmp/firehosed-test-root}
+WORK=$(mktemp -d "/var/tmp/firehosed-hosts-$$-XXXXXX") # an overlay needs a disk below it
 NETWORK=fh$$
+. "$(dirname "${BASH_SOURCE[0]}")/pair.sh"
+
 declare -A HOST_INIT=()
 declare -A HOST_ADDRESS=([sim]=10.99.0.3 [a]=10.99.0.1 [b]=10.99.0.2)
 
@@ -36,11 +39,12 @@ node_status() { on "$1" firehosectl status --json 2>/dev/null; }
 hosts_possible() {
     local tool
     [ "$(id -u)" = 0 ] || skip "two booted hosts need root (namespaces, mounts)"
-    for tool in debootstrap systemd-nspawn nsenter ip jq curl dpkg apt-get; do
+    for tool in debootstrap systemd-nspawn nsenter setpriv ip jq curl dpkg apt-get; do
         command -v $tool >/dev/null || skip "$tool is not installed (packaging/install-deps.sh test, on Debian)"
     done
     ip netns add "$NETWORK-probe" 2>/dev/null || skip "no network namespaces here"
     ip netns del "$NETWORK-probe"
+    hosts_undo_stale
 }
 
 host_release() { (. /etc/os-release && echo "$VERSION_CODENAME"); }
@@ -162,7 +166,10 @@ host_kill() {
 host_cursor() { on "$1" journalctl -q -n1 --show-cursor | sed -n 's/^-- cursor: //p'; }
 
 # host_journal NAME CURSOR [MATCHES]: the entries since then, as JSON lines.
-host_journal() { on "$1" journalctl -q -o json --output-fields=MESSAGE,MESSAGE_ID,FH_ROLE,FH_EPOCH,FH_REASON,FH_EVIDENCE,UNIT,_SYSTEMD_UNIT --after-cursor="$2" "${@:3}"; }
+host_journal() {
+    on "$1" journalctl -q -o json --after-cursor="$2" "${@:3}" \
+        --output-fields=MESSAGE,MESSAGE_ID,FH_ROLE,FH_EPOCH,FH_REASON,FH_EVIDENCE,_SOURCE_REALTIME_TIMESTAMP
+}
 
 # wait_journal NAME CURSOR JQ_CONDITION SECONDS: prints the first entry that fits.
 wait_journal() {
@@ -174,26 +181,45 @@ wait_journal() {
     echo "$entry"
 }
 
-# The last lines of each host's journal go where fail() shows them; then everything goes.
-hosts_cleanup() {
-    local name
-    for name in "${!HOST_INIT[@]}"; do kill -KILL "${HOST_INIT[$name]}" 2>/dev/null; done
-    for name in "${!PID[@]}"; do kill -KILL "${PID[$name]}" 2>/dev/null; done
-    wait 2>/dev/null
-    for name in a b; do
-        mountpoint -q "$(host_root $name)" && { umount "$(host_root $name)" || umount -l "$(host_root $name)"; }
+# hosts_undo WORK NETWORK: ends and removes what a run made, found by its name alone.
+hosts_undo() {
+    local name tries
+    for name in $(NETWORK=$2 host_groups a) $(NETWORK=$2 host_groups b); do
+        [ -d "$name" ] && find "$name" -name cgroup.procs -exec cat {} + 2>/dev/null | xargs -r kill -KILL 2>/dev/null
     done
-    for name in $(host_groups a) $(host_groups b); do
+    for name in a b; do
+        mountpoint -q "$1/host-$name/root" && { umount "$1/host-$name/root" || umount -l "$1/host-$name/root"; }
+    done
+    for name in $(NETWORK=$2 host_groups a) $(NETWORK=$2 host_groups b); do
         # deepest first; a group empties a moment after its last process is gone
-        local tries=0
+        tries=0
         while [ -d "$name" ] && [ $((tries += 1)) -le 50 ]; do
             find "$name" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
         done
     done
     for name in a b sim wire; do
-        [ -e "/run/netns/$NETWORK-$name" ] && ip netns del "$NETWORK-$name"
+        [ -e "/run/netns/$2-$name" ] && ip netns del "$2-$name"
     done
-    if [ -z "${KEEP_WORK:-}" ]; then rm -rf --one-file-system "$WORK"; fi
+    if [ -n "${KEEP_WORK:-}" ]; then : >"$1/kept"; else rm -rf --one-file-system "$1"; fi
+}
+
+# What a run left that was itself killed (by a time-out of ctest, say).
+hosts_undo_stale() {
+    local work pid
+    for work in /var/tmp/firehosed-hosts-*-*; do
+        pid=${work#/var/tmp/firehosed-hosts-}
+        pid=${pid%%-*}
+        [ -d "$work" ] && [ ! -e "$work/kept" ] && ! kill -0 "$pid" 2>/dev/null && KEEP_WORK='' hosts_undo "$work" "fh$pid"
+    done
+    return 0
+}
+
+hosts_cleanup() {
+    local name
+    for name in "${!HOST_INIT[@]}"; do kill -KILL "${HOST_INIT[$name]}" 2>/dev/null; done
+    for name in "${!PID[@]}"; do kill -KILL "${PID[$name]}" 2>/dev/null; done
+    wait 2>/dev/null
+    hosts_undo "$WORK" "$NETWORK"
 }
 trap hosts_cleanup EXIT
 trap 'exit 130' INT TERM HUP
