@@ -82,7 +82,7 @@ static struct stream make_stream(size_t wanted)
     static struct sample samples[SAMPLES_MAX];
     size_t count = read_samples(samples);
     struct stream stream = {.bytes = malloc(wanted + SAMPLE_MAX)};
-    if (!stream.bytes) {
+    if (!stream.bytes || count == 0) {
         die("out of memory");
     }
     while (stream.payload < wanted - SAMPLE_MAX) {

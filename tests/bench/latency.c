@@ -66,6 +66,16 @@ static int open_newest(const char *directory, char *current, size_t size)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* Only what is written while we look counts. */
+static int open_first(const char *directory, char *current, size_t size)
+{
+    int fd = open_newest(directory, current, size);
+    if (fd >= 0) {
+        lseek(fd, 0, SEEK_END);
+    }
+    return fd;
+}
+
 static char buffer[8 * 1024 * 1024];
 
 static void follow(int fd, size_t *carry)
@@ -106,7 +116,7 @@ int main(int argc, char **argv)
     int64_t until = wall_tenths() + strtoll(argv[2], NULL, 10) * 10000;
     int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     inotify_add_watch(watch, argv[1], IN_MODIFY | IN_CREATE);
-    int fd = -1;
+    int fd = open_first(argv[1], current, sizeof(current));
     size_t carry = 0;
     while (wall_tenths() < until) {
         struct pollfd poll_fd = {.fd = watch, .events = POLLIN};

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# From the death of the primary to the first event in the other node's sink, and the latency from issue
-# to the sink's file. Process killed: SIGKILL; the kernel refuses the next connection. Host vanished:
+# From the death of the primary to the first event in the other node's sink. Process killed: SIGKILL; the kernel refuses the next connection. Host vanished:
 # SIGSTOP stands in (the process answers nothing, its sockets stay open), so only silence tells.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -51,4 +50,3 @@ done
 worst() { printf '%s\n' "$@" | sort -n | tail -n1; }
 echo "takeover, SIGKILL to first event in the other node's sink, ms: ${killed[*]} (worst $(worst "${killed[@]}"))"
 echo "takeover, silence (SIGSTOP) to first event, ms:               ${stopped[*]} (worst $(worst "${stopped[@]}"))"
-echo "latency, issue to the sink's file at 5,000 events/s:          $("$BIN/../bench/latency" "$WORK/$primary/events" 10)"
