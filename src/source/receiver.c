@@ -298,8 +298,25 @@ static void on_answer(struct fh_receiver *receiver)
     receiver->status.connects++;
     receiver->status.last_error[0] = '\0';
     fh_receiver_log_up(receiver);
-    receiver->context->handler.connected(receiver->context->userdata, receiver->index,
-                                         receiver->status.asked_from_ms);
+    const struct fh_source_handler *handler = &receiver->context->handler;
+    if (handler->server_time && receiver->server_ms > 0) {
+        handler->server_time(receiver->context->userdata, receiver->index, receiver->server_ms);
+    }
+    handler->connected(receiver->context->userdata, receiver->index,
+                       receiver->status.asked_from_ms);
+}
+
+static void take_date(struct fh_receiver *receiver, const char *line, size_t len)
+{
+    const char *value;
+    size_t value_len;
+    char text[64];
+    if (fh_header_value(line, len, "date", &value, &value_len) && value_len < sizeof(text)) {
+        memcpy(text, value, value_len);
+        text[value_len] = '\0';
+        time_t seconds = curl_getdate(text, NULL);
+        receiver->server_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;
+    }
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
@@ -307,6 +324,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
     struct fh_receiver *receiver = userdata;
     size_t len = size * count;
     const struct fh_channel_ops *channel = receiver->context->channel;
+    take_date(receiver, bytes, len);
     if (channel->header) {
         channel->header(receiver->decoder, bytes, len);
     }

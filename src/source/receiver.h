@@ -63,6 +63,7 @@ struct fh_receiver {
     unsigned index;
     struct fh_range range;
     char range_text[8];
+    int64_t server_ms; /* the service's clock as of the current answer; 0 = not said */
 
     CURL *easy;
     bool transfer; /* easy is inside the multi handle */

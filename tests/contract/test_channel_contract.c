@@ -2,8 +2,7 @@
  * over each of them: what is asked for, what arrives, what happens when the server is silent, cuts,
  * refuses or is faster than we are, and that stopping is possible in every state.
  * Usage: test_channel_contract http|websocket|grpc */
-#include "channel_server.h"
-#include "source_fixture.h"
+#include "channel_fixture.h"
 
 #include "fh/clock.h"
 
@@ -11,90 +10,32 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 /* cmocka wants these above first */
 #include <cmocka.h>
 
 static enum fh_channel channel;
-static struct channel_server server;
-
-static void serve(struct fixture *fixture, channel_script script, bool tls)
-{
-    server.channel = channel;
-    server.script = script;
-    server.userdata = fixture;
-    memset(server.requests, 0, sizeof(server.requests));
-    fixture->config.firehose.channel = channel;
-    snprintf(fixture->config.firehose.grpc_path, sizeof(fixture->config.firehose.grpc_path), "%s",
-             "/firehose_api_v1.Firehose/GetEvents");
-    fixture->server.headless = channel == FH_CHANNEL_GRPC;
-    fixture_serve_with(fixture, channel_server_play, &server, tls);
-}
-
-static void breathe(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-}
-
-static struct collected collected(struct fixture *fixture)
-{
-    struct collected result;
-    fixture_collected(fixture, 0, &result);
-    return result;
-}
-
-static struct fh_receiver_status status_of(struct fixture *fixture, unsigned receiver)
-{
-    struct fh_receiver_status status;
-    fh_sources_status(fixture->sources, receiver, &status);
-    return status;
-}
-
-/* The lines of these records, as every channel must give them. */
-static void check_lines(struct fixture *fixture, unsigned first, unsigned count, bool varied)
-{
-    char *text = malloc((size_t)count * 1400);
-    assert_non_null(text);
-    size_t len = 0;
-    for (unsigned n = first; n < first + count; n++) {
-        len += channel_record_text(n, varied ? n % 300 : 1, text + len, 1400);
-    }
-    assert_true(fixture_text_is(fixture, text, len));
-    free(text);
-}
 
 /* ---- asked and given ---- */
 
-#define MANY 3000
-
-static void play_pieces(struct channel_peer *peer, void *userdata)
-{
-    (void)userdata;
-    if (channel_open(peer) && channel_send_pieces(peer, 0, MANY, 11)) {
-        channel_wait_closed(peer);
-    }
-}
-
 static void check_pieces(struct fixture *fixture, bool tls)
 {
-    serve(fixture, play_pieces, tls);
+    channel_serve(fixture, channel, channel_play_pieces, tls);
     fixture_start(fixture);
-    assert_true(fixture_wait_lines(fixture, MANY));
-    check_lines(fixture, 0, MANY, true);
-    struct collected result = collected(fixture);
+    assert_true(fixture_wait_lines(fixture, CHANNEL_MANY));
+    assert_true(channel_lines_are(fixture, 0, CHANNEL_MANY, true));
+    struct collected result = channel_collected(fixture);
     assert_int_equal(result.connected, 1);
     assert_int_equal(result.disconnected, 0);
     assert_int_equal(result.truncated, 0);
-    struct fh_receiver_status status = status_of(fixture, 0);
-    assert_int_equal(status.lines, MANY);
+    struct fh_receiver_status status = channel_status(fixture, 0);
+    assert_int_equal(status.lines, CHANNEL_MANY);
     assert_int_equal(status.connects, 1);
     static const char *const protocols[] = {"HTTP/1.1", "WebSocket", "gRPC"};
     assert_string_equal(status.protocol, protocols[channel]);
     fh_sources_stop(fixture->sources);
-    assert_int_equal(collected(fixture).disconnected, 1);
+    assert_int_equal(channel_collected(fixture).disconnected, 1);
     assert_int_equal(fixture_logged(fixture, "[stream-up] receiver 1-12: "), 1);
 }
 
@@ -108,40 +49,32 @@ static void records_arrive_over_tls(void **state)
     check_pieces(*state, true);
 }
 
-static void play_one(struct channel_peer *peer, void *userdata)
-{
-    (void)userdata;
-    if (channel_open(peer) && channel_send_record(peer, peer->peer->number, 1)) {
-        channel_wait_closed(peer);
-    }
-}
-
 static void the_request_says_what_differs_from_the_default(void **state)
 {
     struct fixture *fixture = *state;
-    serve(fixture, play_one, false);
+    channel_serve(fixture, channel, channel_play_one, false);
     fixture->config.firehose.replica_id = 2;
     fixture->config.firehose.ranges.range[0] = (struct fh_range){4, 6};
     atomic_store(&fixture->resume_from, 1605502585236);
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 1));
-    struct channel_request request = channel_server_request(&server, 0);
+    struct channel_request request = channel_asked(0);
     assert_string_equal(request.key, TEST_KEY);
     assert_int_equal(request.min_partition, 4);
     assert_int_equal(request.max_partition, 6);
     assert_int_equal(request.from_ms, 1605502585236);
     assert_int_equal(request.replica, 2);
-    assert_int_equal(collected(fixture).asked_from_ms, 1605502585236);
+    assert_int_equal(channel_collected(fixture).asked_from_ms, 1605502585236);
 }
 
 static void the_request_is_bare_by_default(void **state)
 {
     struct fixture *fixture = *state;
-    serve(fixture, play_one, false);
+    channel_serve(fixture, channel, channel_play_one, false);
     atomic_store(&fixture->resume_from, -5); /* nonsense is "from now on" */
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 1));
-    struct channel_request request = channel_server_request(&server, 0);
+    struct channel_request request = channel_asked(0);
     assert_string_equal(request.key, TEST_KEY);
     assert_int_equal(request.min_partition, 0);
     assert_int_equal(request.max_partition, 0);
@@ -160,12 +93,12 @@ static void play_junk(struct channel_peer *peer, void *userdata)
 static void what_is_no_record_is_handed_on_and_the_stream_goes_on(void **state)
 {
     struct fixture *fixture = *state;
-    serve(fixture, play_junk, false);
+    channel_serve(fixture, channel, play_junk, false);
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 2));
     char text[256];
     size_t len = channel_record_text(1, 1, text, sizeof(text));
-    struct collected result = collected(fixture);
+    struct collected result = channel_collected(fixture);
     assert_true(result.len > len);
     assert_memory_equal(result.text + result.len - len, text, len);
     assert_int_equal(result.disconnected, 0);
@@ -185,10 +118,10 @@ static void too_long_a_record_is_cut_and_the_stream_goes_on(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.firehose.max_line_bytes = 4096;
-    serve(fixture, play_long_record, false);
+    channel_serve(fixture, channel, play_long_record, false);
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 2));
-    struct collected result = collected(fixture);
+    struct collected result = channel_collected(fixture);
     assert_int_equal(result.truncated, 1);
     assert_int_equal(result.lines, 2);
     assert_true(result.len < 4096 + 300);
@@ -214,17 +147,17 @@ static void keep_alives_keep_it_alive_and_silence_ends_it(void **state)
 {
     struct fixture *fixture = *state;
     fixture->config.firehose.silence_ms = 700; /* shorter than the sum, longer than one */
-    serve(fixture, play_keep_alives, false);
+    channel_serve(fixture, channel, play_keep_alives, false);
     atomic_store(&fixture->resume_from, 1000);
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 15));
-    assert_int_equal(collected(fixture).connected, 1);
-    assert_int_equal(collected(fixture).disconnected, 0);
+    assert_int_equal(channel_collected(fixture).connected, 1);
+    assert_int_equal(channel_collected(fixture).disconnected, 0);
     atomic_store(&fixture->resume_from, 2000);
     assert_true(fixture_wait_connected(fixture, 2));
     assert_int_equal(fixture_logged(fixture, "[stream-silent] receiver 1-12: not a byte"), 1);
-    assert_int_equal(channel_server_request(&server, 0).from_ms, 1000);
-    assert_int_equal(channel_server_request(&server, 1).from_ms, 2000);
+    assert_int_equal(channel_asked(0).from_ms, 1000);
+    assert_int_equal(channel_asked(1).from_ms, 2000);
     fh_sources_stop(fixture->sources);
     assert_true(fixture->server.peers[1].previous_closed);
 }
@@ -236,7 +169,7 @@ static void play_no_answer(struct channel_peer *peer, void *userdata)
         channel_wait_closed(peer);
         return;
     }
-    play_one(peer, userdata);
+    channel_play_one(peer, userdata);
 }
 
 static void no_answer_is_not_waited_for_without_end(void **state)
@@ -244,7 +177,7 @@ static void no_answer_is_not_waited_for_without_end(void **state)
     struct fixture *fixture = *state;
     fixture->config.firehose.silence_ms = 200;
     fixture->config.firehose.connect_timeout_ms = 200;
-    serve(fixture, play_no_answer, false);
+    channel_serve(fixture, channel, play_no_answer, false);
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 1));
     assert_int_equal(fixture_logged(fixture, "no answer for 0.4 s"), 1);
@@ -269,15 +202,15 @@ static void play_half_then_whole(struct channel_peer *peer, void *userdata)
 static void half_a_record_is_dropped_and_asked_for_again(void **state)
 {
     struct fixture *fixture = *state;
-    serve(fixture, play_half_then_whole, true);
+    channel_serve(fixture, channel, play_half_then_whole, true);
     atomic_store(&fixture->resume_from, 1000);
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 1));
     atomic_store(&fixture->resume_from, 2000);
     assert_true(fixture_wait_connected(fixture, 2));
     assert_true(fixture_wait_lines(fixture, 2));
-    check_lines(fixture, 7, 2, false);
-    assert_int_equal(collected(fixture).disconnected, 1);
+    assert_true(channel_lines_are(fixture, 7, 2, false));
+    assert_int_equal(channel_collected(fixture).disconnected, 1);
     assert_int_equal(fixture_logged(fixture, "[stream-down]"), 1);
     assert_int_equal(fixture_logged(fixture, "[stream-up]"), 2);
 }
@@ -296,13 +229,13 @@ static void play_end_first(struct channel_peer *peer, void *userdata)
 static void a_stream_that_ends_is_opened_again(void **state)
 {
     struct fixture *fixture = *state;
-    serve(fixture, play_end_first, false);
+    channel_serve(fixture, channel, play_end_first, false);
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 2));
     static const char *const reasons[] = {
         "the server ended the stream", "the server closed the WebSocket: 1000 (normal closure)",
         "ended with grpc-status 0 OK: the service ended the stream"};
-    assert_string_equal(collected(fixture).reason, reasons[channel]);
+    assert_string_equal(channel_collected(fixture).reason, reasons[channel]);
     fh_sources_stop(fixture->sources);
     assert_true(fixture->server.peers[1].previous_closed);
 }
@@ -310,7 +243,7 @@ static void a_stream_that_ends_is_opened_again(void **state)
 static void reconnecting_closes_before_it_opens(void **state)
 {
     struct fixture *fixture = *state;
-    serve(fixture, play_one, true);
+    channel_serve(fixture, channel, channel_play_one, true);
     fixture_start(fixture);
     for (unsigned i = 1; i <= 5; i++) {
         assert_true(fixture_wait_lines(fixture, i));
@@ -331,7 +264,7 @@ static atomic_int refusal;
 static void play_refusal(struct channel_peer *peer, void *userdata)
 {
     if (strcmp(peer->request.key, TEST_KEY) != 0) {
-        play_one(peer, userdata);
+        channel_play_one(peer, userdata);
         return;
     }
     channel_refuse(peer, atomic_load(&refusal), 0, "no " TEST_KEY " here");
@@ -340,10 +273,10 @@ static void play_refusal(struct channel_peer *peer, void *userdata)
 static void check_refused(struct fixture *fixture, int status, const char *remedy)
 {
     atomic_store(&refusal, status);
-    serve(fixture, play_refusal, true);
+    channel_serve(fixture, channel, play_refusal, true);
     fixture_start(fixture);
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_REFUSED));
-    struct fh_receiver_status now = status_of(fixture, 0);
+    struct fh_receiver_status now = channel_status(fixture, 0);
     assert_int_equal(now.http_status, status);
     assert_in_range(now.retry_in_ms, 50000, 66000);
     assert_int_equal(now.connects, 0);
@@ -351,11 +284,11 @@ static void check_refused(struct fixture *fixture, int status, const char *remed
     assert_non_null(strstr(now.last_error, "no [key] here"));
     assert_int_equal(fixture_logged(fixture, "error [stream-refused] receiver 1-12: "), 1);
     assert_int_equal(scripted_requests(&fixture->server), 1);
-    assert_int_equal(collected(fixture).connected, 0);
+    assert_int_equal(channel_collected(fixture).connected, 0);
     /* a new key is tried at once */
     assert_int_equal(fh_sources_set_api_key(fixture->sources, "the-second-key"), 0);
     assert_true(fixture_wait_lines(fixture, 1));
-    assert_string_equal(channel_server_request(&server, 1).key, "the-second-key");
+    assert_string_equal(channel_asked(1).key, "the-second-key");
 }
 
 static void a_bad_request_names_replica_and_ranges(void **state)
@@ -391,24 +324,24 @@ static void play_faults_then_stream(struct channel_peer *peer, void *userdata)
         channel_refuse(peer, 503, 0, "later");
         return;
     default:
-        play_one(peer, userdata);
+        channel_play_one(peer, userdata);
     }
 }
 
 static void a_limit_is_waited_out_and_faults_are_retried(void **state)
 {
     struct fixture *fixture = *state;
-    serve(fixture, play_faults_then_stream, false);
+    channel_serve(fixture, channel, play_faults_then_stream, false);
     fixture_start(fixture);
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_WAITING));
-    assert_int_equal(status_of(fixture, 0).http_status, 429);
+    assert_int_equal(channel_status(fixture, 0).http_status, 429);
     assert_true(fixture_wait_lines(fixture, 1));
     fh_sources_stop(fixture->sources);
     const struct scripted_peer *peers = fixture->server.peers;
     assert_in_range(peers[1].opened_ms - peers[0].opened_ms, 1000, 5000); /* as it was told */
     assert_in_range(peers[2].opened_ms - peers[1].opened_ms, 0, 1000);    /* its own back-off */
     assert_in_range(peers[3].opened_ms - peers[2].opened_ms, 0, 1000);
-    assert_int_equal(status_of(fixture, 0).failures, 3);
+    assert_int_equal(channel_status(fixture, 0).failures, 3);
     assert_int_equal(fixture_logged(fixture, "slow down"), 1);
 }
 
@@ -435,7 +368,7 @@ static void play_flood(struct channel_peer *peer, void *userdata)
 
 static void check_flood(struct fixture *fixture)
 {
-    struct collected result = collected(fixture);
+    struct collected result = channel_collected(fixture);
     size_t at = 0;
     for (unsigned n = 0; n < FLOOD; n++) {
         char text[1400];
@@ -454,15 +387,15 @@ static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
     fixture->config.firehose.silence_ms = 200; /* must not fire while it is us who do not read */
     atomic_store(&server_stalled, false);
     atomic_store(&fixture->full, true);
-    serve(fixture, play_flood, false);
+    channel_serve(fixture, channel, play_flood, false);
     fixture_start(fixture);
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
     for (int i = 0; i < 10000 && !atomic_load(&server_stalled); i++) {
-        breathe();
+        channel_breathe();
     }
     assert_true(atomic_load(&server_stalled));
-    assert_int_equal(status_of(fixture, 0).state, FH_RECEIVER_PAUSED);
-    assert_int_equal(status_of(fixture, 0).lines, 0);
+    assert_int_equal(channel_status(fixture, 0).state, FH_RECEIVER_PAUSED);
+    assert_int_equal(channel_status(fixture, 0).lines, 0);
     atomic_store(&fixture->full, false);
     fh_sources_wake(fixture->sources);
     assert_true(fixture_wait_lines(fixture, FLOOD));
@@ -481,9 +414,9 @@ static void pausing_again_and_again_loses_nothing(void **state)
 {
     struct fixture *fixture = *state;
     fixture->refuse_every = 3;
-    serve(fixture, play_flood_freely, false);
+    channel_serve(fixture, channel, play_flood_freely, false);
     fixture_start(fixture);
-    for (int i = 0; i < 400000 && collected(fixture).lines < FLOOD; i++) {
+    for (int i = 0; i < 400000 && channel_collected(fixture).lines < FLOOD; i++) {
         fh_sources_wake(fixture->sources); /* comes before, while and after the receiver pauses */
         nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
@@ -499,7 +432,7 @@ static void play_by_partition(struct channel_peer *peer, void *userdata)
         channel_refuse(peer, 500, 0, "not this one");
         return;
     }
-    play_pieces(peer, userdata);
+    channel_play_pieces(peer, userdata);
 }
 
 static void twelve_connections_and_one_that_fails(void **state)
@@ -509,23 +442,23 @@ static void twelve_connections_and_one_that_fails(void **state)
     fixture->config.firehose.backoff_min_ms = 500;
     fixture->config.firehose.backoff_max_ms = 500;
     assert_int_equal(fh_ranges_split(12, &fixture->config.firehose.ranges), 0);
-    serve(fixture, play_by_partition, false);
+    channel_serve(fixture, channel, play_by_partition, false);
     fixture_start(fixture);
     for (unsigned i = 0; i < 12; i++) {
-        struct fh_receiver_status status = status_of(fixture, i);
-        for (int wait = 0; wait < 10000 && (i == 4 ? status.failures < 2 : status.lines < MANY);
-             wait++) {
-            breathe();
-            status = status_of(fixture, i);
+        struct fh_receiver_status status = channel_status(fixture, i);
+        for (int wait = 0;
+             wait < 10000 && (i == 4 ? status.failures < 2 : status.lines < CHANNEL_MANY); wait++) {
+            channel_breathe();
+            status = channel_status(fixture, i);
         }
-        assert_int_equal(status.lines, i == 4 ? 0 : MANY);
+        assert_int_equal(status.lines, i == 4 ? 0 : CHANNEL_MANY);
         assert_int_equal(status.connects, i == 4 ? 0 : 1);
         assert_true(i != 4 || status.failures >= 2);
     }
     fh_sources_stop(fixture->sources);
     unsigned seen[13] = {0};
     for (unsigned i = 0; i < fixture->server.accepted; i++) {
-        struct channel_request request = channel_server_request(&server, i);
+        struct channel_request request = channel_asked(i);
         assert_in_range(request.min_partition, 1, 12);
         assert_int_equal(request.min_partition, request.max_partition);
         seen[request.min_partition]++;
@@ -538,16 +471,16 @@ static void twelve_connections_and_one_that_fails(void **state)
 static void preview_takes_what_it_wants_and_goes(void **state)
 {
     struct fixture *fixture = *state;
-    serve(fixture, play_pieces, true);
+    channel_serve(fixture, channel, channel_play_pieces, true);
     fixture->line_limit = 5;
     assert_int_equal(fh_ranges_split(3, &fixture->config.firehose.ranges), 0);
     struct fh_error err = {""};
     assert_int_equal(fh_source_preview(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err),
                      0);
-    struct collected result = collected(fixture);
+    struct collected result = channel_collected(fixture);
     assert_true(result.lines >= 5);
     assert_int_equal(result.unflushed, 0);
-    assert_int_equal(channel_server_request(&server, 0).max_partition, 0); /* all of them */
+    assert_int_equal(channel_asked(0).max_partition, 0); /* all of them */
     assert_int_equal(scripted_requests(&fixture->server), 1);
 }
 
@@ -555,7 +488,7 @@ static void preview_says_why_not(void **state)
 {
     struct fixture *fixture = *state;
     atomic_store(&refusal, 401);
-    serve(fixture, play_refusal, false);
+    channel_serve(fixture, channel, play_refusal, false);
     struct fh_error err = {""};
     assert_int_equal(fh_source_preview(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err),
                      -EACCES);
@@ -580,7 +513,7 @@ static void play_state(struct channel_peer *peer, void *userdata)
         channel_wait_closed(peer);
         return;
     default:
-        play_one(peer, userdata);
+        channel_play_one(peer, userdata);
     }
 }
 
@@ -588,14 +521,14 @@ static void check_stop(struct fixture *fixture, enum fh_receiver_state wanted)
 {
     atomic_store(&wanted_state, (int)wanted);
     atomic_store(&fixture->full, wanted == FH_RECEIVER_PAUSED);
-    serve(fixture, play_state, true);
+    channel_serve(fixture, channel, play_state, true);
     fixture_start(fixture);
     assert_true(scripted_wait_requests(&fixture->server, 1));
     assert_true(fixture_wait_state(fixture, wanted));
     struct fh_time before = fh_now();
     fh_sources_stop(fixture->sources);
     assert_in_range(fh_time_diff_ms(fh_now(), before), 0, 1500);
-    assert_int_equal(status_of(fixture, 0).state, FH_RECEIVER_IDLE);
+    assert_int_equal(channel_status(fixture, 0).state, FH_RECEIVER_IDLE);
 }
 
 #define STOP_IN(name, wanted)                                                                      \
@@ -619,7 +552,6 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    pthread_mutex_init(&server.lock, NULL);
 #define DIALOGUE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         DIALOGUE(records_arrive_however_the_bytes_break),
