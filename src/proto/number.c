@@ -127,7 +127,7 @@ void fh_text_double(struct fh_text *text, double value)
         if (scaled >= FAST_DOUBLE_MAX) {
             break;
         }
-        uint64_t rounded = (uint64_t)(scaled + 0.5);
+        uint64_t rounded = (uint64_t)llrint(scaled); /* of two as near, the even one */
         if ((double)rounded / powers[i] == magnitude) {
             put_decimal(text, signbit(value), rounded, i);
             return;
@@ -158,7 +158,7 @@ void fh_text_float(struct fh_text *text, float value)
         if (scaled >= FAST_FLOAT_MAX) {
             break;
         }
-        uint64_t rounded = (uint64_t)(scaled + 0.5);
+        uint64_t rounded = (uint64_t)llrint(scaled); /* of two as near, the even one */
         double quotient = (double)rounded / powers[i];
         if ((float)quotient == (float)magnitude && !between_floats(quotient)) {
             put_decimal(text, signbit(value), rounded, i);

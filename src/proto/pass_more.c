@@ -2,6 +2,8 @@
  * parts, unknown fields. The level was indexed before, so its bytes are known to be sound. */
 #include "pass.h"
 
+#include <assert.h>
+
 /* ---- lists ---- */
 
 /* Walks a level once more. The bytes are known to be sound. */
@@ -66,12 +68,11 @@ static bool write_packed(struct fh_transcoder *t, const struct fh_field *field,
 static bool write_entry(struct fh_transcoder *t, const struct fh_message *entry,
                         const struct fh_wire_field *wire)
 {
-    const struct fh_field *fields[2] = {NULL, NULL};
+    int key = fh_field_find(entry, 1, 0);
+    int value = fh_field_find(entry, 2, 0);
+    assert(key >= 0 && value >= 0); /* seen to when the schema was loaded */
+    const struct fh_field *fields[2] = {&entry->fields[key], &entry->fields[value]};
     struct fh_wire_field values[2] = {{.content = wire->content}, {.content = wire->content}};
-    for (uint32_t i = 0; i < 2; i++) {
-        int found = fh_field_find(entry, i + 1, 0);
-        fields[i] = found >= 0 ? &entry->fields[found] : NULL;
-    }
     const uint8_t *p = wire->content;
     const uint8_t *end = p + wire->value;
     while (p < end) {

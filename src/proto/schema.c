@@ -5,6 +5,7 @@
 #include "chunks.h"
 #include "wire.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -166,6 +167,7 @@ static int build(struct fh_loading *loading, const fh_descriptor_set *set)
     if (!schema->messages || !schema->enums || !loading->queue) {
         return fh_loading_no_memory(loading);
     }
+    assert(record);
     r = fh_type_keep(loading, record);
     for (size_t i = 0; i < schema->message_count && r == 0; i++) {
         r = fh_message_build(loading, loading->queue[i], &schema->messages[i]);
@@ -250,9 +252,24 @@ static void close_at(int *fd)
     }
 }
 
-static void free_at(char **memory)
+/* As many of size bytes as the file has. Returns how many, or a negative errno. */
+static ssize_t read_whole(int fd, char *bytes, size_t size)
 {
-    free(*memory);
+    size_t len = 0;
+    while (len < size) {
+        ssize_t n = read(fd, bytes + len, size - len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        if (n == 0) {
+            break;
+        }
+        len += (size_t)n;
+    }
+    return (ssize_t)len;
 }
 
 int fh_schema_open(const char *path, struct fh_schema **ret_schema, struct fh_error *err)
@@ -277,25 +294,14 @@ int fh_schema_open(const char *path, struct fh_schema **ret_schema, struct fh_er
                             FH_SCHEMA_BYTES_MAX);
     }
     size_t size = (size_t)st.st_size;
-    char *bytes FH_CLEANUP(free_at) = malloc(size + 1);
+    char *bytes = malloc(size + 1);
     if (!bytes) {
         return fh_error_set(err, -ENOMEM, "%s: out of memory", path);
     }
-    size_t len = 0;
-    while (len < size) {
-        ssize_t n = read(fd, bytes + len, size - len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            int code = -errno;
-            return fh_error_set(err, code, "%s: cannot read the descriptor set: %s", path,
-                                fh_strerror(code, why, sizeof(why)));
-        }
-        if (n == 0) {
-            break;
-        }
-        len += (size_t)n;
-    }
-    return fh_schema_load(bytes, len, path, ret_schema, err);
+    ssize_t len = read_whole(fd, bytes, size);
+    int r = len < 0 ? fh_error_set(err, (int)len, "%s: cannot read the descriptor set: %s", path,
+                                   fh_strerror((int)len, why, sizeof(why)))
+                    : fh_schema_load(bytes, (size_t)len, path, ret_schema, err);
+    free(bytes);
+    return r;
 }

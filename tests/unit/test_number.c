@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define ROUNDS 300000
+#define ROUNDS 50000
 
 static uint64_t seed = 1;
 
@@ -83,7 +83,7 @@ static void check_double(double value)
 {
     const char *text = of_double(value);
     double back = strtod(text, NULL);
-    if (memcmp(&back, &value, sizeof(back)) != 0) {
+    if (back != value || signbit(back) != signbit(value)) {
         fail_msg("%.17g became %s", value, text);
     }
     check_shape(text);
@@ -103,7 +103,7 @@ static void check_float(float value)
 {
     const char *text = of_float(value);
     float back = strtof(text, NULL);
-    if (memcmp(&back, &value, sizeof(back)) != 0) {
+    if (back != value || signbit(back) != signbit(value)) {
         fail_msg("%.9g became %s", (double)value, text);
     }
     check_shape(text);
@@ -160,6 +160,9 @@ static void known_numbers(void **state)
     assert_string_equal(of_float(3.4028235e38F), "3.4028235e38");
     assert_string_equal(of_float(1e-45F), "1.0e-45");
     assert_string_equal(of_float(-0.0F), "-0.0");
+    /* Halfway: both neighbours read back; the even one, as everybody else prints it. */
+    assert_string_equal(of_float(-1638740.25F), "-1638740.2");
+    assert_string_equal(of_float(1638740.75F), "1638740.8");
 }
 
 static void any_bits_read_back(void **state)
