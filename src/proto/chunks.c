@@ -1,7 +1,6 @@
 /* chunks.c: a list of pieces of memory, each filled from its beginning. */
 #include "chunks.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,25 +37,13 @@ void *fh_chunks_take(struct fh_chunk **chunks, size_t bytes)
     return taken;
 }
 
-char *fh_chunks_join(struct fh_chunk **chunks, const char *first, ...)
+char *fh_chunks_join(struct fh_chunk **chunks, const char *a, const char *b, const char *c,
+                     const char *d)
 {
-    size_t len = strlen(first);
-    va_list parts;
-    va_start(parts, first);
-    for (const char *part = va_arg(parts, const char *); part; part = va_arg(parts, const char *)) {
-        len += strlen(part);
+    char *text = fh_chunks_take(chunks, strlen(a) + strlen(b) + strlen(c) + strlen(d) + 1);
+    if (text) {
+        stpcpy(stpcpy(stpcpy(stpcpy(text, a), b), c), d);
     }
-    va_end(parts);
-    char *text = fh_chunks_take(chunks, len + 1);
-    if (!text) {
-        return NULL;
-    }
-    char *at = stpcpy(text, first);
-    va_start(parts, first);
-    for (const char *part = va_arg(parts, const char *); part; part = va_arg(parts, const char *)) {
-        at = stpcpy(at, part);
-    }
-    va_end(parts);
     return text;
 }
 

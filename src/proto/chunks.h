@@ -8,8 +8,9 @@ struct fh_chunk;
 
 /* Zeroed, aligned for any object; NULL when out of memory. */
 void *fh_chunks_take(struct fh_chunk **chunks, size_t bytes);
-/* The parts put together, NUL-terminated. The list ends with NULL. */
-char *fh_chunks_join(struct fh_chunk **chunks, const char *first, ...) __attribute__((sentinel));
+/* The four put together, NUL-terminated; NULL when out of memory. */
+char *fh_chunks_join(struct fh_chunk **chunks, const char *a, const char *b, const char *c,
+                     const char *d);
 void fh_chunks_free(struct fh_chunk *chunks);
 
 #endif

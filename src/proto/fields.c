@@ -162,10 +162,10 @@ static int set_texts(const struct making *making, struct fh_field *field, const 
     if (strlen(standard) > 512) {
         return wrong(making, "the name of its default is too long");
     }
-    field->key = fh_chunks_join(chunks, ",\"", name, "\":", NULL);
+    field->key = fh_chunks_join(chunks, ",\"", name, "\":", "");
     field->absent = left_out_when_unset(making, field)
                         ? ""
-                        : fh_chunks_join(chunks, ",\"", name, "\":", standard, NULL);
+                        : fh_chunks_join(chunks, ",\"", name, "\":", standard);
     if (!field->key || !field->absent) {
         return fh_loading_no_memory(making->loading);
     }
@@ -250,7 +250,7 @@ static int make_lookup(struct fh_loading *loading, struct fh_message *message)
 /* EventRecord's payload comes last, wherever it is declared. */
 static void members_last(struct fh_message *message)
 {
-    struct fh_field ordered[FH_FIELDS_MAX];
+    struct fh_field ordered[FH_FIELDS_MAX] = {{0}};
     uint32_t count = 0;
     for (int members = 0; members < 2; members++) {
         for (uint32_t i = 0; i < message->field_count; i++) {

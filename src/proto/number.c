@@ -56,7 +56,7 @@ static void put_named(struct fh_text *text, double value)
 /* "-d.ddde-xx" of the C library (the point may be anything: it depends on the locale), laid out. */
 static void put_scientific(struct fh_text *text, const char *printed)
 {
-    char digits[32];
+    char digits[32] = "";
     int count = 0;
     const char *p = printed;
     if (*p == '-') {

@@ -43,7 +43,7 @@ static int add_enums(struct fh_loading *loading, const char *scope,
         if (r == 0) {
             r = add(loading,
                     (struct fh_type){.full_name = fh_chunks_join(&loading->schema->chunks, scope,
-                                                                 ".", enums[i]->name, NULL),
+                                                                 ".", enums[i]->name, ""),
                                      .enumeration = enums[i],
                                      .proto2 = proto2});
         }
@@ -63,8 +63,7 @@ static int add_messages(struct fh_loading *loading,
         if (r < 0) {
             break;
         }
-        const char *name =
-            fh_chunks_join(&loading->schema->chunks, scope, ".", message->name, NULL);
+        const char *name = fh_chunks_join(&loading->schema->chunks, scope, ".", message->name, "");
         r = add(loading, (struct fh_type){.full_name = name, .message = message, .proto2 = proto2});
         if (r == 0) {
             r = add_enums(loading, name, message->enum_type, message->n_enum_type, proto2);
@@ -88,7 +87,7 @@ static int add_file(struct fh_loading *loading, const fh_descriptor_file *file)
     }
     const char *package = file->package ? file->package : "";
     const char *scope =
-        package[0] != '\0' ? fh_chunks_join(&loading->schema->chunks, ".", package, NULL) : "";
+        package[0] != '\0' ? fh_chunks_join(&loading->schema->chunks, ".", package, "", "") : "";
     if (!scope) {
         return fh_loading_no_memory(loading);
     }
