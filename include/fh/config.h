@@ -13,11 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FH_PATH_MAX    512
-#define FH_URL_MAX     1024
-#define FH_SINKS_MAX   16
-#define FH_PATHS_MAX   4
-#define FH_API_KEY_MAX 512
+#define FH_PATH_MAX      512
+#define FH_URL_MAX       1024
+#define FH_SINKS_MAX     16
+#define FH_PATHS_MAX     4
+#define FH_ENDPOINTS_MAX 8
+#define FH_API_KEY_MAX   512
 
 enum fh_channel { FH_CHANNEL_HTTP, FH_CHANNEL_WEBSOCKET, FH_CHANNEL_GRPC };
 enum fh_http_version { FH_HTTP_AUTO, FH_HTTP_1_1, FH_HTTP_2 };
@@ -92,7 +93,28 @@ struct fh_config_pair {
     int64_t failure_after;             /* 5 heartbeats */
     bool preferred;                    /* false */
     enum fh_prefer prefer;
-    int64_t join_timeout_ms; /* 5000 */
+    int64_t join_timeout_ms;   /* 5000 */
+    int64_t handover_after_ms; /* 30000; 0: never because of health */
+    int64_t damping_ms;        /* 600000 */
+};
+
+struct fh_config_arbiter {
+    enum fh_arbiter_type type;
+    int64_t ttl_ms;             /* 3000: how long a lease lasts */
+    int64_t request_timeout_ms; /* 1000 */
+    /* type = "witness" */
+    char addresses[FH_PATHS_MAX][FH_URL_MAX]; /* tcp://HOST:PORT, one per path */
+    size_t address_count;
+    char witness_public_key[41]; /* Z85 */
+    /* type = "etcd" */
+    char endpoints[FH_ENDPOINTS_MAX][FH_URL_MAX]; /* http:// or https:// */
+    size_t endpoint_count;
+    char ca_file[FH_PATH_MAX]; /* "" = the system's */
+    char cert_file[FH_PATH_MAX];
+    char key_file[FH_PATH_MAX];
+    char user[64];
+    char password_file[FH_PATH_MAX];
+    char pair_name[64]; /* "" = made from the public keys of both nodes */
 };
 
 struct fh_config_sink {
@@ -114,7 +136,7 @@ struct fh_config {
     struct fh_config_dedup dedup;
     struct fh_config_store store;
     struct fh_config_pair pair;
-    enum fh_arbiter_type arbiter;
+    struct fh_config_arbiter arbiter;
     struct fh_config_sink sinks[FH_SINKS_MAX];
     size_t sink_count;
 };

@@ -37,7 +37,19 @@
     X(UNPROTECTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e06", "unprotected")                              \
     X(SYNC, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e07", "sync")                                            \
     X(PATH_DOWN, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e08", "path-down")                                  \
-    X(PATH_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e09", "path-up")
+    X(PATH_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e09", "path-up")                                      \
+    X(FENCED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0a", "fenced")                                        \
+    X(UNFENCED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0b", "unfenced")                                    \
+    X(ARBITER_DOWN, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0c", "arbiter-down")                            \
+    X(ARBITER_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0d", "arbiter-up")                                \
+    X(MAINTENANCE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0e", "maintenance")                              \
+    X(REPLICAS_DIFFER, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0f", "replicas-differ")                                      \
+    X(WITNESS_STARTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f01", "witness-started")                      \
+    X(LEASE_GRANTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f02", "lease-granted")                          \
+    X(LEASE_EXPIRED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f03", "lease-expired")                          \
+    X(LEASE_RELEASED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f04", "lease-released")                        \
+    X(WITNESS_STRANGER, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f05", "witness-stranger")                    \
+    X(WITNESS_FAILED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f06", "witness-failed")
 
 enum fh_log_id {
     FH_LOG_NONE = 0,

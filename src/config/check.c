@@ -104,7 +104,7 @@ static bool is_plain_name(const char *name)
     return true;
 }
 
-static void check_name(struct fh_loading *loading, const char *path, const char *name, size_t sink)
+void fh_check_name(struct fh_loading *loading, const char *path, const char *name, size_t sink)
 {
     if (!is_plain_name(name)) {
         fh_refuse(loading, fh_line_of(loading, path, sink),
@@ -117,7 +117,7 @@ static void check_name(struct fh_loading *loading, const char *path, const char 
 static void check_node(struct fh_loading *loading)
 {
     const struct fh_config_node *node = &loading->config->node;
-    check_name(loading, "node.name", node->name, 0);
+    fh_check_name(loading, "node.name", node->name, 0);
     if (strlen(node->control_socket) > SOCKET_PATH_MAX) {
         fh_refuse(loading, fh_line_of(loading, "node.control_socket", 0),
                   "node.control_socket is %zu bytes long; the path of a socket has at most %d",
@@ -290,16 +290,17 @@ static void check_peers(struct fh_loading *loading)
     }
 }
 
-static void check_public_key(struct fh_loading *loading)
+void fh_check_public_key(struct fh_loading *loading, const char *path, const char *key,
+                         const char *where)
 {
     static const char z85[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                               ".-:+=^!/*?&<>()[]{}@%$#";
-    const char *key = loading->config->pair.peer_public_key;
     size_t len = strlen(key);
     if (len > 0 && (len != Z85_KEY_LEN || strspn(key, z85) != len)) {
-        fh_refuse(loading, fh_line_of(loading, "pair.peer_public_key", 0),
-                  "pair.peer_public_key is no public key (40 characters in Z85); copy what "
-                  "firehosectl keygen printed on the other node");
+        fh_refuse(loading, fh_line_of(loading, path, 0),
+                  "%s is no public key (40 characters in Z85); copy what firehosectl keygen "
+                  "printed on %s",
+                  path, where);
     }
 }
 
@@ -315,7 +316,7 @@ static void check_pair(struct fh_loading *loading)
         fh_refuse(loading, fh_line_of(loading, "pair.listen", 0), "pair.listen %s", err.text);
     }
     check_peers(loading);
-    check_public_key(loading);
+    fh_check_public_key(loading, "pair.peer_public_key", pair->peer_public_key, "the other node");
     int64_t failure_ms = pair->heartbeat_ms * pair->failure_after;
     if (pair->join_timeout_ms <= failure_ms && fh_usable(loading, "pair.join_timeout_ms", 0)) {
         fh_warn(loading, fh_line_of(loading, "pair.join_timeout_ms", 0),
@@ -330,7 +331,7 @@ static void check_sinks(struct fh_loading *loading)
     const struct fh_config *config = loading->config;
     for (size_t i = 0; i < config->sink_count; i++) {
         const struct fh_config_sink *sink = &config->sinks[i];
-        check_name(loading, "sinks.name", sink->name, i);
+        fh_check_name(loading, "sinks.name", sink->name, i);
         for (size_t k = 0; k < i && sink->name[0] != '\0'; k++) {
             if (strcmp(sink->name, config->sinks[k].name) == 0) {
                 fh_refuse(loading, fh_line_of(loading, "sinks.name", i),
@@ -347,16 +348,6 @@ static void check_sinks(struct fh_loading *loading)
     }
 }
 
-static void check_arbiter(struct fh_loading *loading)
-{
-    if (loading->config->arbiter != FH_ARBITER_NONE) {
-        fh_refuse(loading, fh_line_of(loading, "arbiter.type", 0),
-                  "arbiter.type \"%s\" is not built into this version; write type = \"none\"; and "
-                  "choose pair.prefer",
-                  loading->config->arbiter == FH_ARBITER_ETCD ? "etcd" : "witness");
-    }
-}
-
 void fh_config_check(struct fh_loading *loading)
 {
     check_required(loading);
@@ -365,6 +356,6 @@ void fh_config_check(struct fh_loading *loading)
     check_dedup(loading);
     check_sizes(loading);
     check_pair(loading);
-    check_arbiter(loading);
+    fh_config_check_arbiter(loading);
     check_sinks(loading);
 }

@@ -33,13 +33,16 @@ static int print_url(struct fh_buf *into, const char *url)
     return print_string(into, masked);
 }
 
-static int print_strings(struct fh_buf *into, const struct fh_config *config)
+static int print_strings(struct fh_buf *into, const struct fh_option *option,
+                         struct fh_config *config)
 {
+    char(*strings)[FH_URL_MAX] = fh_option_strings(option, config);
+    size_t count = *fh_option_strings_count(option, config);
     int r = fh_buf_printf(into, "(");
-    for (size_t i = 0; i < config->pair.peer_count && r == 0; i++) {
+    for (size_t i = 0; i < count && r == 0; i++) {
         r = fh_buf_printf(into, i > 0 ? ", " : " ");
         if (r == 0) {
-            r = print_string(into, config->pair.peers[i]);
+            r = print_string(into, strings[i]);
         }
     }
     return r < 0 ? r : fh_buf_printf(into, " )");
@@ -72,7 +75,7 @@ static int print_value(struct fh_buf *into, const struct fh_option *option,
     case FH_OPTION_PATH:
         return option->url ? print_url(into, at) : print_string(into, at);
     case FH_OPTION_STRINGS:
-        return print_strings(into, config);
+        return print_strings(into, option, config);
     case FH_OPTION_NAME:
     case FH_OPTION_CHOICE:
     case FH_OPTION_LEVEL:

@@ -205,25 +205,26 @@ static bool is_sequence(const config_setting_t *setting)
 
 static int read_strings(const struct reading *reading)
 {
-    struct fh_config_pair *pair = &reading->loading->config->pair;
+    char(*strings)[FH_URL_MAX] = fh_option_strings(reading->option, reading->loading->config);
+    size_t max = fh_option_strings_max(reading->option);
     if (!is_sequence(reading->setting)) {
         return wrong_type(reading, reading->setting);
     }
     int count = config_setting_length(reading->setting);
-    if (count > FH_PATHS_MAX) {
-        fh_refuse(reading->loading, reading->line, "%s has %d entries; at most %d are allowed",
-                  reading->option->path, count, FH_PATHS_MAX);
+    if ((size_t)count > max) {
+        fh_refuse(reading->loading, reading->line, "%s has %d entries; at most %zu are allowed",
+                  reading->option->path, count, max);
         return -EINVAL;
     }
     for (int i = 0; i < count; i++) {
         int r = read_string(reading, config_setting_get_elem(reading->setting, (unsigned)i),
-                            pair->peers[i], sizeof(pair->peers[i]));
+                            strings[i], sizeof(strings[i]));
         if (r < 0) {
-            memset(pair->peers, 0, sizeof(pair->peers));
+            memset(strings, 0, reading->option->size);
             return r;
         }
     }
-    pair->peer_count = (size_t)count;
+    *fh_option_strings_count(reading->option, reading->loading->config) = (size_t)count;
     return 0;
 }
 

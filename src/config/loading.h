@@ -47,5 +47,12 @@ int fh_endpoint_check(const char *endpoint, bool listen, struct fh_error *err);
 
 /* check.c: everything that needs more than one option, or more than a range. */
 void fh_config_check(struct fh_loading *loading);
+void fh_check_name(struct fh_loading *loading, const char *path, const char *name, size_t sink);
+/* where: the host whose key it is, in words. */
+void fh_check_public_key(struct fh_loading *loading, const char *path, const char *key,
+                         const char *where);
+
+/* check_arbiter.c: the section arbiter. */
+void fh_config_check_arbiter(struct fh_loading *loading);
 
 #endif

@@ -27,6 +27,21 @@ bool fh_option_in(const struct fh_option *option, const char *section)
     return strncmp(option->path, section, len) == 0 && option->path[len] == '.';
 }
 
+char (*fh_option_strings(const struct fh_option *option, struct fh_config *config))[FH_URL_MAX]
+{
+    return (char(*)[FH_URL_MAX])((char *)config + option->offset);
+}
+
+size_t fh_option_strings_max(const struct fh_option *option)
+{
+    return option->size / FH_URL_MAX;
+}
+
+size_t *fh_option_strings_count(const struct fh_option *option, struct fh_config *config)
+{
+    return (size_t *)(void *)((char *)config + option->count_offset);
+}
+
 const char *fh_option_name(const struct fh_option *option)
 {
     return strchr(option->path, '.') + 1;
@@ -183,7 +198,7 @@ const char *fh_option_expects(const struct fh_option *option, char *buf, size_t 
         snprintf(buf, size, "a string, an absolute path");
         break;
     case FH_OPTION_STRINGS:
-        snprintf(buf, size, "a list of strings, at most %d", FH_PATHS_MAX);
+        snprintf(buf, size, "a list of strings, at most %zu", fh_option_strings_max(option));
         break;
     case FH_OPTION_NAME:
     case FH_OPTION_CHOICE:

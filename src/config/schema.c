@@ -14,6 +14,9 @@
 #define AT(member)       IN(struct fh_config, member)
 #define SINK(member)     IN(struct fh_config_sink, member)
 
+#define LIST(member, counter)                                                                      \
+    IN(struct fh_config, member), .count_offset = offsetof(struct fh_config, counter)
+
 #define BETWEEN(low, high, standard) .min = (low), .max = (high), .number = (standard)
 
 static const char *const channels[] = {"http", "websocket", "grpc", NULL};
@@ -145,7 +148,7 @@ const struct fh_option fh_options[] = {
     {"pair.listen", FH_OPTION_STRING, AT(pair.listen), .required = true,
      .example = "listen = \"tcp://0.0.0.0:5570\";",
      .sentence = "Address the other node connects to."},
-    {"pair.peers", FH_OPTION_STRINGS, AT(pair.peers), .required = true,
+    {"pair.peers", FH_OPTION_STRINGS, LIST(pair.peers, pair.peer_count), .required = true,
      .example = "peers = ( \"tcp://10.0.0.2:5570\" );",
      .sentence = "Addresses of the other node, one per network path, at most 4."},
     {"pair.secret_key_file", FH_OPTION_PATH, AT(pair.secret_key_file), .required = true,
@@ -166,9 +169,40 @@ const struct fh_option fh_options[] = {
     {"pair.join_timeout_ms", FH_OPTION_INTEGER, AT(pair.join_timeout_ms),
      BETWEEN(100, 600000, 5000),
      .sentence = "How long a node that starts waits for the other before it follows prefer."},
+    {"pair.handover_after_ms", FH_OPTION_INTEGER, AT(pair.handover_after_ms),
+     BETWEEN(0, 86400000, 30000),
+     .sentence = "How long the primary's streams or a required sink must be bad, while the "
+                 "standby's are good, before it hands over; 0: never."},
+    {"pair.damping_ms", FH_OPTION_INTEGER, AT(pair.damping_ms), BETWEEN(0, 86400000, 600000),
+     .sentence = "At most one change of role in this time that nobody ordered, unless a node dies."},
 
-    {"arbiter.type", FH_OPTION_CHOICE, AT(arbiter), .choices = arbiters,
-     .sentence = "Who breaks a tie; this version has none."},
+    {"arbiter.type", FH_OPTION_CHOICE, AT(arbiter.type), .choices = arbiters,
+     .sentence = "Who says which node may lead: nobody, firehose-witness on a third host, or an "
+                 "etcd cluster; the same on both nodes."},
+    {"arbiter.ttl_ms", FH_OPTION_INTEGER, AT(arbiter.ttl_ms), BETWEEN(500, 600000, 3000),
+     .sentence = "How long the right to lead lasts without being renewed; the same on both nodes. "
+                 "Longer than heartbeat_ms x failure_after; etcd counts whole seconds."},
+    {"arbiter.request_timeout_ms", FH_OPTION_INTEGER, AT(arbiter.request_timeout_ms),
+     BETWEEN(50, 60000, 1000), .sentence = "Longest wait for an answer of the arbiter."},
+    {"arbiter.addresses", FH_OPTION_STRINGS, LIST(arbiter.addresses, arbiter.address_count),
+     .sentence = "witness: its addresses, tcp://HOST:PORT, one per network path."},
+    {"arbiter.witness_public_key", FH_OPTION_STRING, AT(arbiter.witness_public_key),
+     .sentence = "witness: its public key, 40 characters; it must know this node's in turn."},
+    {"arbiter.endpoints", FH_OPTION_STRINGS, LIST(arbiter.endpoints, arbiter.endpoint_count),
+     .sentence = "etcd: client addresses of its members, https://HOST:PORT, tried in turn."},
+    {"arbiter.ca_file", FH_OPTION_PATH, AT(arbiter.ca_file),
+     .sentence = "etcd: PEM file of the authorities that may vouch for it; empty: the system's."},
+    {"arbiter.cert_file", FH_OPTION_PATH, AT(arbiter.cert_file),
+     .sentence = "etcd: PEM file of this node's certificate, when etcd asks for one."},
+    {"arbiter.key_file", FH_OPTION_PATH, AT(arbiter.key_file),
+     .sentence = "etcd: PEM file of the certificate's key."},
+    {"arbiter.user", FH_OPTION_STRING, AT(arbiter.user),
+     .sentence = "etcd: user, when it has authentication switched on."},
+    {"arbiter.password_file", FH_OPTION_PATH, AT(arbiter.password_file),
+     .sentence = "etcd: file with the user's password, readable by its owner only."},
+    {"arbiter.pair_name", FH_OPTION_STRING, AT(arbiter.pair_name),
+     .sentence = "etcd: name of the pair, part of its keys (/firehosed/NAME/...); empty: made from "
+                 "the public keys of both nodes."},
 
     {"sinks.name", FH_OPTION_STRING, SINK(name), .required = true, .example = "name = \"archive\";",
      .sentence = "Name of the sink, unique; letters, digits, dot, dash, underscore."},

@@ -11,7 +11,7 @@
 enum fh_option_type {
     FH_OPTION_STRING,
     FH_OPTION_PATH,    /* absolute, or "" where that means something */
-    FH_OPTION_STRINGS, /* list of strings: array of FH_PATHS_MAX x FH_URL_MAX, count in pair */
+    FH_OPTION_STRINGS, /* list of strings: array of FH_URL_MAX each, their number at count_offset */
     FH_OPTION_NAME,    /* string out of choices, stored as text */
     FH_OPTION_CHOICE,  /* string out of choices, stored as an enum: min + index */
     FH_OPTION_LEVEL,   /* as CHOICE, stored as int64_t */
@@ -35,8 +35,9 @@ struct fh_option {
     const char *const *choices; /* NULL-terminated */
     const char *example;        /* for a required option */
     const char *sentence;
-    size_t offset; /* into struct fh_config; of sinks.*: into struct fh_config_sink */
-    size_t size;   /* of the member */
+    size_t offset;       /* into struct fh_config; of sinks.*: into struct fh_config_sink */
+    size_t size;         /* of the member */
+    size_t count_offset; /* STRINGS: of their number, a size_t of struct fh_config */
 };
 
 struct fh_section {
@@ -56,6 +57,10 @@ extern const size_t fh_section_count;
 /* Index in the table, or -1. */
 int fh_option_find(const char *section, size_t section_len, const char *name);
 bool fh_option_in(const struct fh_option *option, const char *section);
+/* STRINGS: the array, how many it can hold, and where their number is kept. */
+char (*fh_option_strings(const struct fh_option *option, struct fh_config *config))[FH_URL_MAX];
+size_t fh_option_strings_max(const struct fh_option *option);
+size_t *fh_option_strings_count(const struct fh_option *option, struct fh_config *config);
 /* The part after the dot. */
 const char *fh_option_name(const struct fh_option *option);
 /* Where the value lives; sink counts for options of sinks only. */

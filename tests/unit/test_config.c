@@ -228,7 +228,7 @@ static void defaults(void **state)
     assert_int_equal(config.pair.failure_after, 5);
     assert_int_equal(config.pair.join_timeout_ms, 5000);
     assert_int_equal(config.pair.prefer, FH_PREFER_AVAILABILITY);
-    assert_int_equal(config.arbiter, FH_ARBITER_NONE);
+    assert_int_equal(config.arbiter.type, FH_ARBITER_NONE);
     assert_int_equal(config.sink_count, 1);
     assert_true(config.sinks[0].required);
     assert_string_equal(config.sinks[0].type, "file");

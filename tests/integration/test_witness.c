@@ -1,0 +1,315 @@
+/* test_witness.c: firehose-witness as a process, asked over TCP and CURVE by clients of the
+ * library: who is granted, who is denied, what a crash of it changes, who is turned away.
+ * Argument: the program. */
+#include "arbiter_client.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+/* cmocka wants the ones above first */
+#include <cmocka.h>
+
+#define TTL      1000
+#define SLACK_MS 10000 /* on a loaded machine a process may wait this long for a processor */
+
+struct keys {
+    char public[41];
+    char secret[41];
+};
+
+static const char *program;
+static char directory[64];
+static char config_path[128];
+static int port;
+static struct keys witness_keys, a_keys, b_keys, c_keys, d_keys, stranger_keys;
+static struct process witness;
+static struct client a, b;
+
+static void write_config(const char *second_key)
+{
+    char text[2048];
+    char path[128];
+    snprintf(path, sizeof(path), "%s/witness.key", directory);
+    write_file(path, witness_keys.secret, 0600);
+    snprintf(text, sizeof(text),
+             "witness: { listen = \"tcp://127.0.0.1:%d\"; secret_key_file = \"%s\"; "
+             "state_dir = \"%s\"; ttl_max_ms = 1500; };\n"
+             "pairs: ( { name = \"one\"; public_keys = ( \"%s\", \"%s\" ); },\n"
+             "         { name = \"two\"; public_keys = ( \"%s\", \"%s\" ); } );\n",
+             port, path, directory, a_keys.public, second_key, c_keys.public, d_keys.public);
+    write_file(config_path, text, 0644);
+}
+
+static void start_witness(void)
+{
+    const char *const arguments[] = {program, "--config", config_path, NULL};
+    process_start(&witness, arguments);
+    assert_true(process_says(&witness, "[witness-started]", SLACK_MS));
+}
+
+static struct fh_config config_of(const char *name)
+{
+    struct fh_config config;
+    memset(&config, 0, sizeof(config));
+    snprintf(config.node.name, sizeof(config.node.name), "%s", name);
+    config.arbiter.type = FH_ARBITER_WITNESS;
+    config.arbiter.ttl_ms = TTL;
+    config.arbiter.request_timeout_ms = 400;
+    snprintf(config.arbiter.addresses[0], FH_URL_MAX, "tcp://127.0.0.1:%d", port);
+    config.arbiter.address_count = 1;
+    memcpy(config.arbiter.witness_public_key, witness_keys.public, 41);
+    return config;
+}
+
+static void connect_as(struct client *client, const char *name, const struct keys *keys)
+{
+    struct fh_config config = config_of(name);
+    client_new(client, &config, keys->secret);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    struct keys *all[] = {&witness_keys, &a_keys, &b_keys, &c_keys, &d_keys, &stranger_keys};
+    for (size_t i = 0; i < FH_ARRAY_LEN(all); i++) {
+        if (zmq_curve_keypair(all[i]->public, all[i]->secret) != 0) {
+            return -1;
+        }
+    }
+    snprintf(directory, sizeof(directory), "/tmp/fh-witness-XXXXXX");
+    if (!mkdtemp(directory)) {
+        return -1;
+    }
+    snprintf(config_path, sizeof(config_path), "%s/witness.conf", directory);
+    port = free_port();
+    write_config(b_keys.public);
+    start_witness();
+    connect_as(&a, "a", &a_keys);
+    connect_as(&b, "b", &b_keys);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[128];
+    client_free(&a);
+    client_free(&b);
+    process_end(&witness, SIGKILL);
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
+    return system(command);
+}
+
+/* The state is new, so the witness waits ttl_max_ms first. */
+static void a_takes_the_lease(uint64_t epoch)
+{
+    assert_int_equal(client_ask(&a, ACQUIRE, epoch), FH_ARBITER_UNREACHABLE);
+    assert_non_null(strstr(a.answer.text, "just started"));
+    client_ask_until(&a, ACQUIRE, epoch, FH_ARBITER_GRANTED, SLACK_MS);
+}
+
+static void one_is_granted_the_other_denied_until_it_expires(void **state)
+{
+    (void)state;
+    a_takes_the_lease(5);
+    assert_int_equal(a.answer.epoch, 5);
+    assert_int_equal(a.answer.ttl_ms, TTL);
+    assert_string_equal(a.answer.holder, "a");
+    assert_true(process_says(&witness, "[lease-granted] one: a may lead under epoch 5", SLACK_MS));
+
+    assert_int_equal(client_ask(&b, ACQUIRE, 6), FH_ARBITER_DENIED);
+    assert_string_equal(b.answer.holder, "a");
+    assert_int_equal(b.answer.epoch, 5);
+    assert_string_equal(b.answer.text, "a holds the lease under epoch 5");
+
+    /* renewed for three times its length, asked for by the other all the while */
+    struct fh_time last_asked = {0};
+    for (int i = 0; i < 15; i++) {
+        assert_int_equal(client_ask(&a, RENEW, 5), FH_ARBITER_GRANTED);
+        last_asked = a.answer.asked_at;
+        assert_int_equal(client_ask(&b, ACQUIRE, 6), FH_ARBITER_DENIED);
+        client_run(&a, TTL / 5);
+    }
+    client_ask_until(&b, ACQUIRE, 6, FH_ARBITER_GRANTED, SLACK_MS);
+    assert_true(fh_time_diff_ms(fh_now(), last_asked) >= TTL);
+    assert_true(process_says(&witness, "[lease-expired] one: the lease of a", SLACK_MS));
+    assert_int_equal(client_ask(&a, RENEW, 5), FH_ARBITER_DENIED);
+    assert_string_equal(a.answer.holder, "b");
+    assert_int_equal(a.answer.epoch, 6);
+}
+
+static void what_is_released_is_free_at_once(void **state)
+{
+    (void)state;
+    a_takes_the_lease(5);
+    assert_int_equal(client_ask(&b, ACQUIRE, 6), FH_ARBITER_DENIED);
+    struct fh_time start = fh_now();
+    assert_int_equal(client_ask(&a, RELEASE, 5), FH_ARBITER_RELEASED);
+    assert_int_equal(client_ask(&b, ACQUIRE, 6), FH_ARBITER_GRANTED);
+    printf("  release and acquire: %d us\n", (int)((fh_now().ns - start.ns) / 1000));
+    assert_true(process_says(&witness, "[lease-released] one: a gave", SLACK_MS));
+    assert_int_equal(client_ask(&a, ACQUIRE, 6), FH_ARBITER_DENIED);
+    assert_int_equal(client_ask(&b, RELEASE, 6), FH_ARBITER_RELEASED);
+    assert_int_equal(client_ask(&a, ACQUIRE, 6), FH_ARBITER_DENIED); /* spent */
+    assert_string_equal(a.answer.holder, "");
+    assert_int_equal(client_ask(&a, ACQUIRE, 7), FH_ARBITER_GRANTED);
+}
+
+static void a_killed_witness_remembers(void **state)
+{
+    (void)state;
+    a_takes_the_lease(5);
+    assert_int_equal(process_end(&witness, SIGKILL), -SIGKILL);
+    assert_int_equal(client_ask(&a, RENEW, 5), FH_ARBITER_UNREACHABLE);
+    assert_true(a.answer.text[0] != '\0');
+    struct fh_time restarted = fh_now();
+    start_witness();
+    client_ask_until(&a, RENEW, 5, FH_ARBITER_GRANTED, SLACK_MS); /* the holder goes on */
+    printf("  renewed %d ms after the restart\n", (int)fh_time_diff_ms(fh_now(), restarted));
+
+    process_end(&witness, SIGKILL);
+    restarted = fh_now();
+    start_witness();
+    struct fh_time end = fh_time_add_ms(restarted, TTL);
+    client_ask_until(&b, ACQUIRE, 5, FH_ARBITER_DENIED, SLACK_MS);
+    client_ask_until(&b, ACQUIRE, 6, FH_ARBITER_GRANTED, SLACK_MS);
+    assert_false(fh_time_before(fh_now(), end)); /* the other only after a whole ttl */
+    assert_int_equal(client_ask(&a, RENEW, 5), FH_ARBITER_DENIED);
+    assert_int_equal(b.answer.epoch, 6);
+}
+
+static void a_witness_that_stood_still_gives_nothing_away(void **state)
+{
+    (void)state;
+    a_takes_the_lease(5);
+    process_end(&witness, SIGSTOP);
+    uint64_t first = client_send(&a, RENEW, 5);
+    uint64_t second = client_send(&a, RENEW, 5);
+    assert_int_equal(client_wait(&a, first), FH_ARBITER_UNREACHABLE);
+    assert_int_equal(client_wait(&a, second), FH_ARBITER_UNREACHABLE);
+    int before = a.answers;
+    process_end(&witness, SIGCONT);
+    client_run(&a, 300);
+    assert_int_equal(a.answers, before); /* late answers are for nobody */
+    client_ask_until(&a, RENEW, 5, FH_ARBITER_GRANTED, SLACK_MS);
+}
+
+static void strangers_are_turned_away_and_let_in_once_known(void **state)
+{
+    (void)state;
+    struct client stranger;
+    connect_as(&stranger, "b", &stranger_keys);
+    assert_int_equal(client_ask(&stranger, ACQUIRE, 9), FH_ARBITER_UNREACHABLE);
+    assert_true(process_says(&witness, "[witness-stranger] 127.0.0.1", SLACK_MS));
+    client_run(&stranger, 100);
+    assert_int_equal(client_ask(&stranger, ACQUIRE, 9), FH_ARBITER_UNREACHABLE);
+    assert_non_null(strstr(stranger.answer.text, "refuses this node's key"));
+    a_takes_the_lease(5);
+
+    process_end(&witness, SIGTERM);
+    write_config(stranger_keys.public); /* the operator enters the new key */
+    start_witness();
+    client_ask_until(&stranger, ACQUIRE, 6, FH_ARBITER_GRANTED, 2 * SLACK_MS);
+    client_free(&stranger);
+
+    struct fh_config config = config_of("b"); /* the wrong witness */
+    memcpy(config.arbiter.witness_public_key, c_keys.public, 41);
+    client_new(&stranger, &config, stranger_keys.secret);
+    assert_int_equal(client_ask(&stranger, RENEW, 6), FH_ARBITER_UNREACHABLE);
+    assert_non_null(strstr(stranger.answer.text, "no connection to the witness"));
+    client_free(&stranger);
+}
+
+static void two_pairs_do_not_meet(void **state)
+{
+    (void)state;
+    struct client c;
+    struct client d;
+    connect_as(&c, "a", &c_keys); /* the same name as in the other pair */
+    connect_as(&d, "b", &d_keys);
+    a_takes_the_lease(5);
+    assert_int_equal(client_ask(&c, ACQUIRE, 2), FH_ARBITER_GRANTED);
+    assert_int_equal(client_ask(&d, ACQUIRE, 3), FH_ARBITER_DENIED);
+    assert_int_equal(d.answer.epoch, 2);
+    assert_int_equal(client_ask(&a, RENEW, 5), FH_ARBITER_GRANTED);
+    assert_int_equal(client_ask(&b, ACQUIRE, 9), FH_ARBITER_DENIED);
+    assert_int_equal(b.answer.epoch, 5);
+    client_free(&c);
+    client_free(&d);
+}
+
+static void two_addresses_outlive_one(void **state)
+{
+    (void)state;
+    struct fh_config config = config_of("a");
+    struct client two;
+    a_takes_the_lease(5);
+    memcpy(config.arbiter.addresses[1], config.arbiter.addresses[0], FH_URL_MAX);
+    /* nobody listens there */
+    snprintf(config.arbiter.addresses[0], FH_URL_MAX, "tcp://127.0.0.1:%d", free_port());
+    config.arbiter.address_count = 2;
+    client_new(&two, &config, a_keys.secret);
+    assert_int_equal(client_ask(&two, RENEW, 5), FH_ARBITER_GRANTED);
+    client_free(&two);
+}
+
+static void a_state_that_cannot_be_written_grants_nothing(void **state)
+{
+    (void)state;
+    char command[160];
+    a_takes_the_lease(5);
+    /* a directory where the temporary file would go: works for root as well */
+    snprintf(command, sizeof(command), "mkdir %s/one.lease.tmp", directory);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(client_ask(&a, ACQUIRE, 6), FH_ARBITER_UNREACHABLE);
+    assert_non_null(strstr(a.answer.text, "cannot write its state"));
+    assert_true(process_says(&witness, "[witness-failed] one", SLACK_MS));
+    assert_int_equal(client_ask(&b, ACQUIRE, 7), FH_ARBITER_DENIED); /* 5 still runs */
+    snprintf(command, sizeof(command), "rmdir %s/one.lease.tmp", directory);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(client_ask(&a, ACQUIRE, 6), FH_ARBITER_GRANTED);
+}
+
+static void a_second_witness_on_the_same_state_does_not_start(void **state)
+{
+    (void)state;
+    struct process second;
+    const char *const arguments[] = {program, "--config", config_path, NULL};
+    process_start(&second, arguments);
+    assert_true(process_says(&second, "another firehose-witness is running", SLACK_MS));
+    assert_int_equal(process_end(&second, 0), 1);
+    assert_int_equal(process_end(&witness, SIGTERM), 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(one_is_granted_the_other_denied_until_it_expires, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_is_released_is_free_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_killed_witness_remembers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_witness_that_stood_still_gives_nothing_away, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(strangers_are_turned_away_and_let_in_once_known, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(two_pairs_do_not_meet, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(two_addresses_outlive_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_state_that_cannot_be_written_grants_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_second_witness_on_the_same_state_does_not_start, set_up,
+                                        tear_down),
+    };
+    if (argc != 2) {
+        fprintf(stderr, "usage: test_witness PROGRAM\n");
+        return 2;
+    }
+    program = argv[1];
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
