@@ -23,14 +23,18 @@ int fh_loading_no_memory(const struct fh_loading *loading)
 
 /* ---- unpacking ---- */
 
+struct budget {
+    size_t left;
+    bool refused; /* an allocation: the set is not to blame, or out of all proportion */
+};
+
 static void *budget_allocate(void *userdata, size_t bytes)
 {
-    size_t *left = userdata;
-    if (bytes > *left) {
-        return NULL;
-    }
-    *left -= bytes;
-    return malloc(bytes);
+    struct budget *budget = userdata;
+    void *memory = bytes <= budget->left ? malloc(bytes) : NULL;
+    budget->left -= memory ? bytes : 0;
+    budget->refused = budget->refused || !memory;
+    return memory;
 }
 
 static void budget_release(void *userdata, void *memory)
@@ -191,11 +195,14 @@ int fh_schema_load(const void *bytes, size_t len, const char *name, struct fh_sc
                             FH_SCHEMA_BYTES_MAX);
     }
     const uint8_t *start = bytes;
-    size_t left = UNPACK_BYTES_MAX;
-    ProtobufCAllocator allocator = {budget_allocate, budget_release, &left};
+    struct budget budget = {.left = UNPACK_BYTES_MAX};
+    ProtobufCAllocator allocator = {budget_allocate, budget_release, &budget};
     fh_descriptor_set *set = NULL;
     if (len > 0 && nesting_is_sane(start, start + len, 0)) {
         set = google__protobuf__file_descriptor_set__unpack(&allocator, len, start);
+    }
+    if (!set && budget.refused) {
+        return fh_error_set(err, -ENOMEM, "%s: out of memory unpacking the descriptor set", name);
     }
     if (!set) {
         return fh_error_set(err, -EINVAL,

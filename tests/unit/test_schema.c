@@ -196,7 +196,8 @@ static void false_map(set_type *set)
     find_message(set, "Location")->options = options;
 }
 
-static int load_damaged(void (*damage)(set_type *set), struct fh_error *err)
+static int load_changed(void (*damage)(set_type *set), struct fh_schema **ret_schema,
+                        struct fh_error *err)
 {
     size_t len = 0;
     const void *bytes = fh_schema_builtin(&len);
@@ -210,9 +211,15 @@ static int load_damaged(void (*damage)(set_type *set), struct fh_error *err)
     assert_non_null(packed);
     google__protobuf__file_descriptor_set__pack(set, packed);
     google__protobuf__file_descriptor_set__free_unpacked(set, NULL);
-    struct fh_schema *schema = NULL;
-    int r = fh_schema_load(packed, size, "test", &schema, err);
+    int r = fh_schema_load(packed, size, "test", ret_schema, err);
     free(packed);
+    return r;
+}
+
+static int load_damaged(void (*damage)(set_type *set), struct fh_error *err)
+{
+    struct fh_schema *schema = NULL;
+    int r = load_changed(damage, &schema, err);
     fh_schema_free(schema);
     return r;
 }
@@ -272,6 +279,63 @@ static void json_names_can_be_absent(void **state)
     (void)state;
     struct fh_error err = {0};
     assert_int_equal(load_damaged(drop_json_names, &err), 0);
+}
+
+/* ---- an older schema, as the vendor's v1.2.6 is: none of the types that came later ---- */
+
+static void drop_ours(set_type *set)
+{
+    message_type *record = find_message(set, "EventRecord");
+    size_t kept = 0;
+    for (size_t i = 0; i < record->n_field; i++) {
+        if (record->field[i]->number < 1000) {
+            record->field[kept++] = record->field[i];
+        } else {
+            google__protobuf__field_descriptor_proto__free_unpacked(record->field[i], NULL);
+        }
+    }
+    record->n_field = kept;
+    Google__Protobuf__EnumDescriptorProto *types = set->file[0]->enum_type[0];
+    assert_string_equal(types->name, "EventType");
+    kept = 0;
+    for (size_t i = 0; i < types->n_value; i++) {
+        if (types->value[i]->number < 1000) {
+            types->value[kept++] = types->value[i];
+        } else {
+            google__protobuf__enum_value_descriptor_proto__free_unpacked(types->value[i], NULL);
+        }
+    }
+    types->n_value = kept;
+}
+
+static void a_type_newer_than_the_schema_stays_a_record(void **state)
+{
+    (void)state;
+    struct fh_error err = {0};
+    struct fh_schema *schema = NULL;
+    struct fh_transcoder *transcoder = NULL;
+    struct fh_transcoder_options options = {.keep_unknown = true};
+    assert_int_equal(load_changed(drop_ours, &schema, &err), 0);
+    assert_int_equal(fh_transcoder_new(schema, &options, &transcoder), 0);
+    uint8_t record[4096];
+    FILE *file = fopen(FH_TEST_DATA "/protobuf/07-DEVICE_ASSOCIATION.bin", "rb");
+    assert_non_null(file);
+    size_t len = fread(record, 1, sizeof(record), file);
+    fclose(file);
+    struct fh_buf line;
+    struct fh_transcode_info info;
+    fh_buf_init(&line, 1 << 16);
+    assert_int_equal(fh_transcode(transcoder, record, len, &line, &info), FH_TRANSCODE_OK);
+    assert_int_equal(info.event_type, 1001);
+    assert_true(info.unknown_event_type);
+    assert_int_equal(info.unknown_fields, 1);
+    const char *text = fh_buf_string(&line);
+    static const char expected[] = "\"partnerTenantId\":\"EXAMPLE-PARTNER\",\"eventType\":"
+                                   "\"UNKNOWN_1001\",\"_unknown\":{\"1001\":\"yj7";
+    assert_non_null(strstr(text, expected));
+    fh_buf_done(&line);
+    fh_transcoder_free(transcoder);
+    fh_schema_free(schema);
 }
 
 static void every_cut_is_refused(void **state)
@@ -335,6 +399,7 @@ int main(void)
         cmocka_unit_test(files_that_do_not_serve_are_named),
         cmocka_unit_test(every_damage_is_named),
         cmocka_unit_test(json_names_can_be_absent),
+        cmocka_unit_test(a_type_newer_than_the_schema_stays_a_record),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(hostile_nesting_is_refused),
         cmocka_unit_test(too_large_is_refused_unread),
