@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DRAIN_MS 1000 /* for what is stored to get out before a hand-over */
-
 struct fh_fsm_action *fh_fsm_add(struct fh_fsm_actions *actions, enum fh_fsm_action_type type)
 {
     if (actions->count == FH_FSM_ACTIONS_MAX) {
@@ -95,7 +93,7 @@ static void settle(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
     }
     fsm->doubt = FH_FSM_DOUBT_ASKED;
     struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT);
-    action->flag = true;
+    action->flag = !FH_MUTANT(DOUBT_UNKNOWN);
     action->number = state->report_store == fsm->options.store_id ? state->report_applied : 0;
 }
 
@@ -138,7 +136,8 @@ static void exchange_reports(struct fh_fsm *fsm, struct fh_time now, struct fh_f
     }
     /* Not before our own doubts are settled: the peer would take a PREPARED report for delivered
      * while we throw it away. */
-    if (fsm->doubt == FH_FSM_DOUBT_SETTLED && fh_sync_next_question(&fsm->sync, &from, &since)) {
+    if ((fsm->doubt == FH_FSM_DOUBT_SETTLED || FH_MUTANT(WANT_BEFORE_SETTLED)) &&
+        fh_sync_next_question(&fsm->sync, &from, &since)) {
         struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_PEER_WANTS);
         action->u.wants.from = from;
         action->u.wants.min_timestamp_ms = since;
@@ -152,7 +151,7 @@ static void judge_protection(struct fh_fsm *fsm, struct fh_time now, struct fh_f
     }
     bool usable = fh_fsm_peer_usable(fsm);
     bool in_sync = fh_sync_in_sync(&fsm->sync, now, usable && fh_fsm_peer_idle(fsm));
-    if (fh_time_before(now, fsm->hold_until)) {
+    if (fh_time_before(now, fsm->hold_until) || fsm->fence.hold) {
         in_sync = true; /* listening first: nothing becomes visible without the peer */
     }
     if (in_sync != fsm->in_sync_told) {
@@ -177,6 +176,22 @@ static void judge_protection(struct fh_fsm *fsm, struct fh_time now, struct fh_f
                                                  : "the standby does not confirm reports in time");
 }
 
+static void judge_replicas(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    if (!fh_fsm_peer_usable(fsm)) {
+        return;
+    }
+    fh_replica_compare(&fsm->replica, &fsm->sync.local.minutes, &fsm->peer.hello.state.minutes);
+    if (!fsm->replicas_differ && fh_replica_differ(&fsm->replica)) {
+        fsm->replicas_differ = true;
+        fh_fsm_notice(actions, FH_LOG_REPLICAS_DIFFER, true, -1,
+                      "the replicas of the two nodes carry different uids or timestamps: the same "
+                      "minutes have about as many records and none in common; set dedup.key = "
+                      "\"content\" on both nodes");
+        fh_fsm_add(actions, FH_FSM_REPLICAS_DIFFER);
+    }
+}
+
 static void beat(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
 {
     if (!fsm->sync.local_known ||
@@ -185,6 +200,8 @@ static void beat(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *
     }
     fsm->beat_now = false;
     fsm->last_beat = now;
+    fsm->fence.beat++;
+    fsm->fence.beat_at[fsm->fence.beat % FH_FSM_BEATS] = now;
     fh_fsm_add(actions, FH_FSM_SEND_STATE)->flag =
         !fh_fsm_peer_usable(fsm) || !fh_fsm_peer_knows_us(fsm);
 }
@@ -202,7 +219,7 @@ void fh_fsm_fill_state(const struct fh_fsm *fsm, struct fh_time now, bool hello,
     state->ready = fsm->role == FH_ROLE_STANDBY && fsm->ready;
     state->streams_live = local->streams_live;
     state->sinks_healthy = local->sinks_healthy;
-    state->applied_final = fh_sync_drained(&fsm->sync);
+    state->applied_final = fh_sync_drained(&fsm->sync) || FH_MUTANT(APPLIED_FINAL);
     state->heard_paths = fh_detector_heard_paths(&fsm->detector, now);
     state->echo = fsm->peer.instance;
     state->report_last = fsm->sync.live;
@@ -211,9 +228,22 @@ void fh_fsm_fill_state(const struct fh_fsm *fsm, struct fh_time now, bool hello,
     state->received = local->received;
     state->delivered = local->delivered;
     state->covered_from = local->covered_from;
+    state->maintenance = fsm->maintenance;
+    state->patient = fsm->maintenance || (fsm->options.prefer_safety && !fsm->options.arbiter);
+    state->yield_epoch = fh_fsm_yielding(fsm, now) ? fsm->yield_epoch : 0;
+    state->yield_automatic = fsm->switching_automatic;
+    state->beat = fsm->fence.beat;
+    state->beat_heard = fsm->peer.hello.state.beat;
+    if (fh_fsm_promising(fsm)) {
+        state->promise_epoch = fsm->peer.hello.state.epoch;
+        state->promise_ms = (uint32_t)fsm->failure_ms;
+    }
+    state->minutes = local->minutes;
+    ret->version = fh_fsm_version(fsm);
     if (hello) {
         ret->u.hello.version_min = FH_WIRE_VERSION_MIN;
-        ret->u.hello.version_max = FH_WIRE_VERSION_MAX;
+        ret->u.hello.version_max =
+            fsm->options.version_max ? fsm->options.version_max : FH_WIRE_VERSION_MAX;
         snprintf(ret->u.hello.node, sizeof(ret->u.hello.node), "%s", fsm->options.node);
         ret->u.hello.store_id = fsm->options.store_id;
         ret->u.hello.replica_id = fsm->options.replica_id;
@@ -252,19 +282,25 @@ static void on_epoch_done(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch
     }
 }
 
-static void on_delivery_stopped(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+static void on_delivery_stopped(struct fh_fsm *fsm, struct fh_time now,
+                                struct fh_fsm_actions *actions)
 {
     if (fsm->role == FH_ROLE_PRIMARY && fsm->switching) {
         fsm->demotions++;
-        fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, "everything is delivered or left to the peer",
-                      "planned switchover");
+        fh_fsm_switch_stopped(fsm, now);
+        fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, "delivery has ended, the rest is the peer's",
+                      fsm->switching_automatic
+                          ? "handed over: own health is bad, the peer's is good"
+                      : fsm->maintenance ? "handed over for maintenance"
+                                         : "planned switchover");
     }
     if (fsm->role != FH_ROLE_DEMOTING || fsm->persisting != 0) {
         return;
     }
-    fsm->switching = false;
-    fsm->doubt = FH_FSM_DOUBT_OPEN;
-    fsm->doubt_epoch = fsm->epoch;
+    if (!FH_MUTANT(DOUBT_NOT_REOPENED)) {
+        fsm->doubt = FH_FSM_DOUBT_OPEN;
+        fsm->doubt_epoch = FH_MUTANT(DOUBT_TOO_EARLY) ? 0 : fsm->epoch;
+    }
     fh_sync_delivering(&fsm->sync, false);
     fh_fsm_persist(fsm, fsm->seen, false, actions);
 }
@@ -307,51 +343,6 @@ static void on_answered(struct fh_fsm *fsm, uint64_t next_number, struct fh_fsm_
     message->u.answered.through = through;
 }
 
-int fh_fsm_switch_refused(const struct fh_fsm *fsm, bool force, char *text, size_t size)
-{
-    text[0] = '\0';
-    if (fsm->role != FH_ROLE_PRIMARY) {
-        snprintf(text, size, "this node is %s, only a primary can hand over; ask the other node",
-                 fh_role_name(fsm->role));
-        return -EINVAL;
-    }
-    if (fsm->switching) {
-        snprintf(text, size, "a switchover is under way already");
-        return -EALREADY;
-    }
-    if (!fh_fsm_peer_usable(fsm)) {
-        snprintf(text, size, "there is no peer that could take over");
-        return -ENOTCONN;
-    }
-    if (!fh_fsm_protected(fsm)) {
-        snprintf(text, size, "node %s is not a ready standby; see firehosectl status there",
-                 fsm->peer.hello.node);
-        return force ? 0 : -EAGAIN;
-    }
-    return 0;
-}
-
-static void begin_switchover(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
-{
-    if (fsm->role == FH_ROLE_PRIMARY && !fsm->switching) {
-        fsm->switching = true;
-        fh_fsm_add(actions, FH_FSM_DRAIN_DELIVERY)->number = DRAIN_MS;
-    }
-}
-
-/* Moved on by every turn of the loop, so that after a stall it lies in the past. */
-static void fence(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
-{
-    if (fsm->role != FH_ROLE_PRIMARY || fh_time_before(now, fsm->hold_until)) {
-        return;
-    }
-    struct fh_time until = fh_time_add_ms(now, fsm->failure_ms);
-    if (fh_time_diff_ms(until, fsm->until) >= fsm->options.heartbeat_ms / 4) {
-        fsm->until = until;
-        fh_fsm_add(actions, FH_FSM_PUBLISH_UNTIL)->u.until = until;
-    }
-}
-
 static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_input *input,
                       struct fh_fsm_actions *actions)
 {
@@ -375,7 +366,7 @@ static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fs
         on_epoch_done(fsm, now, input->u.epoch_done.epoch, input->u.epoch_done.result, actions);
         return 0;
     case FH_FSM_DELIVERY_STOPPED:
-        on_delivery_stopped(fsm, actions);
+        on_delivery_stopped(fsm, now, actions);
         return 0;
     case FH_FSM_SETTLED:
         fsm->doubt = FH_FSM_DOUBT_SETTLED;
@@ -389,15 +380,14 @@ static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fs
     case FH_FSM_WANTS_ANSWERED:
         on_answered(fsm, input->u.next_number, actions);
         return 0;
+    case FH_FSM_ARBITER:
+        fh_fsm_lease_answer(fsm, now, input->u.arbiter, actions);
+        return 0;
     case FH_FSM_SWITCHOVER:
-        begin_switchover(fsm, actions);
+        fh_fsm_begin_switchover(fsm, false, actions);
         return 0;
     case FH_FSM_MAINTENANCE:
-        fsm->maintenance = input->u.on;
-        fsm->beat_now = true;
-        if (fsm->maintenance) {
-            begin_switchover(fsm, actions);
-        }
+        fh_fsm_set_maintenance(fsm, now, input->u.on, actions);
         return 0;
     case FH_FSM_STOP:
         fsm->stopped = true;
@@ -417,8 +407,7 @@ int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_inpu
     /* We stood still (SIGSTOP, suspend, a paused machine): what was true before need not be so now.
      * Listen for a heartbeat before acting on old knowledge. */
     if (fh_time_diff_ms(now, fsm->last_step) > fsm->failure_ms) {
-        fh_detector_stalled(&fsm->detector, now);
-        fsm->hold_until = fh_time_add_ms(now, fsm->options.heartbeat_ms);
+        fh_fsm_stalled(fsm, now);
     }
     fsm->last_step = now;
     bool was_present = fh_fsm_peer_present(fsm);
@@ -431,10 +420,14 @@ int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_inpu
     tell_presence(fsm, now, changed, was_present, ret);
     settle(fsm, ret);
     judge_ready(fsm, now, ret);
+    fh_fsm_note_false_alarm(fsm, now);
     fh_fsm_in_role(fsm, now, ret);
+    fh_fsm_note_promise(fsm);
+    fh_fsm_lease_upkeep(fsm, now, ret);
     exchange_reports(fsm, now, ret);
     judge_protection(fsm, now, ret);
-    fence(fsm, now, ret);
+    fh_fsm_move_fence(fsm, now, false, ret);
+    judge_replicas(fsm, ret);
     beat(fsm, now, ret);
     return r;
 }

@@ -13,8 +13,11 @@
  *     construction, even when neither hears the other.
  *  3. Who hears of a higher epoch stops delivering first and says so afterwards.
  *  4. Who stood still for longer than the failure time listens before it goes on.
- *  5. What an earlier process left in doubt is settled before delivery starts, by what the peer
- *     holds if it can be asked.
+ *  5. What an earlier process left in doubt, or a demotion, is settled before delivery starts, by
+ *     what the peer holds if it can be asked.
+ *  6. Nothing becomes visible at or behind the fence (PUBLISH_UNTIL), and the fence is moved on
+ * only by a right to lead: the lease of the arbiter, or the promise of the peer. See fsm_fence.c.
+ *     Without arbiter a primary that hears nobody gives itself that right.
  *
  * Pure: no clock, I/O, log or allocation. */
 #ifndef FH_HA_FSM_H
@@ -45,6 +48,10 @@ struct fh_fsm_options {
     uint64_t epoch; /* persisted */
     bool last_primary;
     bool maintenance; /* persisted operator's order */
+    bool arbiter;     /* there is one */
+    int64_t lease_ttl_ms;
+    int64_t handover_after_ms, damping_ms;
+    uint8_t version_max; /* of the link's protocol; 0: the newest */
 };
 
 enum fh_fsm_input_type {
@@ -59,9 +66,25 @@ enum fh_fsm_input_type {
     FH_FSM_APPLIED,    /* a report of the peer is durable */
     FH_FSM_OWN_REPORT, /* to be sent */
     FH_FSM_WANTS_ANSWERED,
+    FH_FSM_ARBITER,     /* an answer came */
     FH_FSM_SWITCHOVER,  /* operator's; ask fh_fsm_switch_refused first */
     FH_FSM_MAINTENANCE, /* operator's */
     FH_FSM_STOP,        /* planned end of the process */
+};
+
+/* arbiter.h's answers, without its I/O. */
+enum fh_fsm_arbiter_result {
+    FH_FSM_ARBITER_GRANTED,
+    FH_FSM_ARBITER_DENIED,
+    FH_FSM_ARBITER_RELEASED,
+    FH_FSM_ARBITER_UNREACHABLE,
+};
+struct fh_fsm_arbiter_answer {
+    enum fh_fsm_arbiter_result result;
+    uint64_t epoch;
+    const char *holder, *text;
+    int64_t ttl_ms;
+    struct fh_time asked_at;
 };
 
 struct fh_fsm_input {
@@ -87,6 +110,7 @@ struct fh_fsm_input {
         } own_report;
         uint64_t next_number;
         bool on; /* maintenance */
+        const struct fh_fsm_arbiter_answer *arbiter;
     } u;
 };
 
@@ -104,6 +128,11 @@ enum fh_fsm_action_type {
     FH_FSM_PEER_CHECKPOINT,
     FH_FSM_DRAIN_DELIVERY, /* number: limit in ms */
     FH_FSM_PUBLISH_UNTIL,
+    FH_FSM_REPLICAS_DIFFER,
+    /* to the arbiter, for the epoch in number */
+    FH_FSM_LEASE_ACQUIRE,
+    FH_FSM_LEASE_RENEW,
+    FH_FSM_LEASE_RELEASE,
     /* to the link */
     FH_FSM_SEND_STATE,  /* HELLO (flag) or HEARTBEAT on every path: fh_fsm_fill_state */
     FH_FSM_SEND_REPORT, /* the report of the input, on the first path that is up */
@@ -153,6 +182,40 @@ struct fh_fsm_peer {
     struct fh_wire_hello hello; /* .state: as of the latest HELLO or HEARTBEAT */
     char refused[200];          /* why no pair can be formed with it; empty = it can */
     bool greeted;               /* logged PEER_UP */
+    struct fh_time beat_at;     /* when its latest state was heard */
+    struct fh_time role_since;  /* since when it says it has this role */
+};
+
+#define FH_FSM_BEATS 64 /* whose times are remembered */
+
+/* The right to make things visible; see fsm_fence.c. */
+struct fh_fsm_fence {
+    struct fh_time until;        /* as the host knows it; unset: not since start_delivery */
+    struct fh_time fenced_since; /* it lies behind us */
+    bool fenced_told;
+    uint64_t beat; /* of our states */
+    struct fh_time beat_at[FH_FSM_BEATS];
+    struct fh_time promised;    /* the peer follows us until then ... */
+    uint64_t promised_epoch;    /* ... in this epoch */
+    struct fh_time own_promise; /* we follow the peer until then ... */
+    uint64_t own_promise_epoch; /* ... in this epoch */
+    bool hold;                  /* stood still, and nobody was heard since */
+    struct fh_time hold_since;
+    uint64_t hold_beat; /* an answer to this one or a later one was said afterwards */
+};
+
+/* What is known of the arbiter; see fsm_lease.c. */
+struct fh_fsm_lease {
+    uint64_t want;        /* epoch asked for or held; 0 = none */
+    uint64_t spent;       /* up to here epochs are of no use for asking */
+    struct fh_time until; /* held until then */
+    bool needed;          /* by what happened in this step */
+    bool waiting;         /* for an answer */
+    struct fh_time asked_at, retry_at;
+    bool reachable, told_down;
+    bool unreachable_for_want; /* it did not answer when asked for want */
+    char holder[FH_WIRE_NODE_MAX];
+    char error[FH_FSM_REASON_MAX];
 };
 
 enum fh_fsm_doubt { FH_FSM_DOUBT_OPEN, FH_FSM_DOUBT_ASKED, FH_FSM_DOUBT_SETTLED };
@@ -189,9 +252,23 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
 
     enum fh_fsm_doubt doubt;
     uint64_t doubt_epoch; /* the doubts are of reports of this epoch; 0: of an earlier process */
+    struct fh_fsm_fence fence;
+    struct fh_fsm_lease lease;
+
+    /* hand-over, see fsm_switch.c */
     bool maintenance;
-    bool switching;            /* draining for the peer */
-    struct fh_time until;      /* the fence as the host knows it */
+    bool switching; /* draining for the peer */
+    bool switching_automatic;
+    uint64_t yield_epoch; /* stopped in it for the peer; 0 = no */
+    struct fh_time yield_until;
+    struct fh_time ill_since;    /* own health is bad and the peer's is good */
+    struct fh_time automatic_at; /* latest change of role that no operator ordered */
+    bool by_silence;             /* leads because the peer fell silent */
+    uint64_t silent_instance;    /* ... which was this process */
+    struct fh_time flapped_at;   /* a change because of silence turned out to be needless */
+
+    struct fh_replica_state replica;
+    bool replicas_differ;
     struct fh_time hold_until; /* PRIMARY after a stall: listening first */
     bool in_sync_told;
     bool protected_told;
@@ -214,6 +291,12 @@ void fh_fsm_fill_state(const struct fh_fsm *fsm, struct fh_time now, bool hello,
                        struct fh_wire_message *ret);
 /* Is the peer there, known, and fit for a pair? */
 bool fh_fsm_peer_usable(const struct fh_fsm *fsm);
+/* Primary that must not publish now. */
+bool fh_fsm_fenced(const struct fh_fsm *fsm, struct fh_time now);
+/* Stopped so that the peer takes over, which it has not yet. */
+bool fh_fsm_yielding(const struct fh_fsm *fsm, struct fh_time now);
+/* Version of the link's protocol to speak with this peer. */
+uint8_t fh_fsm_version(const struct fh_fsm *fsm);
 /* The other node is a ready standby; or we are, and the primary is there. */
 bool fh_fsm_protected(const struct fh_fsm *fsm);
 

@@ -43,7 +43,16 @@ static void on_state(struct fh_fsm *fsm, struct fh_time now, uint64_t sequence,
         return; /* the same beat over another path, or late */
     }
     fsm->peer.state_sequence = sequence;
+    if (state->role != fsm->peer.hello.state.role || !fh_time_is_set(fsm->peer.role_since)) {
+        fsm->peer.role_since = now;
+    }
     fsm->peer.hello.state = *state;
+    fsm->peer.beat_at = now;
+    bool leads = state->role == FH_ROLE_PRIMARY || state->role == FH_ROLE_PROMOTING ||
+                 (state->role == FH_ROLE_DEMOTING && state->yield_epoch == 0);
+    if (!leads) {
+        fh_fsm_promise_over(fsm);
+    }
     if (state->epoch > fsm->seen) {
         fsm->seen = state->epoch;
     }
@@ -55,6 +64,7 @@ static void on_state(struct fh_fsm *fsm, struct fh_time now, uint64_t sequence,
     if (state->echo == fsm->options.instance && fh_sync_confirmed(&fsm->sync, held)) {
         fh_fsm_add(actions, FH_FSM_PEER_CONFIRMED)->number = held;
     }
+    fh_fsm_take_promise(fsm, state);
     struct fh_checkpoint grown = fsm->peer_delivered;
     fh_checkpoint_merge_max(&grown, &state->delivered);
     if (memcmp(&grown, &fsm->peer_delivered, sizeof(grown)) != 0) {
@@ -75,6 +85,8 @@ static void on_hello(struct fh_fsm *fsm, struct fh_time now, const struct fh_wir
         peer->instance = message->instance;
         peer->state_sequence = 0;
         peer->met = now;
+        peer->role_since = (struct fh_time){0};
+        fh_fsm_promise_over(fsm); /* whom it was given to is no more */
         peer->greeted = false;
         fsm->beat_now = true; /* introduce ourselves at once */
     }
@@ -140,6 +152,7 @@ static void on_confirm(struct fh_fsm *fsm, uint64_t store_id, uint64_t number,
 static void on_goodbye(struct fh_fsm *fsm, uint64_t instance)
 {
     fsm->peer.departed = instance;
+    fh_fsm_promise_over(fsm);
     fh_detector_goodbye(&fsm->detector);
 }
 

@@ -4,6 +4,7 @@
 #define FH_HA_FSM_PRIVATE_H
 
 #include "fsm.h"
+#include "mutants.h"
 
 #include "fh/err.h"
 
@@ -22,7 +23,48 @@ void fh_fsm_change(struct fh_fsm *fsm, enum fh_role to, struct fh_fsm_actions *a
                    const char *evidence, const char *format, ...) FH_PRINTF(5, 6);
 void fh_fsm_persist(struct fh_fsm *fsm, uint64_t epoch, bool as_primary,
                     struct fh_fsm_actions *actions);
+/* Stay as we are, and say once why. */
+void fh_fsm_wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *format,
+                         ...) FH_PRINTF(3, 4);
+void fh_fsm_demote(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *reason,
+                   const char *evidence);
 void fh_fsm_describe_loss(const struct fh_fsm *fsm, struct fh_time now, char *text, size_t size);
+
+/* fsm_fence.c */
+void fh_fsm_stalled(struct fh_fsm *fsm, struct fh_time now);
+void fh_fsm_take_promise(struct fh_fsm *fsm, const struct fh_wire_state *state);
+/* Are we following the peer, so that we may promise it not to lead? */
+bool fh_fsm_promising(const struct fh_fsm *fsm);
+void fh_fsm_note_promise(struct fh_fsm *fsm);
+/* What the peer said last means that it does not lead any more in the epoch it was promised. */
+void fh_fsm_promise_over(struct fh_fsm *fsm);
+bool fh_fsm_promised(const struct fh_fsm *fsm, struct fh_time now);
+/* With an arbiter: is there a lease or a promise for the epoch? */
+bool fh_fsm_has_right(const struct fh_fsm *fsm, struct fh_time now);
+void fh_fsm_move_fence(struct fh_fsm *fsm, struct fh_time now, bool starting,
+                       struct fh_fsm_actions *actions);
+
+/* fsm_lease.c */
+/* The right to lead in this epoch is needed; true: there is a lease, or the arbiter does not
+ * answer and peer_follows (whose promise is as good). */
+bool fh_fsm_lease_for(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch, bool peer_follows,
+                      struct fh_fsm_actions *actions);
+void fh_fsm_lease_answer(struct fh_fsm *fsm, struct fh_time now,
+                         const struct fh_fsm_arbiter_answer *answer,
+                         struct fh_fsm_actions *actions);
+/* Renew what is needed, give back what is not. */
+void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
+
+/* fsm_switch.c */
+void fh_fsm_begin_switchover(struct fh_fsm *fsm, bool automatic, struct fh_fsm_actions *actions);
+void fh_fsm_switch_stopped(struct fh_fsm *fsm, struct fh_time now);
+void fh_fsm_set_maintenance(struct fh_fsm *fsm, struct fh_time now, bool on,
+                            struct fh_fsm_actions *actions);
+bool fh_fsm_peer_yields(const struct fh_fsm *fsm);
+void fh_fsm_judge_health(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
+void fh_fsm_note_false_alarm(struct fh_fsm *fsm, struct fh_time now);
+/* How long nothing must be heard before this node takes the peer for lost. */
+int64_t fh_fsm_patience_ms(const struct fh_fsm *fsm, struct fh_time now);
 
 static inline bool fh_fsm_peer_present(const struct fh_fsm *fsm)
 {
@@ -43,6 +85,22 @@ static inline enum fh_role fh_fsm_peer_role(const struct fh_fsm *fsm)
 static inline bool fh_fsm_peer_idle(const struct fh_fsm *fsm)
 {
     return fh_fsm_peer_role(fsm) == FH_ROLE_STARTING || fh_fsm_peer_role(fsm) == FH_ROLE_STANDBY;
+}
+
+static inline bool fh_fsm_peer_leads(const struct fh_fsm *fsm)
+{
+    return fh_fsm_peer_role(fsm) == FH_ROLE_PRIMARY || fh_fsm_peer_role(fsm) == FH_ROLE_PROMOTING;
+}
+
+static inline bool fh_fsm_idle(const struct fh_fsm *fsm)
+{
+    return fsm->role == FH_ROLE_STARTING || fsm->role == FH_ROLE_STANDBY;
+}
+
+/* Its clock may be 1 % fast and ours 1 % slow. */
+static inline int64_t fh_fsm_less_drift(int64_t ms)
+{
+    return ms * 98 / 100;
 }
 
 #endif

@@ -2,6 +2,7 @@
  * peer; never reads a clock, sends, stores or logs. */
 #include "fsm_private.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,10 +27,19 @@ bool fh_fsm_protected(const struct fh_fsm *fsm)
 }
 
 /* Neither leads: is it up to this node? Both nodes come to opposite answers from the same facts:
- * who covers everything; who acted last; who is preferred; the smaller name. */
+ * whom the other one hands over to; who covers everything; who acted last; who is preferred; the
+ * smaller name. */
 static bool wins(const struct fh_fsm *fsm, const char **ret_why)
 {
     const struct fh_wire_hello *peer = &fsm->peer.hello;
+    if (fsm->maintenance || peer->state.maintenance) {
+        *ret_why = "the other node is in maintenance";
+        return !fsm->maintenance;
+    }
+    if (fh_fsm_yielding(fsm, fsm->last_step) != fh_fsm_peer_yields(fsm)) {
+        *ret_why = "the other node hands over";
+        return fh_fsm_peer_yields(fsm);
+    }
     bool own_ready = fsm->role == FH_ROLE_STANDBY && fsm->ready;
     bool peer_ready = peer->state.role == FH_ROLE_STANDBY && peer->state.ready;
     if (own_ready != peer_ready) {
@@ -75,9 +85,34 @@ void fh_fsm_describe_loss(const struct fh_fsm *fsm, struct fh_time now, char *te
 
 /* ---- changes of role ---- */
 
+/* Every change of role there is. The diagram in firehosed-ha(7) is checked against these rows. */
+static const struct {
+    enum fh_role from, to;
+} transitions[] = {
+    {FH_ROLE_STARTING, FH_ROLE_STANDBY},   /* the peer leads */
+    {FH_ROLE_STARTING, FH_ROLE_PROMOTING}, /* elected, or alone */
+    {FH_ROLE_STANDBY, FH_ROLE_PROMOTING},  /* the peer is lost, yields, or neither leads */
+    {FH_ROLE_PROMOTING, FH_ROLE_PRIMARY}, /* epoch stored, reports applied, doubts settled, right */
+    {FH_ROLE_PROMOTING, FH_ROLE_STANDBY}, /* a higher epoch, no right, or a failed write */
+    {FH_ROLE_PROMOTING, FH_ROLE_STARTING}, /* the same, for a node that was starting */
+    {FH_ROLE_PRIMARY, FH_ROLE_DEMOTING},   /* a higher epoch, the lease is over, or handed over */
+    {FH_ROLE_DEMOTING, FH_ROLE_STANDBY},   /* every sink has stopped, the epoch is stored */
+};
+
+static bool allowed(enum fh_role from, enum fh_role to)
+{
+    for (size_t i = 0; i < sizeof(transitions) / sizeof(transitions[0]); i++) {
+        if (transitions[i].from == from && transitions[i].to == to) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void fh_fsm_change(struct fh_fsm *fsm, enum fh_role to, struct fh_fsm_actions *actions,
                    const char *evidence, const char *format, ...)
 {
+    assert(allowed(fsm->role, to));
     va_list args;
     va_start(args, format);
     vsnprintf(fsm->reason, sizeof(fsm->reason), format, args);
@@ -108,10 +143,7 @@ void fh_fsm_persist(struct fh_fsm *fsm, uint64_t epoch, bool as_primary,
     action->flag = as_primary;
 }
 
-/* Stay as we are, and say once why. */
-static void wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *format,
-                         ...) FH_PRINTF(3, 4);
-static void wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *format,
+void fh_fsm_wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *format,
                          ...)
 {
     if (fsm->waiting_told) {
@@ -126,34 +158,79 @@ static void wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, con
                   fsm->reason);
 }
 
-static void promote(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions,
-                    const char *reason, const char *evidence)
+static uint64_t next_epoch(const struct fh_fsm *fsm)
+{
+    uint64_t highest = fsm->epoch > fsm->seen ? fsm->epoch : fsm->seen;
+    if (fsm->lease.spent > highest) {
+        highest = fsm->lease.spent;
+    }
+    uint64_t next = highest + 1;
+    if ((next % 2 == 1) != fsm->options.odd_epochs && !FH_MUTANT(PARITY_DROPPED)) {
+        next++; /* the other node's: it may be taking it right now, unheard */
+    }
+    return next;
+}
+
+/* May it lead now? A promise not to has to run out, and an arbiter has to agree. */
+static bool permitted(struct fh_fsm *fsm, struct fh_time now, uint64_t target, bool peer_follows,
+                      const char *reason, struct fh_fsm_actions *actions)
 {
     if (fsm->maintenance) {
-        wait_because(fsm, actions, "this node is in maintenance (else: %.100s)", reason);
-        return;
+        fh_fsm_wait_because(fsm, actions, "this node is in maintenance (else: %.100s)", reason);
+        return false;
     }
+    if (fh_fsm_promised(fsm, now)) {
+        return false;
+    }
+    if (!fsm->options.arbiter || fh_fsm_lease_for(fsm, now, target, peer_follows, actions) ||
+        FH_MUTANT(LEASE_LATE)) {
+        return true;
+    }
+    if (fsm->lease.error[0] != '\0') {
+        fh_fsm_wait_because(fsm, actions, "the arbiter does not let it lead: %.90s",
+                            fsm->lease.error);
+    }
+    return false;
+}
+
+/* peer_follows: it is there and leads no more. */
+static void promote(struct fh_fsm *fsm, struct fh_time now, bool peer_follows,
+                    struct fh_fsm_actions *actions, const char *reason, const char *evidence)
+{
     if (fsm->persisting != 0 || fh_time_before(now, fsm->retry_at)) {
         return; /* one write of the epoch at a time; the next step comes back here */
     }
-    uint64_t highest = fsm->epoch > fsm->seen ? fsm->epoch : fsm->seen;
-    fsm->target = highest + 1;
-    if ((fsm->target % 2 == 1) != fsm->options.odd_epochs) {
-        fsm->target++; /* the other node's: it may be taking it right now, unheard */
+    uint64_t target = fsm->lease.want > fsm->epoch && fsm->lease.want > fsm->seen
+                          ? fsm->lease.want /* asked for already */
+                          : next_epoch(fsm);
+    if (fsm->lease.want != 0 && target <= fsm->lease.spent) {
+        target = next_epoch(fsm); /* it was told that this one is too old */
     }
+    if (!permitted(fsm, now, target, peer_follows, reason, actions)) {
+        return;
+    }
+    fsm->target = target;
     fsm->from_standby = fsm->role == FH_ROLE_STANDBY;
     fsm->drain_until = fh_time_add_ms(now, fsm->failure_ms);
+    fsm->by_silence = fsm->detector.verdict == FH_PEER_SILENT;
+    fsm->silent_instance = fsm->peer.instance;
     snprintf(fsm->evidence, sizeof(fsm->evidence), "%s", evidence);
     fh_fsm_change(fsm, FH_ROLE_PROMOTING, actions, evidence, "%s", reason);
     fh_fsm_persist(fsm, fsm->target, true, actions);
+    if (FH_MUTANT(EPOCH_NOT_PERSISTED)) {
+        fsm->persisting = 0;
+        fsm->epoch = fsm->target;
+    }
 }
 
-static void demote(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *evidence)
+void fh_fsm_demote(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *reason,
+                   const char *evidence)
 {
     fsm->demotions++;
     fsm->switching = false;
+    fsm->yield_epoch = 0;
     fsm->hold_until = (struct fh_time){0};
-    fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, evidence, "the peer has a higher claim to lead");
+    fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, evidence, "%s", reason);
     fh_fsm_add(actions, FH_FSM_STOP_DELIVERY);
 }
 
@@ -167,6 +244,9 @@ static void elect(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions 
         return; /* the peer comes to the same conclusion, or falls silent */
     }
     /* Until it has heard us the peer cannot know that we lead; it may be about to go alone. */
+    if (fh_fsm_yielding(fsm, now) && !fsm->peer.hello.state.maintenance) {
+        return;
+    }
     if (!fh_fsm_peer_knows_us(fsm) &&
         fh_time_diff_ms(now, fsm->peer.met) < 2 * fsm->options.join_timeout_ms) {
         return;
@@ -177,7 +257,10 @@ static void elect(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions 
              fh_role_name(fh_fsm_peer_role(fsm)), fsm->peer.hello.state.epoch, fsm->epoch);
     char reason[FH_FSM_REASON_MAX];
     snprintf(reason, sizeof(reason), "neither node is primary; %s", why);
-    promote(fsm, now, actions, reason, evidence);
+    if (fh_fsm_peer_yields(fsm) && fsm->peer.hello.state.yield_automatic) {
+        fsm->automatic_at = now;
+    }
+    promote(fsm, now, true, actions, reason, evidence);
 }
 
 /* The peer is there but no pair can be formed with it: it counts as not heard, except that two
@@ -186,14 +269,17 @@ static void beside_refused(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm
 {
     const char *why = NULL;
     if (!fh_fsm_peer_idle(fsm)) {
-        wait_because(fsm, actions, "node %s is %s and no pair can be formed: %.80s",
-                     fsm->peer.hello.node, fh_role_name(fh_fsm_peer_role(fsm)), fsm->peer.refused);
+        fh_fsm_wait_because(fsm, actions, "node %s is %s and no pair can be formed: %.80s",
+                            fsm->peer.hello.node, fh_role_name(fh_fsm_peer_role(fsm)),
+                            fsm->peer.refused);
     } else if (!wins(fsm, &why)) {
-        wait_because(fsm, actions, "no pair can be formed and node %s comes first (%s): %.70s",
-                     fsm->peer.hello.node, why, fsm->peer.refused);
+        fh_fsm_wait_because(fsm, actions,
+                            "no pair can be formed and node %s comes first (%s): %.70s",
+                            fsm->peer.hello.node, why, fsm->peer.refused);
     } else if (fh_time_diff_ms(now, fsm->peer.met) >= fsm->options.join_timeout_ms &&
                !fsm->options.prefer_safety) {
-        promote(fsm, now, actions, "no pair can be formed, going on alone", fsm->peer.refused);
+        promote(fsm, now, false, actions, "no pair can be formed, going on alone",
+                fsm->peer.refused);
     }
 }
 
@@ -222,15 +308,22 @@ static void in_starting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_ac
     }
     struct fh_time since =
         fh_time_is_set(fsm->detector.last_heard) ? fsm->detector.last_heard : fsm->started;
-    if (fh_time_diff_ms(now, since) < fsm->options.join_timeout_ms) {
+    /* Never sooner than an earlier process of ours may have promised. */
+    int64_t join_ms = fsm->options.join_timeout_ms > fsm->failure_ms ? fsm->options.join_timeout_ms
+                                                                     : fsm->failure_ms;
+    if (fh_time_diff_ms(now, since) < join_ms) {
         return;
     }
     char evidence[FH_FSM_REASON_MAX];
     fh_fsm_describe_loss(fsm, now, evidence, sizeof(evidence));
-    if (fsm->options.prefer_safety) {
-        wait_because(fsm, actions, "%s; pair.prefer = \"safety\" does not start alone", evidence);
+    if (fsm->options.prefer_safety && !fsm->options.arbiter) {
+        fh_fsm_wait_because(fsm, actions, "%s; pair.prefer = \"safety\" does not start alone",
+                            evidence);
     } else {
-        promote(fsm, now, actions, "started alone, pair.prefer = \"availability\"", evidence);
+        promote(fsm, now, false, actions,
+                fsm->options.arbiter ? "started alone, the arbiter agrees"
+                                     : "started alone, pair.prefer = \"availability\"",
+                evidence);
     }
 }
 
@@ -240,21 +333,33 @@ static void lost_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
     fh_fsm_describe_loss(fsm, now, evidence, sizeof(evidence));
     bool certain =
         fsm->detector.verdict == FH_PEER_GONE || fsm->detector.verdict == FH_PEER_DEPARTED;
-    if (fsm->options.prefer_safety && !certain) {
-        wait_because(fsm, actions,
-                     "%s, but it may be alive; pair.prefer = \"safety\" wants proof that it is not",
-                     evidence);
-    } else if (fsm->options.prefer_safety && !fsm->ready) {
-        wait_because(fsm, actions,
-                     "%s, but this node is not ready (%.60s); pair.prefer = \"safety\"", evidence,
-                     fsm->sync.lacks);
+    bool safety = fsm->options.prefer_safety && !fsm->options.arbiter;
+    if (!certain && fh_time_diff_ms(now, fsm->detector.last_heard) < fh_fsm_patience_ms(fsm, now)) {
+        fh_fsm_wait_because(fsm, actions,
+                            "%s, but the latest change of role was needless: waits "
+                            "longer this time",
+                            evidence);
+        return;
+    }
+    if (certain && !fsm->options.arbiter) {
+        fh_fsm_promise_over(fsm); /* a dead process needs none */
+    }
+    if (safety && !certain) {
+        fh_fsm_wait_because(
+            fsm, actions,
+            "%s, but it may be alive; pair.prefer = \"safety\" wants proof that it is not",
+            evidence);
+    } else if (safety && !fsm->ready) {
+        fh_fsm_wait_because(fsm, actions,
+                            "%s, but this node is not ready (%.60s); pair.prefer = \"safety\"",
+                            evidence, fsm->sync.lacks);
     } else if (fsm->ready) {
-        promote(fsm, now, actions, "the peer is lost and this node is ready", evidence);
+        promote(fsm, now, false, actions, "the peer is lost and this node is ready", evidence);
     } else {
         char reason[FH_FSM_REASON_MAX];
         snprintf(reason, sizeof(reason), "the peer is lost; this node is not ready: %.110s",
                  fsm->sync.lacks);
-        promote(fsm, now, actions, reason, evidence);
+        promote(fsm, now, false, actions, reason, evidence);
     }
 }
 
@@ -267,7 +372,9 @@ static void in_standby(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_act
         lost_primary(fsm, now, actions);
     } else if (fsm->peer.refused[0] != '\0') {
         beside_refused(fsm, now, actions);
-    } else if (fh_fsm_peer_idle(fsm)) {
+    } else if (fh_fsm_peer_idle(fsm) ||
+               (fh_fsm_peer_role(fsm) == FH_ROLE_DEMOTING && fh_fsm_peer_yields(fsm)) ||
+               (FH_MUTANT(YIELD_EARLY) && fh_fsm_peer_yields(fsm))) {
         elect(fsm, now, actions);
     }
 }
@@ -275,6 +382,11 @@ static void in_standby(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_act
 static void start_leading(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 {
     fsm->promotions++;
+    fsm->yield_epoch = 0;
+    fsm->ill_since = (struct fh_time){0};
+    if (fsm->from_standby && !fh_fsm_peer_present(fsm)) {
+        fsm->automatic_at = fsm->last_step;
+    }
     char reason[FH_FSM_REASON_MAX]; /* that of the promotion stays */
     memcpy(reason, fsm->reason, sizeof(reason));
     fh_fsm_change(fsm, FH_ROLE_PRIMARY, actions, fsm->evidence, "%s", reason);
@@ -283,8 +395,7 @@ static void start_leading(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
                                         fh_fsm_peer_usable(fsm) && fh_fsm_peer_idle(fsm));
     fh_sync_delivering(&fsm->sync, true);
     fh_fsm_add(actions, FH_FSM_PEER_IN_SYNC)->flag = fsm->in_sync_told;
-    fsm->until = fh_time_add_ms(fsm->last_step, fsm->failure_ms);
-    fh_fsm_add(actions, FH_FSM_PUBLISH_UNTIL)->u.until = fsm->until;
+    fh_fsm_move_fence(fsm, fsm->last_step, true, actions);
     fh_fsm_add(actions, FH_FSM_START_DELIVERY)->number = fsm->epoch;
     if (fsm->from_standby) {
         struct fh_checkpoint from = fsm->peer_delivered;
@@ -295,12 +406,14 @@ static void start_leading(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 
 static void give_up_promotion(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *why)
 {
+    fsm->retry_at = fh_time_add_ms(fsm->last_step, fsm->failure_ms);
     fh_fsm_change(fsm, fsm->from_standby ? FH_ROLE_STANDBY : FH_ROLE_STARTING, actions, why,
                   "promotion to epoch %" PRIu64 " given up", fsm->target);
 }
 
 /* 1. the epoch is durable  2. what the peer had reported is applied  3. what an earlier process of
- * ours left in doubt is settled  4. deliver. Each step waits for its answer. */
+ * ours left in doubt is settled  4. with an arbiter: the lease, or the peer's promise  5. deliver.
+ * Each step waits for its answer. */
 static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
 {
     if (fsm->persisting != 0) {
@@ -317,11 +430,11 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
     bool usable = fh_fsm_peer_usable(fsm);
     bool patience = fh_time_before(now, fsm->drain_until);
     /* Reports already handed over are facts to the peer: longer patience, they are on their way. */
-    if (!fh_sync_drained(&fsm->sync) &&
-        fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
+    bool drained = fh_sync_drained(&fsm->sync) || FH_MUTANT(NO_DRAIN);
+    if (!drained && fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
         return;
     }
-    if (patience && usable && fsm->sync.refused == 0 &&
+    if (patience && usable && fsm->sync.refused == 0 && !FH_MUTANT(NO_DRAIN) &&
         fh_sync_held(&fsm->sync) < fsm->peer.hello.state.report_last) {
         return;
     }
@@ -329,21 +442,38 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
         fsm->doubt = FH_FSM_DOUBT_ASKED;
         fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
     }
+    if (!fh_fsm_has_right(fsm, now)) {
+        if (!fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
+            give_up_promotion(fsm, actions, "neither the arbiter nor the peer lets it lead");
+        }
+        return;
+    }
     if (fsm->doubt == FH_FSM_DOUBT_SETTLED && !fh_time_before(now, fsm->hold_until)) {
         start_leading(fsm, actions);
     }
 }
 
-static void in_primary(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+static void in_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
 {
     char evidence[FH_FSM_REASON_MAX];
-    if (fsm->seen > fsm->epoch) {
+    if (fsm->seen > fsm->epoch && !FH_MUTANT(HIGHER_EPOCH_IGNORED)) {
+        if (fh_fsm_peer_present(fsm)) {
+            fsm->flapped_at = now; /* it took over although we live */
+        }
         snprintf(evidence, sizeof(evidence),
                  "node %s is %s and epoch %" PRIu64 " was heard, ours is %" PRIu64,
                  fsm->peer.hello.node, fh_role_name(fh_fsm_peer_role(fsm)), fsm->seen, fsm->epoch);
-        demote(fsm, actions, evidence);
+        fh_fsm_demote(fsm, actions, "the peer has a higher claim to lead", evidence);
         return;
     }
+    if (fsm->options.arbiter && fh_time_is_set(fsm->fence.fenced_since) &&
+        fh_time_diff_ms(now, fsm->fence.fenced_since) >= fsm->failure_ms) {
+        snprintf(evidence, sizeof(evidence), "the arbiter: %.100s",
+                 fsm->lease.error[0] ? fsm->lease.error : "no lease");
+        fh_fsm_demote(fsm, actions, "the lease is over and the peer does not follow", evidence);
+        return;
+    }
+    fh_fsm_judge_health(fsm, now, actions);
     /* Epochs are disjoint by parity, so this takes a copied state directory or a damaged one. */
     if (fh_fsm_peer_present(fsm) && fh_fsm_peer_role(fsm) == FH_ROLE_PRIMARY &&
         fsm->peer.hello.state.epoch == fsm->epoch) {
@@ -353,7 +483,7 @@ static void in_primary(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
                      "ERROR: node %s is primary in the same epoch %" PRIu64
                      "; the smaller name keeps the role",
                      fsm->peer.hello.node, fsm->epoch);
-            demote(fsm, actions, evidence);
+            fh_fsm_demote(fsm, actions, "the peer has the same claim and comes first", evidence);
         }
     }
 }
@@ -371,7 +501,7 @@ void fh_fsm_in_role(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_action
         in_promoting(fsm, now, actions);
         break;
     case FH_ROLE_PRIMARY:
-        in_primary(fsm, actions);
+        in_primary(fsm, now, actions);
         break;
     case FH_ROLE_DEMOTING: /* waits for DELIVERY_STOPPED, then EPOCH_DONE */
     case FH_ROLE_COUNT:

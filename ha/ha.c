@@ -4,9 +4,7 @@
 
 #include "fh/log.h"
 
-#include "fsm.h"
-#include "history.h"
-#include "link.h"
+#include "ha_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,35 +16,6 @@
 #define TICK_MAX_MS     50
 #define STRANGER_LOG_MS 60000
 #define PENDING_MAX     65536 /* inputs that came while the machine was running */
-
-/* An input that came out of a host's callback: the machine takes it when it is done with the one
- * at hand. */
-struct pending {
-    struct pending *next;
-    struct fh_fsm_input input;
-    struct fh_sync_local local;
-    char bytes[];
-};
-
-struct fh_ha {
-    struct fh_fsm fsm;
-    const struct fh_ha_host *host;
-    void *userdata;
-    sd_event *event;
-    sd_event_source *tick_source;
-    uint64_t tick_usec;
-    struct fh_link *link;
-    uint64_t sequence;
-    bool started;
-    bool stepping;
-    struct pending *first_pending, **last_pending;
-    size_t pending_count;
-    struct fh_time stranger_logged;
-    char address[FH_PATHS_MAX][256];
-    struct fh_fsm_actions *scratch;
-    struct fh_history history;
-    unsigned char history_bytes[FH_HISTORY_BYTES_MAX];
-};
 
 /* ---- journal ---- */
 
@@ -113,7 +82,7 @@ static size_t best_path(const struct fh_ha *ha)
 
 static void send_on(struct fh_ha *ha, size_t path, struct fh_wire_message *message)
 {
-    message->version = FH_WIRE_VERSION_MAX;
+    message->version = fh_fsm_version(&ha->fsm);
     message->path = (uint8_t)path;
     message->instance = ha->fsm.options.instance;
     size_t size = fh_wire_size(message);
@@ -185,6 +154,11 @@ static void order_host(struct fh_ha *ha, const struct fh_fsm_action *action)
             host->publish_until(ha->userdata, action->u.until);
         }
         break;
+    case FH_FSM_REPLICAS_DIFFER:
+        if (host->replicas_differ) {
+            host->replicas_differ(ha->userdata);
+        }
+        break;
     default:
         break;
     }
@@ -232,6 +206,13 @@ static void perform(struct fh_ha *ha, struct fh_time now, const struct fh_fsm_in
     case FH_FSM_NOTICE:
         log_notice(ha, action);
         break;
+    case FH_FSM_LEASE_ACQUIRE:
+    case FH_FSM_LEASE_RENEW:
+    case FH_FSM_LEASE_RELEASE:
+#ifdef FH_HA_ARBITER
+        fh_ha_ask_arbiter(ha, action);
+#endif
+        break;
     default:
         order_host(ha, action);
     }
@@ -259,8 +240,18 @@ static void postpone(struct fh_ha *ha, const struct fh_fsm_input *input, const v
     }
     pending->input = *input;
     if (input->type == FH_FSM_LOCAL) {
-        pending->local = *input->u.local;
-        pending->input.u.local = &pending->local;
+        pending->u.local = *input->u.local;
+        pending->input.u.local = &pending->u.local;
+    }
+    if (input->type == FH_FSM_ARBITER) {
+        const struct fh_fsm_arbiter_answer *answer = input->u.arbiter;
+        pending->u.arbiter.answer = *answer;
+        snprintf(pending->u.arbiter.holder, sizeof(pending->u.arbiter.holder), "%s",
+                 answer->holder);
+        snprintf(pending->u.arbiter.text, sizeof(pending->u.arbiter.text), "%s", answer->text);
+        pending->u.arbiter.answer.holder = pending->u.arbiter.holder;
+        pending->u.arbiter.answer.text = pending->u.arbiter.text;
+        pending->input.u.arbiter = &pending->u.arbiter.answer;
     }
     if (len > 0) {
         memcpy(pending->bytes, bytes, len);
@@ -283,7 +274,7 @@ static struct pending *next_pending(struct fh_ha *ha)
     return pending;
 }
 
-static void feed(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes)
+void fh_ha_feed(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes)
 {
     if (ha->stepping) {
         postpone(ha, input, bytes);
@@ -308,19 +299,19 @@ static void on_frame(void *userdata, const void *bytes, size_t len)
         return; /* authenticated, so it is a version beyond ours: its HELLO tells */
     }
     struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = &message};
-    feed(ha, &input, NULL);
+    fh_ha_feed(ha, &input, NULL);
 }
 
 static void on_path(void *userdata, size_t index, enum fh_path_event event)
 {
     struct fh_fsm_input input = {.type = FH_FSM_PATH, .u.path = {index, event}};
-    feed(userdata, &input, NULL);
+    fh_ha_feed(userdata, &input, NULL);
 }
 
 static void on_inbound(void *userdata, size_t connections)
 {
     struct fh_fsm_input input = {.type = FH_FSM_INBOUND, .u.inbound = connections};
-    feed(userdata, &input, NULL);
+    fh_ha_feed(userdata, &input, NULL);
 }
 
 static void on_stranger(void *userdata, const char *address)
@@ -342,7 +333,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
     (void)usec;
     struct fh_ha *ha = userdata;
     struct fh_fsm_input input = {.type = FH_FSM_TICK};
-    feed(ha, &input, NULL);
+    fh_ha_feed(ha, &input, NULL);
     sd_event_source_set_time_relative(source, ha->tick_usec);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
@@ -369,6 +360,8 @@ static int fill_options(const struct fh_config *config, const char *secret_key,
         .epoch = start->epoch,
         .last_primary = start->last_primary,
         .maintenance = start->maintenance,
+        .handover_after_ms = pair->handover_after_ms,
+        .damping_ms = pair->damping_ms,
     };
     snprintf(options.node, sizeof(options.node), "%s", config->node.name);
     for (size_t i = 0; i < config->firehose.ranges.count; i++) {
@@ -421,6 +414,14 @@ int fh_ha_new(const struct fh_config *config, const char secret_key[41],
     for (size_t i = 0; i < options.path_count; i++) {
         snprintf(ha->address[i], sizeof(ha->address[i]), "%.255s", config->pair.peers[i]);
     }
+    snprintf(ha->arbiter_type, sizeof(ha->arbiter_type), "none");
+#ifdef FH_HA_ARBITER
+    r = fh_ha_open_arbiter(ha, config, secret_key, &options, err);
+    if (r < 0) {
+        fh_ha_free(ha);
+        return r;
+    }
+#endif
     fh_fsm_init(&ha->fsm, fh_now(), &options);
     if (start->history && fh_history_decode(&ha->history, start->history, start->history_len) < 0) {
         fh_log(LOG_NOTICE, "the kept history of role changes cannot be read and begins anew");
@@ -460,11 +461,14 @@ void fh_ha_stop(struct fh_ha *ha)
         return;
     }
     struct fh_fsm_input input = {.type = FH_FSM_STOP};
-    feed(ha, &input, NULL);
+    fh_ha_feed(ha, &input, NULL);
     ha->started = false;
     ha->tick_source = sd_event_source_disable_unref(ha->tick_source);
     fh_link_free(ha->link);
     ha->link = NULL;
+#ifdef FH_HA_ARBITER
+    fh_ha_close_arbiter(ha);
+#endif
 }
 
 void fh_ha_free(struct fh_ha *ha)
@@ -474,6 +478,9 @@ void fh_ha_free(struct fh_ha *ha)
     }
     sd_event_source_disable_unref(ha->tick_source);
     fh_link_free(ha->link);
+#ifdef FH_HA_ARBITER
+    fh_ha_close_arbiter(ha);
+#endif
     for (struct pending *pending; (pending = next_pending(ha));) {
         free(pending);
     }
@@ -486,11 +493,14 @@ void fh_ha_free(struct fh_ha *ha)
 
 _Static_assert(sizeof(struct fh_ha_local) == sizeof(struct fh_sync_local),
                "ha.h and sync.h tell the same");
+_Static_assert(sizeof(struct fh_ha_minute) == sizeof(struct fh_replica_minute) &&
+                   FH_HA_MINUTES == FH_REPLICA_MINUTES && FH_HA_BUCKETS == FH_REPLICA_BUCKETS,
+               "ha.h and replica.h tell the same");
 
-static void from_host(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes)
+void fh_ha_from_host(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes)
 {
     if (ha->link) { /* after fh_ha_stop nobody listens any more */
-        feed(ha, input, bytes);
+        fh_ha_feed(ha, input, bytes);
     }
 }
 
@@ -506,112 +516,48 @@ void fh_ha_set_local(struct fh_ha *ha, const struct fh_ha_local *local)
         .peer_report_applied = local->peer_report_applied,
         .peer_report_store = local->peer_report_store,
     };
+    for (size_t i = 0; i < FH_HA_MINUTES; i++) {
+        copy.minutes.minute[i].minute = local->minutes[i].minute;
+        copy.minutes.minute[i].count = local->minutes[i].count;
+        memcpy(copy.minutes.minute[i].digest, local->minutes[i].digest,
+               sizeof(local->minutes[i].digest));
+    }
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &copy};
-    from_host(ha, &input, NULL);
+    fh_ha_from_host(ha, &input, NULL);
 }
 
 void fh_ha_epoch_done(struct fh_ha *ha, uint64_t epoch, int result)
 {
     struct fh_fsm_input input = {.type = FH_FSM_EPOCH_DONE, .u.epoch_done = {epoch, result}};
-    from_host(ha, &input, NULL);
+    fh_ha_from_host(ha, &input, NULL);
 }
 
 void fh_ha_delivery_stopped(struct fh_ha *ha)
 {
     struct fh_fsm_input input = {.type = FH_FSM_DELIVERY_STOPPED};
-    from_host(ha, &input, NULL);
+    fh_ha_from_host(ha, &input, NULL);
 }
 
 void fh_ha_in_doubt_settled(struct fh_ha *ha)
 {
     struct fh_fsm_input input = {.type = FH_FSM_SETTLED};
-    from_host(ha, &input, NULL);
+    fh_ha_from_host(ha, &input, NULL);
 }
 
 void fh_ha_report_applied(struct fh_ha *ha, uint64_t peer_store_id, uint64_t number)
 {
     struct fh_fsm_input input = {.type = FH_FSM_APPLIED, .u.applied = {peer_store_id, number}};
-    from_host(ha, &input, NULL);
+    fh_ha_from_host(ha, &input, NULL);
 }
 
 void fh_ha_send_report(struct fh_ha *ha, uint64_t number, const void *bytes, size_t len)
 {
     struct fh_fsm_input input = {.type = FH_FSM_OWN_REPORT, .u.own_report = {number, len}};
-    from_host(ha, &input, bytes);
+    fh_ha_from_host(ha, &input, bytes);
 }
 
 void fh_ha_wants_answered(struct fh_ha *ha, uint64_t next_number)
 {
     struct fh_fsm_input input = {.type = FH_FSM_WANTS_ANSWERED, .u.next_number = next_number};
-    from_host(ha, &input, NULL);
-}
-
-void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret)
-{
-    const struct fh_fsm *fsm = &ha->fsm;
-    const struct fh_wire_hello *peer = &fsm->peer.hello;
-    memset(ret, 0, sizeof(*ret));
-    ret->role = fsm->role;
-    ret->epoch = fsm->epoch;
-    ret->protected = fh_fsm_protected(fsm);
-    ret->ready = fsm->role == FH_ROLE_STANDBY && fsm->ready;
-    snprintf(ret->reason, sizeof(ret->reason), "%s", fsm->reason);
-    if (fsm->role == FH_ROLE_STANDBY && !fsm->ready) {
-        snprintf(ret->sync, sizeof(ret->sync), "%s", fsm->sync.lacks);
-    }
-    ret->peer.reachable = fsm->detector.verdict == FH_PEER_PRESENT && fsm->peer.instance != 0;
-    snprintf(ret->peer.node, sizeof(ret->peer.node), "%s", peer->node);
-    ret->peer.role = peer->state.role;
-    ret->peer.epoch = peer->state.epoch;
-    ret->peer.ready = ret->peer.reachable && peer->state.ready;
-    ret->peer.last_heard_ms = fh_time_is_set(fsm->detector.last_heard)
-                                  ? fh_time_diff_ms(fh_now(), fsm->detector.last_heard)
-                                  : -1;
-    ret->peer.report_applied = fsm->sync.confirmed;
-    snprintf(ret->peer.refused, sizeof(ret->peer.refused), "%s", fsm->peer.refused);
-    for (size_t i = 0; i < fsm->detector.path_count; i++) {
-        memcpy(ret->peer.path[i].address, ha->address[i], sizeof(ha->address[i]));
-        ret->peer.path[i].up = fsm->detector.path[i].up;
-    }
-    ret->peer.path_count = fsm->detector.path_count;
-    ret->maintenance = fsm->maintenance;
-    ret->switching = fsm->switching;
-    ret->promotions = fsm->promotions;
-    ret->demotions = fsm->demotions;
-}
-
-/* ---- operator's commands ---- */
-
-int fh_ha_switchover(struct fh_ha *ha, bool force, struct fh_error *warning, struct fh_error *err)
-{
-    char text[200];
-    int r = fh_fsm_switch_refused(&ha->fsm, force, text, sizeof(text));
-    if (r < 0) {
-        return fh_error_set(err, r, "%s", text);
-    }
-    if (text[0] != '\0') {
-        fh_error_set(warning, 0, "%s", text);
-    }
-    struct fh_fsm_input input = {.type = FH_FSM_SWITCHOVER};
-    from_host(ha, &input, NULL);
-    return 0;
-}
-
-int fh_ha_maintenance(struct fh_ha *ha, bool on, bool force, struct fh_error *err)
-{
-    char text[200];
-    if (on && ha->fsm.role == FH_ROLE_PRIMARY && !force) {
-        int r = fh_fsm_switch_refused(&ha->fsm, false, text, sizeof(text));
-        if (r < 0) {
-            return fh_error_set(err, r, "%s", text);
-        }
-    }
-    struct fh_fsm_input input = {.type = FH_FSM_MAINTENANCE, .u.on = on};
-    from_host(ha, &input, NULL);
-    return 0;
-}
-
-size_t fh_ha_history(const struct fh_ha *ha, struct fh_ha_transition *ret, size_t n)
-{
-    return fh_history_read(&ha->history, ret, n);
+    fh_ha_from_host(ha, &input, NULL);
 }

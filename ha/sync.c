@@ -2,6 +2,8 @@
  * sends or stores anything. */
 #include "sync.h"
 
+#include "mutants.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,10 +75,10 @@ void fh_sync_peer_lost(struct fh_sync_state *sync)
 enum fh_sync_verdict fh_sync_take(struct fh_sync_state *sync, struct fh_time now,
                                   const struct fh_wire_report *report, uint64_t barrier, bool lead)
 {
-    if (report->number <= sync->received) {
+    if (report->number <= sync->received && !FH_MUTANT(REPORT_TWICE)) {
         return FH_SYNC_REPEATED;
     }
-    if (report->previous > sync->received) {
+    if (report->previous > sync->received && !FH_MUTANT(GAP_IGNORED)) {
         if (report->number > sync->beyond) {
             sync->beyond = report->number; /* ask at once, not with the next heartbeat */
         }
@@ -84,7 +86,8 @@ enum fh_sync_verdict fh_sync_take(struct fh_sync_state *sync, struct fh_time now
     }
     struct fh_report head;
     if (fh_report_peek(report->bytes.data, report->bytes.len, &head) < 0 ||
-        (head.state == FH_REPORT_PREPARED && (lead || head.epoch < barrier))) {
+        (head.state == FH_REPORT_PREPARED && (lead || head.epoch < barrier) &&
+         !FH_MUTANT(BARRIER_DROPPED))) {
         sync->refused = report->number;
         sync->wanting = false;
         sync->retry_at = fh_time_add_ms(now, sync->failure_ms);

@@ -29,6 +29,7 @@ struct fh_sync_local {
     uint64_t own_report_last;
     uint64_t peer_report_applied;
     uint64_t peer_report_store;
+    struct fh_replica_minutes minutes;
 };
 
 struct fh_sync_state { /* NOLINT(clang-analyzer-optin.performance.Padding): see fsm.h */

@@ -95,8 +95,9 @@ static unsigned char *put(unsigned char *at, uint64_t value, size_t width)
 }
 
 enum { FLAG_LAST_PRIMARY = 1, FLAG_READY = 2, FLAG_LIVE = 4, FLAG_HEALTHY = 8, FLAG_FINAL = 16 };
+enum { MORE_MAINTENANCE = 1, MORE_PATIENT = 2, MORE_AUTOMATIC = 4 };
 
-static unsigned char *put_state(unsigned char *at, const struct fh_wire_state *state)
+static unsigned char *put_state_1(unsigned char *at, const struct fh_wire_state *state)
 {
     at = put(at, state->role, 1);
     at = put(at, state->epoch, 8);
@@ -120,7 +121,50 @@ static unsigned char *put_state(unsigned char *at, const struct fh_wire_state *s
     return at;
 }
 
-static void get_state(struct cursor *cursor, struct fh_wire_state *state)
+static unsigned char *put_state_2(unsigned char *at, const struct fh_wire_state *state)
+{
+    at = put(at,
+             (state->maintenance ? MORE_MAINTENANCE : 0u) | (state->patient ? MORE_PATIENT : 0u) |
+                 (state->yield_automatic ? MORE_AUTOMATIC : 0u),
+             2);
+    at = put(at, state->yield_epoch, 8);
+    at = put(at, state->beat, 8);
+    at = put(at, state->beat_heard, 8);
+    at = put(at, state->promise_epoch, 8);
+    at = put(at, state->promise_ms, 4);
+    for (size_t i = 0; i < FH_REPLICA_MINUTES; i++) {
+        const struct fh_replica_minute *minute = &state->minutes.minute[i];
+        at = put(at, (uint64_t)minute->minute, 8);
+        at = put(at, minute->count, 4);
+        for (size_t j = 0; j < FH_REPLICA_BUCKETS; j++) {
+            at = put(at, minute->digest[j], 4);
+        }
+    }
+    return at;
+}
+
+static void get_state_2(struct cursor *cursor, struct fh_wire_state *state)
+{
+    uint64_t flags = get(cursor, 2);
+    state->maintenance = (flags & MORE_MAINTENANCE) != 0;
+    state->patient = (flags & MORE_PATIENT) != 0;
+    state->yield_automatic = (flags & MORE_AUTOMATIC) != 0;
+    state->yield_epoch = get_epoch(cursor);
+    state->beat = get(cursor, 8);
+    state->beat_heard = get(cursor, 8);
+    state->promise_epoch = get_epoch(cursor);
+    state->promise_ms = (uint32_t)get(cursor, 4);
+    for (size_t i = 0; i < FH_REPLICA_MINUTES; i++) {
+        struct fh_replica_minute *minute = &state->minutes.minute[i];
+        minute->minute = (int64_t)get(cursor, 8);
+        minute->count = (uint32_t)get(cursor, 4);
+        for (size_t j = 0; j < FH_REPLICA_BUCKETS; j++) {
+            minute->digest[j] = (uint32_t)get(cursor, 4);
+        }
+    }
+}
+
+static void get_state_1(struct cursor *cursor, struct fh_wire_state *state)
 {
     state->role = get_role(cursor);
     state->epoch = get_epoch(cursor);
@@ -140,16 +184,19 @@ static void get_state(struct cursor *cursor, struct fh_wire_state *state)
     get_checkpoint(cursor, &state->covered_from);
 }
 
-enum { STATE_SIZE = 1 + 8 + 2 + 1 + 8 * 4 + 3 * FH_PARTITIONS * 8 };
+enum {
+    STATE_1_SIZE = 1 + 8 + 2 + 1 + 8 * 4 + 3 * FH_PARTITIONS * 8,
+    STATE_2_SIZE = 2 + 8 * 4 + 4 + FH_REPLICA_MINUTES * (8 + 4 + 4 * FH_REPLICA_BUCKETS),
+};
 
 size_t fh_wire_size(const struct fh_wire_message *message)
 {
     switch (message->type) {
     case FH_WIRE_HELLO:
         return HEAD_SIZE + 2 + 1 + 8 + 1 + strlen(message->u.hello.node) + 8 + 8 + 1 + 2 +
-               STATE_SIZE;
+               STATE_1_SIZE + (message->u.hello.version_max >= 2 ? STATE_2_SIZE : 0);
     case FH_WIRE_HEARTBEAT:
-        return HEAD_SIZE + STATE_SIZE;
+        return HEAD_SIZE + STATE_1_SIZE + (message->version >= 2 ? STATE_2_SIZE : 0);
     case FH_WIRE_REPORT:
         return HEAD_SIZE + 16 + message->u.report.bytes.len;
     case FH_WIRE_CONFIRM:
@@ -177,7 +224,8 @@ static unsigned char *put_hello(unsigned char *at, const struct fh_wire_hello *h
     at = put(at, (uint64_t)hello->replica_id, 8);
     at = put(at, hello->preferred ? 1 : 0, 1);
     at = put(at, hello->partitions, 2);
-    return put_state(at, &hello->state);
+    at = put_state_1(at, &hello->state);
+    return hello->version_max >= 2 ? put_state_2(at, &hello->state) : at;
 }
 
 int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t size)
@@ -199,7 +247,10 @@ int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t si
         put_hello(at, &message->u.hello);
         break;
     case FH_WIRE_HEARTBEAT:
-        put_state(at, &message->u.heartbeat);
+        at = put_state_1(at, &message->u.heartbeat);
+        if (message->version >= 2) {
+            put_state_2(at, &message->u.heartbeat);
+        }
         break;
     case FH_WIRE_REPORT:
         at = put(at, message->u.report.previous, 8);
@@ -246,7 +297,10 @@ static void get_hello(struct cursor *cursor, struct fh_wire_hello *hello)
     hello->replica_id = (int64_t)get(cursor, 8);
     hello->preferred = get(cursor, 1) != 0;
     hello->partitions = (uint16_t)get(cursor, 2);
-    get_state(cursor, &hello->state);
+    get_state_1(cursor, &hello->state);
+    if (hello->version_max >= 2) {
+        get_state_2(cursor, &hello->state);
+    }
     hello->complete = true;
     if (hello->version_max > FH_WIRE_VERSION_MAX) {
         cursor->left = 0;
@@ -272,7 +326,10 @@ static void get_body(struct cursor *cursor, struct fh_wire_message *message)
         get_hello(cursor, &message->u.hello);
         break;
     case FH_WIRE_HEARTBEAT:
-        get_state(cursor, &message->u.heartbeat);
+        get_state_1(cursor, &message->u.heartbeat);
+        if (message->version >= 2) {
+            get_state_2(cursor, &message->u.heartbeat);
+        }
         break;
     case FH_WIRE_REPORT:
         get_report(cursor, &message->u.report);

@@ -7,6 +7,10 @@
  * talk can still tell each other why, and who leads. In a HELLO of a newer version bytes behind
  * those we know are ignored; everywhere else trailing bytes are an error.
  *
+ * Version 2 appends to the state of a node: beats and promises (see fsm.h), the hand-over, flags
+ * for maintenance and patience, and digests of what it received. A node that speaks 2 says HELLO
+ * in a form that 1 understands, and everything else in the highest version both speak.
+ *
  * Pure: no clock, I/O or allocation. */
 #ifndef FH_HA_WIRE_H
 #define FH_HA_WIRE_H
@@ -16,18 +20,20 @@
 #include "fh/report.h"
 #include "fh/role.h"
 
+#include "replica.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define FH_WIRE_MAGIC       0x4c504846u /* "FHPL" */
 #define FH_WIRE_VERSION_MIN 1
-#define FH_WIRE_VERSION_MAX 1
+#define FH_WIRE_VERSION_MAX 2
 #define FH_WIRE_EPOCH_MAX   ((uint64_t)1 << 62)
 #define FH_WIRE_NODE_MAX    32 /* with NUL */
 #define FH_WIRE_PATHS_MAX   8
-#define FH_WIRE_SMALL_MAX   768 /* any message but REPORT fits */
-#define FH_WIRE_REPORT_HEAD 48  /* a REPORT is this and its bytes */
+#define FH_WIRE_SMALL_MAX   1024 /* any message but REPORT fits */
+#define FH_WIRE_REPORT_HEAD 48   /* a REPORT is this and its bytes */
 /* 16 bytes a key and a head that stays below 4 KiB */
 #define FH_WIRE_REPORT_MAX (FH_REPORT_KEYS_MAX * 16u + 4096u)
 
@@ -57,6 +63,17 @@ struct fh_wire_state {
     uint64_t report_applied; /* the receiver's reports held durably up to here ... */
     uint64_t report_store;   /* ... counted in the store of this id */
     struct fh_checkpoint received, delivered, covered_from;
+
+    /* since version 2; zero in version 1 */
+    bool maintenance;     /* never promotes */
+    bool patient;         /* does not promote because it hears nobody: it wants proof */
+    bool yield_automatic; /* the hand-over is nobody's order */
+    uint64_t yield_epoch; /* delivery of this own epoch has ended so that the receiver takes over */
+    uint64_t beat;        /* counts the states this instance sent */
+    uint64_t beat_heard;  /* the receiver's latest beat that was heard ... */
+    uint64_t promise_epoch; /* ... as a leader of this epoch, which it follows ... */
+    uint32_t promise_ms;    /* ... for so long since it heard that beat: it will not lead itself */
+    struct fh_replica_minutes minutes;
 };
 
 struct fh_wire_hello {

@@ -15,6 +15,19 @@
 
 struct fh_ha;
 
+/* What was received of one minute of source time: how many different records, and per bucket the
+ * sum of their fingerprints. A record with fingerprint f (64 bits of its key, whatever dedup.key
+ * says) adds (uint32_t)(f >> 32) to digest[f % FH_HA_BUCKETS]; sums wrap around. Two nodes that see
+ * copies of the same records have the same sums; a record that only one of them has spoils one
+ * bucket of one minute. */
+#define FH_HA_MINUTES 3
+#define FH_HA_BUCKETS 16
+struct fh_ha_minute {
+    int64_t minute; /* source time in minutes since 1970; 0 = empty */
+    uint32_t count;
+    uint32_t digest[FH_HA_BUCKETS];
+};
+
 /* What the host knows of itself; pushed by fh_ha_set_local at least every heartbeat. */
 struct fh_ha_local {
     struct fh_checkpoint received;     /* last processed and stored */
@@ -25,6 +38,9 @@ struct fh_ha_local {
     uint64_t own_report_last;          /* highest own report number */
     uint64_t peer_report_applied;      /* highest peer report number applied durably */
     uint64_t peer_report_store;        /* store id those numbers belong to; 0 = none */
+    /* The last minutes that are complete here (received from their first second on, and no later
+     * records of them are expected), in any order. */
+    struct fh_ha_minute minutes[FH_HA_MINUTES];
 };
 
 /* What the engine wants done. */
@@ -68,6 +84,10 @@ struct fh_ha_host {
     void (*publish_until)(void *userdata, struct fh_time until);
     /* The history has grown: keep it across restarts (a note of the store). At most 64 KiB. */
     void (*keep_history)(void *userdata, const void *bytes, size_t len);
+    /* The two nodes see the same minutes with comparable counts and not one fingerprint in common:
+     * the replicas differ in uid or timestamp, dedup.key must be "content". Once per process; the
+     * engine has logged it. */
+    void (*replicas_differ)(void *userdata);
     /* For the journal was already logged by the engine; for status and STATUS=. */
     void (*role_changed)(void *userdata, enum fh_role role, uint64_t epoch, const char *reason);
     /* -EEXIST and friends: the pair cannot be formed (same replica_id, same node name, protocol
@@ -141,6 +161,12 @@ struct fh_ha_status {
         char last_error[200];
     } arbiter;
     bool switching; /* a switchover is under way */
+    struct {
+        bool known;          /* minutes could be compared */
+        uint32_t per_mille;  /* of the buckets compared were equal */
+        uint32_t minutes;    /* compared, of the last ten */
+        bool differ;         /* replicas_differ was called */
+    } replica_match;
 };
 void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret);
 

@@ -1,0 +1,62 @@
+/* ha_private.h: what ha.c (the engine), ha_arbiter.c and ha_status.c share. */
+#ifndef FH_HA_PRIVATE_H
+#define FH_HA_PRIVATE_H
+
+#include "fh/ha.h"
+
+#include "fsm.h"
+#include "history.h"
+#include "link.h"
+
+struct fh_arbiter;
+
+/* An input that came out of a host's callback: the machine takes it when it is done with the one
+ * at hand. */
+struct pending {
+    struct pending *next;
+    struct fh_fsm_input input;
+    union {
+        struct fh_sync_local local;
+        struct {
+            struct fh_fsm_arbiter_answer answer;
+            char holder[FH_WIRE_NODE_MAX];
+            char text[200];
+        } arbiter;
+    } u;
+    char bytes[];
+};
+
+struct fh_ha {
+    struct fh_fsm fsm;
+    const struct fh_ha_host *host;
+    void *userdata;
+    sd_event *event;
+    sd_event_source *tick_source;
+    uint64_t tick_usec;
+    struct fh_link *link;
+    uint64_t sequence;
+    bool started;
+    bool stepping;
+    struct pending *first_pending, **last_pending;
+    size_t pending_count;
+    struct fh_time stranger_logged;
+    char address[FH_PATHS_MAX][256];
+    struct fh_fsm_actions *scratch;
+    struct fh_arbiter *arbiter; /* NULL: none configured */
+    char arbiter_type[16];
+    struct fh_history history;
+    unsigned char history_bytes[FH_HISTORY_BYTES_MAX];
+};
+
+/* Give the machine an input and perform what it decides. bytes: of an own report. */
+void fh_ha_feed(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes);
+/* The same for what the host says: nobody listens any more after fh_ha_stop. */
+void fh_ha_from_host(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes);
+
+/* ha_arbiter.c */
+int fh_ha_open_arbiter(struct fh_ha *ha, const struct fh_config *config, const char *secret_key,
+                       struct fh_fsm_options *options, struct fh_error *err);
+void fh_ha_close_arbiter(struct fh_ha *ha);
+void fh_ha_ask_arbiter(struct fh_ha *ha, const struct fh_fsm_action *action);
+
+#endif

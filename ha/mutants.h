@@ -1,0 +1,47 @@
+/* mutants.h: deliberately broken variants of the machine. They exist only in the copy that the
+ * model test builds (FH_MUTANTS); there each must be caught. Everywhere else FH_MUTANT() is false.
+ */
+#ifndef FH_HA_MUTANTS_H
+#define FH_HA_MUTANTS_H
+
+#include <stdbool.h>
+
+#define FH_MUTANTS_LIST(X)                                                                         \
+    X(EPOCH_NOT_PERSISTED, "acts in an epoch before it is durable")                                \
+    X(PARITY_DROPPED, "both nodes take epochs from the same row")                                  \
+    X(HIGHER_EPOCH_IGNORED, "stays primary when a higher epoch is heard")                          \
+    X(REPORT_TWICE, "hands a report over again when it comes again")                               \
+    X(GAP_IGNORED, "takes a report although one before it is missing")                             \
+    X(BARRIER_DROPPED, "takes a prepared report of an epoch that is over")                         \
+    X(DOUBT_UNKNOWN, "settles doubts without asking the peer")                                     \
+    X(DOUBT_NOT_REOPENED, "a demotion leaves no doubts")                                           \
+    X(DOUBT_TOO_EARLY, "settles after a demotion while the peer may still take the report")        \
+    X(APPLIED_FINAL, "claims that nothing is on its way into the store")                           \
+    X(WANT_BEFORE_SETTLED, "answers a question while its own doubts are open")                     \
+    X(NO_DRAIN, "promotes before the peer's reports are applied")                                  \
+    X(LEASE_LATE, "delivers first and looks at the lease afterwards")                              \
+    X(LEASE_FROM_ANSWER, "counts a lease from the answer instead of from the question")            \
+    X(PROMISE_FROM_ANSWER, "counts a promise from the answer instead of from the own beat")        \
+    X(PROMISE_BROKEN, "does not honour its own promise")                                           \
+    X(PROMISE_ANY_EPOCH, "takes a promise made for an earlier epoch")                              \
+    X(FENCE_IGNORED, "moves the fence on by itself, whoever is heard")                             \
+    X(STALL_IGNORED, "goes on after standing still as if nothing had been")                        \
+    X(YIELD_EARLY, "hands over before delivery has stopped")                                       \
+    X(RELEASE_EARLY, "gives the lease back before delivery has stopped")
+
+enum fh_mutant {
+    FH_MUTANT_NONE = 0,
+#define FH_MUTANT_ENUM(name, text) FH_MUTANT_##name,
+    FH_MUTANTS_LIST(FH_MUTANT_ENUM)
+#undef FH_MUTANT_ENUM
+        FH_MUTANT_COUNT
+};
+
+#ifdef FH_MUTANTS
+extern enum fh_mutant fh_mutant;
+#define FH_MUTANT(name) (fh_mutant == FH_MUTANT_##name)
+#else
+#define FH_MUTANT(name) false
+#endif
+
+#endif
