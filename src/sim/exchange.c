@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define EVENTS_PATH "/api/partners/v1/firehose/events"
 #define TEXT_MAX    (4 << 20)
@@ -454,4 +455,20 @@ int64_t sim_exchange_fill(struct sim_exchange *exchange, struct fh_time now, uns
     int r = fh_buf_append(out, exchange->text.data, exchange->text.len);
     fh_buf_clear(&exchange->text);
     return r < 0 ? r : n > 0 ? n : SIM_FILL_END;
+}
+
+/* RFC 9110 5.6.7, IMF-fixdate. Not by strftime: the names must not depend on the locale. */
+const char *sim_exchange_date(const struct sim_exchange *exchange, char *buf, size_t size)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t seconds = (time_t)(sim_world_now_ms(exchange->server->world) / 1000);
+    struct tm tm;
+    if (!gmtime_r(&seconds, &tm)) {
+        memset(&tm, 0, sizeof(tm));
+    }
+    snprintf(buf, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3L * tm.tm_wday,
+             tm.tm_mday, months + 3L * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+             tm.tm_sec);
+    return buf;
 }

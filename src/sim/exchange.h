@@ -68,6 +68,8 @@ void sim_exchange_message(const struct sim_exchange *exchange, char *ret, size_t
 int64_t sim_exchange_fill(struct sim_exchange *exchange, struct fh_time now, unsigned pass,
                           struct fh_buf *out);
 const char *sim_status_text(int status);
+/* The Date header's value: the world's time, which is the service's clock. At least 32 bytes. */
+const char *sim_exchange_date(const struct sim_exchange *exchange, char *buf, size_t size);
 #define SIM_BODY_MAX 16384 /* of a request */
 
 /* The activation of an app on the premises (activation.c). */

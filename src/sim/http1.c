@@ -20,8 +20,10 @@ static void answer_and_close(struct sim_connection *connection, struct sim_excha
 static void write_head(struct sim_connection *connection, struct sim_exchange *exchange)
 {
     struct fh_buf *wire = &connection->wire;
-    int r = fh_buf_printf(wire, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n", exchange->status,
-                          sim_status_text(exchange->status), exchange->content_type);
+    char date[64];
+    int r = fh_buf_printf(wire, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\n",
+                          exchange->status, sim_status_text(exchange->status),
+                          sim_exchange_date(exchange, date, sizeof(date)), exchange->content_type);
     if (r == 0 && exchange->body == SIM_BODY_TEXT) {
         r = fh_buf_printf(wire, "Content-Length: %zu\r\n", exchange->text.len);
     } else if (r == 0) {

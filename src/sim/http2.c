@@ -242,7 +242,8 @@ static int respond(struct sim_connection *connection, struct sim_exchange *excha
     char status[16];
     char length[24];
     char retry_after[24];
-    nghttp2_nv headers[5];
+    char date[64];
+    nghttp2_nv headers[6];
     size_t count = 0;
     bool call = exchange->request.channel == SIM_CHANNEL_GRPC && !exchange->plain_status;
     if (call && exchange->status != 200) {
@@ -250,6 +251,7 @@ static int respond(struct sim_connection *connection, struct sim_exchange *excha
     }
     snprintf(status, sizeof(status), "%d", exchange->status);
     headers[count++] = header(":status", status);
+    headers[count++] = header("date", sim_exchange_date(exchange, date, sizeof(date)));
     headers[count++] = header("content-type", exchange->content_type);
     if (exchange->body == SIM_BODY_TEXT) {
         snprintf(length, sizeof(length), "%zu", exchange->text.len);

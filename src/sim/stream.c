@@ -134,7 +134,8 @@ static bool delayed(struct sim_stream *stream, struct fh_time now)
 static size_t take(struct sim_stream *stream, unsigned pass, struct sim_pick *picks)
 {
     if (stream->pass == pass) {
-        return 0; /* has had its turn this round */
+        stream->more = true; /* has had its turn this round: to be asked again in the next */
+        return 0;
     }
     bool shared = false;
     size_t count = sim_reader_take(stream->reader, BATCH, picks, &shared);
