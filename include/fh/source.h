@@ -48,6 +48,9 @@ struct fh_source_handler {
     /* About to connect: fromTimestamp to ask for, 0 = only from now on. May be asked again for
      * every attempt. */
     int64_t (*resume_from)(void *userdata, unsigned receiver);
+    /* The service's own clock, from the Date header of the answer (RFC 9110 6.6.1; whole seconds),
+     * just before connected. Not called when it sent none; may be NULL. */
+    void (*server_time)(void *userdata, unsigned receiver, int64_t now_ms);
     /* The connection is open (status 200) or has ended; asked_from as sent. */
     void (*connected)(void *userdata, unsigned receiver, int64_t asked_from_ms);
     void (*disconnected)(void *userdata, unsigned receiver, const char *reason);

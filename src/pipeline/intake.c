@@ -250,6 +250,12 @@ static int64_t resume_from(void *userdata, unsigned receiver)
     return own;
 }
 
+static void server_time(void *userdata, unsigned receiver, int64_t now_ms)
+{
+    struct fh_pipeline *pipeline = userdata;
+    atomic_store(&pipeline->intake[receiver].server_ms, now_ms);
+}
+
 static void connected(void *userdata, unsigned receiver, int64_t asked_from_ms)
 {
     struct fh_pipeline *pipeline = userdata;
@@ -275,6 +281,7 @@ const struct fh_source_handler fh_intake_handler = {
     .line = take_line,
     .flush = flush,
     .resume_from = resume_from,
+    .server_time = server_time,
     .connected = connected,
     .disconnected = disconnected,
 };

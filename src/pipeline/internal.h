@@ -5,6 +5,7 @@
  *   writer_commands.c  what others ask of the writer thread
  *   deliver.c          a thread per sink: read the store, write the sink, report
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
+ *   gap.c              what an outage longer than the replay window took away
  *   quarantine.c       lines that are no records
  *   pipeline.c         construction, orders of the main thread, answers to it
  *   status.c           the numbers
@@ -43,6 +44,11 @@ struct batch {
     size_t count, capacity;
 };
 
+/* A stretch of source time that could not be fetched any more; to_ms 0 = none. */
+struct gap {
+    int64_t from_ms, to_ms;
+};
+
 struct intake {
     struct fh_pipeline *pipeline;
     unsigned index;
@@ -54,6 +60,7 @@ struct intake {
     size_t limit;          /* bytes in filling at which the receiver has to wait */
     atomic_bool restarted; /* a connection was opened: the writer looks for a gap */
     atomic_int_fast64_t asked_from_ms;
+    atomic_int_fast64_t server_ms; /* the service's clock at that moment; 0 = not said */
     /* owned by the writer */
     struct batch *draining;
     size_t drained; /* items of draining already done (the store was full) */
@@ -61,6 +68,7 @@ struct intake {
     bool expect_first; /* next stamp is the first after a connect */
     int64_t expect_from_ms;
     int64_t gap_base_ms;
+    struct gap gap; /* found while not leading: declared when this node leads */
     /* published by the writer after a commit */
     atomic_int_fast64_t resume_ms;
     atomic_int_fast64_t high_ms;
@@ -235,6 +243,12 @@ void fh_writer_after_commit(struct fh_pipeline *pipeline, struct answer *answer)
 void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code);
 /* Append what de-duplication lets through. 0, or -ENOSPC: later again. */
 int fh_writer_drain_intake(struct fh_pipeline *pipeline);
+
+/* gap.c: the stamp is the next of this receiver. -ENOSPC: later again. */
+int fh_gap_look(struct fh_pipeline *pipeline, struct intake *intake, int64_t timestamp_ms);
+/* This node leads from now on: declare what was found before. */
+void fh_gap_lead(struct fh_pipeline *pipeline);
+void fh_gap_load(struct fh_pipeline *pipeline);
 
 /* writer_commands.c */
 void fh_writer_command(struct fh_pipeline *pipeline, struct command *command);

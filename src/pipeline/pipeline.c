@@ -156,6 +156,7 @@ static int init_intake(struct fh_pipeline *pipeline)
                                                              config->replay_window_ms));
     }
     load_covered(pipeline);
+    fh_gap_load(pipeline);
     return 0;
 }
 

@@ -43,78 +43,6 @@ static void note_quarantine(struct fh_pipeline *pipeline, struct intake *intake,
     }
 }
 
-static int append_gap(struct fh_pipeline *pipeline, struct intake *intake, int64_t from_ms,
-                      int64_t to_ms)
-{
-    char range[16];
-    char line[512];
-    fh_range_text(intake->range, range, sizeof(range));
-    int len = snprintf(line, sizeof(line),
-                       "{\"recordUid\":\"firehosed-gap-%s-%" PRId64 "-%" PRId64 "\","
-                       "\"recordTimestamp\":%" PRId64 ",\"spacesTenantId\":\"\","
-                       "\"spacesTenantName\":\"\",\"partnerTenantId\":\"\","
-                       "\"eventType\":\"FIREHOSED_GAP\",\"firehosedGap\":{\"partitions\":\"%s\","
-                       "\"from\":%" PRId64 ",\"to\":%" PRId64 "}}",
-                       range, from_ms, to_ms, to_ms, range, from_ms, to_ms);
-    struct fh_envelope envelope;
-    if (len < 0 || fh_envelope_scan(line, (size_t)len, &envelope) != FH_ENVELOPE_OK) {
-        return -EINVAL;
-    }
-    struct fh_store_record record = {
-        .key = {.fingerprint =
-                    fh_envelope_fingerprint(&envelope, line, (size_t)len, FH_KEY_UID_TIMESTAMP),
-                .timestamp_ms = to_ms},
-        .bytes = line,
-        .len = (uint32_t)len,
-    };
-    int r = fh_store_append(pipeline->store, &record, NULL);
-    if (r < 0) {
-        return r;
-    }
-    atomic_fetch_add(&pipeline->gaps, 1);
-    struct fh_log_field fields[] = {{"FH_RECEIVER", range}};
-    fh_log_event(LOG_ERR, FH_LOG_GAP, fields, 1,
-                 "partitions %s: events between %" PRId64 " and %" PRId64
-                 " (source time, ms) could not be replayed any more and may be missing",
-                 range, from_ms, to_ms);
-    return 0;
-}
-
-/* The first stamp after a connect tells whether the replay reached back as far as was asked. What
- * is further apart than the replay window can no longer be fetched: declare it. -ENOSPC when the
- * store has no room for the gap record. */
-static int look_for_gap(struct fh_pipeline *pipeline, struct intake *intake, int64_t timestamp_ms)
-{
-    if (atomic_exchange(&intake->restarted, false)) {
-        intake->expect_first = true;
-        intake->expect_from_ms = atomic_load(&intake->asked_from_ms);
-        intake->gap_base_ms = intake->mark.high_ms;
-    }
-    if (!intake->expect_first) {
-        return 0;
-    }
-    int64_t asked = intake->expect_from_ms;
-    int64_t base = intake->gap_base_ms;
-    /* Starting behind the own mark: what lies between is delivered by the peer (resume_from). */
-    bool skipped = asked > base;
-    base = skipped ? asked : base;
-    bool gap = base > 0 && timestamp_ms - base > pipeline->config.firehose.replay_window_ms;
-    if (gap) {
-        int r = append_gap(pipeline, intake, base, timestamp_ms);
-        if (r < 0) {
-            return r;
-        }
-    }
-    int64_t from = gap || asked == 0 ? timestamp_ms : asked;
-    int64_t covered = atomic_load(&intake->covered_from_ms);
-    if (gap || skipped || covered == 0 || from < covered) {
-        atomic_store(&intake->covered_from_ms, from);
-        pipeline->covered_changed = true;
-    }
-    intake->expect_first = false;
-    return 0;
-}
-
 static void staged_now(struct fh_pipeline *pipeline)
 {
     if (!fh_time_is_set(pipeline->first_staged)) {
@@ -180,7 +108,7 @@ static int take_item(struct fh_pipeline *pipeline, struct intake *intake, const 
         note_quarantine(pipeline, intake, item, bytes);
         return 0;
     }
-    int r = look_for_gap(pipeline, intake, item->key.timestamp_ms);
+    int r = fh_gap_look(pipeline, intake, item->key.timestamp_ms);
     if (r == 0 && item->kind == ITEM_RECORD) {
         r = take_record(pipeline, item, bytes);
     }

@@ -141,6 +141,7 @@ static void lead(struct fh_pipeline *pipeline, uint64_t epoch, uint64_t order)
     if (r < 0) {
         fh_writer_fail(pipeline, "cannot begin to deliver", r);
     } else if (order == atomic_load(&pipeline->order)) {
+        fh_gap_lead(pipeline);
         atomic_store(&pipeline->lead_epoch, epoch);
         if (order != atomic_load(&pipeline->order)) {
             atomic_store(&pipeline->lead_epoch, 0); /* overtaken between the two lines above */

@@ -1,0 +1,169 @@
+/* gap.c: declared gaps. After an outage longer than the service keeps events nobody can know what
+ * was missed, so it is said: one FIREHOSED_GAP record per receiver range, which every sink gets
+ * like an event, and a journal entry.
+ *
+ * How it is noticed: the service's clock (the Date of its answer) is more than the replay window
+ * ahead of the last stored stamp, and its replay does not reach back to that stamp. Without a Date
+ * the first stamp itself must be so far ahead. The local clock is never asked.
+ *
+ * Only a node that leads declares: of two nodes that were away together each finds the gap, and the
+ * sinks must hear of it once. The other one keeps it (a note of the store) in case it is promoted
+ * before the primary has got past it. Writer thread only. */
+#include "internal.h"
+
+#include "fh/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GAPS_NOTE "gaps"
+/* A replay that begins so close behind the last stored stamp has left nothing out. */
+#define REACHED_MS 10000
+
+static void save(struct fh_pipeline *pipeline)
+{
+    struct gap gaps[FH_PARTITIONS] = {{0}};
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        gaps[pipeline->intake[i].range.first - 1] = pipeline->intake[i].gap;
+    }
+    fh_store_set_note(pipeline->store, GAPS_NOTE, gaps, sizeof(gaps));
+}
+
+void fh_gap_load(struct fh_pipeline *pipeline)
+{
+    struct gap gaps[FH_PARTITIONS];
+    size_t len = sizeof(gaps);
+    if (fh_store_get_note(pipeline->store, GAPS_NOTE, gaps, &len) < 0 || len != sizeof(gaps)) {
+        return;
+    }
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        /* The ranges may have been split anew: take the widest of what lies in this one. */
+        for (unsigned p = intake->range.first; p <= intake->range.last; p++) {
+            const struct gap *gap = &gaps[p - 1];
+            if (gap->to_ms > intake->gap.to_ms) {
+                intake->gap = *gap;
+            }
+        }
+    }
+}
+
+static int declare(struct fh_pipeline *pipeline, const struct intake *intake, const struct gap *gap)
+{
+    char range[16];
+    char line[512];
+    fh_range_text(intake->range, range, sizeof(range));
+    int len =
+        snprintf(line, sizeof(line),
+                 "{\"recordUid\":\"firehosed-gap-%s-%" PRId64 "-%" PRId64 "\","
+                 "\"recordTimestamp\":%" PRId64 ",\"spacesTenantId\":\"\","
+                 "\"spacesTenantName\":\"\",\"partnerTenantId\":\"\","
+                 "\"eventType\":\"FIREHOSED_GAP\",\"firehosedGap\":{\"partitions\":\"%s\","
+                 "\"from\":%" PRId64 ",\"to\":%" PRId64 "}}",
+                 range, gap->from_ms, gap->to_ms, gap->to_ms, range, gap->from_ms, gap->to_ms);
+    struct fh_envelope envelope;
+    if (len < 0 || fh_envelope_scan(line, (size_t)len, &envelope) != FH_ENVELOPE_OK) {
+        return -EINVAL;
+    }
+    struct fh_store_record record = {
+        .key = {.fingerprint = fh_envelope_fingerprint(&envelope, line, (size_t)len,
+                                                       pipeline->config.dedup.key),
+                .timestamp_ms = gap->to_ms},
+        .bytes = line,
+        .len = (uint32_t)len,
+    };
+    int r = fh_store_append(pipeline->store, &record, NULL);
+    if (r < 0) {
+        return r;
+    }
+    atomic_fetch_add(&pipeline->gaps, 1);
+    struct fh_log_field fields[] = {{"FH_RECEIVER", range}};
+    fh_log_event(LOG_ERR, FH_LOG_GAP, fields, 1,
+                 "partitions %s: events between %" PRId64 " and %" PRId64
+                 " (source time, ms) could not be replayed any more and may be missing",
+                 range, gap->from_ms, gap->to_ms);
+    return 0;
+}
+
+static int found(struct fh_pipeline *pipeline, struct intake *intake, const struct gap *gap)
+{
+    if (atomic_load(&pipeline->lead_epoch) != 0) {
+        return declare(pipeline, intake, gap);
+    }
+    intake->gap = *gap;
+    save(pipeline);
+    return 0;
+}
+
+void fh_gap_lead(struct fh_pipeline *pipeline)
+{
+    bool any = false;
+    struct fh_store_state state;
+    fh_store_state(pipeline->store, &state);
+    for (size_t i = 0; i < pipeline->intake_count; i++) {
+        struct intake *intake = &pipeline->intake[i];
+        if (intake->gap.to_ms == 0) {
+            continue;
+        }
+        /* A primary that has delivered past it (as it told itself, or as its reports show) either
+         * had these events or has declared the gap. One that died before we learnt so may have
+         * declared it too: better twice than never. */
+        bool passed = atomic_load(&intake->peer_ms) >= intake->gap.to_ms ||
+                      fh_checkpoint_of_range(&state.delivered, intake->range) >= intake->gap.to_ms;
+        if (passed || declare(pipeline, intake, &intake->gap) == 0) {
+            intake->gap = (struct gap){0};
+            any = true;
+        }
+    }
+    if (any) {
+        save(pipeline);
+        pipeline->must_commit = true;
+    }
+}
+
+static void cover(struct fh_pipeline *pipeline, struct intake *intake, int64_t from, bool anew)
+{
+    int64_t covered = atomic_load(&intake->covered_from_ms);
+    if (anew || covered == 0 || from < covered) {
+        atomic_store(&intake->covered_from_ms, from);
+        pipeline->covered_changed = true;
+    }
+}
+
+int fh_gap_look(struct fh_pipeline *pipeline, struct intake *intake, int64_t timestamp_ms)
+{
+    if (atomic_exchange(&intake->restarted, false)) {
+        intake->expect_first = true;
+        intake->expect_from_ms = atomic_load(&intake->asked_from_ms);
+        intake->gap_base_ms = intake->mark.high_ms;
+    }
+    if (!intake->expect_first) {
+        return 0;
+    }
+    int64_t asked = intake->expect_from_ms;
+    int64_t base = intake->gap_base_ms;
+    /* Starting behind the own mark: what lies between is delivered by the peer (resume_from). */
+    bool skipped = asked > base;
+    base = skipped ? asked : base;
+    int64_t server = atomic_load(&intake->server_ms);
+    int64_t now = server > 0 ? server : timestamp_ms;
+    bool gap = base > 0 && now - base > pipeline->config.firehose.replay_window_ms &&
+               timestamp_ms - base > REACHED_MS;
+    if (gap) {
+        struct gap span = {.from_ms = base, .to_ms = timestamp_ms};
+        int r = found(pipeline, intake, &span);
+        if (r < 0) {
+            return r;
+        }
+        if (timestamp_ms <= server) {
+            /* The service's own clock vouches for the jump: a second connect must not find the
+             * same gap again. */
+            fh_watermark_seed(&intake->mark, timestamp_ms);
+        }
+    }
+    cover(pipeline, intake, gap || asked == 0 ? timestamp_ms : asked, gap || skipped);
+    intake->expect_first = false;
+    return 0;
+}
