@@ -429,13 +429,13 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
     }
     bool usable = fh_fsm_peer_usable(fsm);
     bool patience = fh_time_before(now, fsm->drain_until);
-    /* Reports already handed over are facts to the peer: longer patience, they are on their way. */
-    bool drained = fh_sync_drained(&fsm->sync) || FH_MUTANT(NO_DRAIN);
-    if (!drained && fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
-        return;
-    }
-    if (patience && usable && fsm->sync.refused == 0 && !FH_MUTANT(NO_DRAIN) &&
-        fh_sync_held(&fsm->sync) < fsm->peer.hello.state.report_last) {
+    /* Reports already handed over are facts to the peer, and a peer that is there and leads no more
+     * will tell what is missing: longer patience. */
+    bool missing = !fh_sync_drained(&fsm->sync) ||
+                   (usable && fsm->sync.refused == 0 &&
+                    fh_sync_held(&fsm->sync) < fsm->peer.hello.state.report_last);
+    if (missing && !FH_MUTANT(NO_DRAIN) &&
+        fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
         return;
     }
     if (fsm->doubt == FH_FSM_DOUBT_OPEN && !(usable && patience)) {

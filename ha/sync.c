@@ -165,7 +165,7 @@ bool fh_sync_want(struct fh_sync_state *sync, struct fh_time now, uint64_t peer_
         return false;
     }
     /* A question or its answer can get lost; then it is asked again. */
-    if (sync->wanting && fh_time_diff_ms(now, sync->want_at) < 2 * sync->failure_ms) {
+    if (sync->wanting && fh_time_diff_ms(now, sync->want_at) < sync->failure_ms) {
         return false;
     }
     sync->wanting = true;

@@ -1,0 +1,118 @@
+/* invariants.c: owns what must hold at every step and in the end. */
+#include "world.h"
+
+bool able(int n)
+{
+    const struct node *node = &w.node[n];
+    return node->alive && node->delivering && fh_time_before(clock_of(n), node->until);
+}
+
+/* With an arbiter never two; without one only when the nodes were cut off from each other. */
+void check_two(void)
+{
+    if (!able(0) || !able(1)) {
+        return;
+    }
+    if (w.arbiter) {
+        fail("both nodes may publish at once, with an arbiter");
+    } else if (w.clean) {
+        fail("both nodes may publish at once, although nothing was cut");
+    } else if (w.node[0].safety && w.node[1].safety && !w.old) {
+        fail("both nodes may publish at once, with prefer = safety");
+    }
+    if (!w.split) {
+        trace("SPLIT");
+    }
+    w.split = true;
+}
+
+void check_start(int n, uint64_t epoch)
+{
+    const struct node *node = &w.node[n];
+    if (node->epoch != epoch || !node->last_primary) {
+        fail("node %c delivers in epoch %" PRIu64 " but %" PRIu64 " is on its disk", 'a' + n, epoch,
+             node->epoch);
+    }
+    if (epoch >= EPOCHS_MAX || w.epoch_owner[epoch] != 0) {
+        fail("node %c delivers in epoch %" PRIu64 ", which was led in before", 'a' + n, epoch);
+        return;
+    }
+    if (node->fsm.doubt != FH_FSM_DOUBT_SETTLED) {
+        fail("node %c delivers before its doubts are settled", 'a' + n);
+    }
+    if (!fh_time_is_set(node->until)) {
+        fail("node %c delivers without a fence", 'a' + n);
+    }
+    if (node->maintenance) {
+        fail("node %c leads in maintenance", 'a' + n);
+    }
+    w.epoch_owner[epoch] = n + 1;
+}
+
+/* It leads without the other one, which published what this one was never told. No machine can
+ * help that: the only other one who knows is dead or cut off. */
+void check_blind(int n)
+{
+    const struct node *node = &w.node[n];
+    const struct node *other = &w.node[!n];
+    if (w.blind || fh_fsm_peer_usable(&node->fsm)) {
+        return;
+    }
+    for (uint64_t number = 1; number <= other->report_count; number++) {
+        const struct report *report = &other->report[number - 1];
+        if (report->visible && !node->marked[report->event] && number > node->handed) {
+            w.blind = true;
+            trace("BLIND: %c does not know report %" PRIu64, 'a' + n, number);
+            return;
+        }
+    }
+}
+
+void check_published(int n, uint32_t event)
+{
+    bool excused = w.split || w.old || (w.sink == SINK_PREPARES && w.blind && !w.clean);
+    if (w.published[event] > 1 && !excused) {
+        fail("event %u was published again by node %c, first by %c", event, 'a' + n,
+             'a' + w.publisher[event] - 1);
+    }
+}
+
+void check_step(void)
+{
+    const struct node *a = &w.node[0];
+    const struct node *b = &w.node[1];
+    if (a->alive && b->alive && a->fsm.role == FH_ROLE_PRIMARY && b->fsm.role == FH_ROLE_PRIMARY &&
+        a->fsm.epoch == b->fsm.epoch) {
+        fail("two primaries in epoch %" PRIu64, a->fsm.epoch);
+    }
+}
+
+void check_end(void)
+{
+    const struct node *a = &w.node[0];
+    const struct node *b = &w.node[1];
+    if (w.failed) {
+        return;
+    }
+    const struct node *primary = a->fsm.role == FH_ROLE_PRIMARY ? a : b;
+    const struct node *standby = primary == a ? b : a;
+    if (primary->fsm.role != FH_ROLE_PRIMARY || standby->fsm.role != FH_ROLE_STANDBY ||
+        !fh_fsm_protected(&primary->fsm) || !fh_fsm_protected(&standby->fsm)) {
+        fail("a is %s, b is %s, %sprotected; standby lacks: %s", fh_role_name(a->fsm.role),
+             fh_role_name(b->fsm.role), fh_fsm_protected(&primary->fsm) ? "" : "not ",
+             standby->fsm.sync.lacks);
+    }
+    if (!able(primary == a ? 0 : 1)) {
+        fail("the primary is fenced in the end");
+    }
+    if (w.last_change > w.now - STEADY_MS * MS) {
+        fail("roles still change after the last fault");
+    }
+    uint32_t due = (uint32_t)((w.now - STEADY_MS * MS / 2) / (EVENT_MS * MS));
+    for (uint32_t e = 0; e < due && e < EVENTS_MAX; e++) {
+        if (w.published[e] == 0) {
+            fail("event %u is lost (a: %s, b: %s)", e, a->marked[e] ? "marked" : "not marked",
+                 b->marked[e] ? "marked" : "not marked");
+        }
+    }
+}
