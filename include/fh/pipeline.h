@@ -117,8 +117,10 @@ struct fh_pipeline_sink {
  * the same records, whatever the order. */
 struct fh_pipeline_minute {
     int64_t minute; /* fh_minute_of(); 0 = unused */
-    uint64_t count;
-    uint64_t digest; /* fingerprints, combined by addition */
+    uint32_t count;
+    /* The upper halves of the fingerprints, added up in the bucket fingerprint % BUCKETS. */
+#define FH_PIPELINE_BUCKETS 16
+    uint32_t digest[FH_PIPELINE_BUCKETS];
 };
 #define FH_PIPELINE_MINUTES 16
 
@@ -132,6 +134,7 @@ struct fh_pipeline_status {
     struct fh_store_state store;
     struct fh_checkpoint covered_from;
     struct fh_pipeline_minute minute[FH_PIPELINE_MINUTES]; /* in no order */
+    int64_t minutes_from; /* earlier ones are not whole: this process did not see their beginning */
     bool streams_live;
     bool sinks_healthy;
     bool backpressure;

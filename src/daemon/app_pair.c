@@ -270,6 +270,41 @@ int app_pair_start(struct app *app, struct fh_error *err)
     return fh_ha_start(app->ha, err);
 }
 
+/* Lateness that is allowed for before a minute counts as complete. */
+#define SETTLED_MS 20000
+
+/* The newest minutes of which nothing more is expected, for the comparison of the replicas. */
+static void fill_minutes(const struct fh_pipeline_status *status, struct fh_ha_local *local)
+{
+    _Static_assert(FH_HA_BUCKETS == FH_PIPELINE_BUCKETS, "copied as they are");
+    int64_t settled = INT64_MAX;
+    for (size_t i = 0; i < status->receiver_count; i++) {
+        int64_t stamp = status->receiver[i].last_timestamp_ms;
+        settled = stamp < settled ? stamp : settled;
+    }
+    int64_t from = status->minutes_from;
+    for (size_t p = 0; p < FH_PARTITIONS; p++) {
+        int64_t covered = fh_minute_of(status->covered_from.partition_ms[p]) + 1;
+        from = covered > from ? covered : from;
+    }
+    for (size_t i = 0; i < FH_PIPELINE_MINUTES; i++) {
+        const struct fh_pipeline_minute *minute = &status->minute[i];
+        if (minute->minute == 0 || minute->minute < from ||
+            (minute->minute + 1) * 60000 + SETTLED_MS > settled) {
+            continue;
+        }
+        struct fh_ha_minute *oldest = &local->minutes[0];
+        for (size_t k = 1; k < FH_HA_MINUTES; k++) {
+            oldest = local->minutes[k].minute < oldest->minute ? &local->minutes[k] : oldest;
+        }
+        if (minute->minute > oldest->minute) {
+            oldest->minute = minute->minute;
+            oldest->count = minute->count;
+            memcpy(oldest->digest, minute->digest, sizeof(oldest->digest));
+        }
+    }
+}
+
 void app_pair_push(struct app *app, const struct fh_pipeline_status *status)
 {
     if (!app->ha) {
@@ -285,5 +320,6 @@ void app_pair_push(struct app *app, const struct fh_pipeline_status *status)
         .peer_report_applied = status->store.peer_report_applied,
         .peer_report_store = status->store.peer_store_id,
     };
+    fill_minutes(status, &local);
     fh_ha_set_local(app->ha, &local);
 }

@@ -48,6 +48,15 @@ static void add_arbiter(cJSON *root, const struct fh_ha_status *ha)
     cJSON_AddStringToObject(arbiter, "last_error", ha->arbiter.last_error);
 }
 
+static void add_replica_match(cJSON *root, const struct fh_ha_status *ha)
+{
+    cJSON *match = cJSON_AddObjectToObject(root, "replica_match");
+    cJSON_AddBoolToObject(match, "known", ha->replica_match.known);
+    number(match, "per_mille", ha->replica_match.per_mille);
+    number(match, "minutes", ha->replica_match.minutes);
+    cJSON_AddBoolToObject(match, "differ", ha->replica_match.differ);
+}
+
 static int64_t newest_stamp(const struct fh_pipeline_status *status)
 {
     int64_t newest = 0;
@@ -180,6 +189,7 @@ cJSON *app_status_json(struct app *app)
     cJSON_AddBoolToObject(root, "switching", ha.switching);
     add_peer(root, app, &ha);
     add_arbiter(root, &ha);
+    add_replica_match(root, &ha);
     add_receivers(root, &status);
     add_sinks(root, &status);
     add_counters(root, &status.counters);

@@ -221,6 +221,7 @@ struct fh_pipeline {
     struct fh_pipeline_minute minute[FH_PIPELINE_MINUTES];
     pthread_mutex_t minute_lock; /* the writer publishes a copy in minute_shown */
     struct fh_pipeline_minute minute_shown[FH_PIPELINE_MINUTES];
+    atomic_int_fast64_t minutes_from;
     bool writer_failed;
     bool covered_changed;
     bool sources_stopped;

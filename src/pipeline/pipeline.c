@@ -152,6 +152,10 @@ static int init_intake(struct fh_pipeline *pipeline)
         fh_watermark_seed(&intake->mark,
                           fh_checkpoint_of_range(&pipeline->checkpoint, intake->range));
         atomic_store(&intake->high_ms, intake->mark.high_ms);
+        if (intake->mark.high_ms > 0 &&
+            fh_minute_of(intake->mark.high_ms) >= atomic_load(&pipeline->minutes_from)) {
+            atomic_store(&pipeline->minutes_from, fh_minute_of(intake->mark.high_ms) + 1);
+        }
         atomic_store(&intake->resume_ms, fh_watermark_resume(&intake->mark, config->overlap_min_ms,
                                                              config->replay_window_ms));
     }

@@ -61,6 +61,7 @@ void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status 
     pthread_mutex_lock(&pipeline->minute_lock);
     memcpy(ret->minute, pipeline->minute_shown, sizeof(ret->minute));
     pthread_mutex_unlock(&pipeline->minute_lock);
+    ret->minutes_from = atomic_load(&pipeline->minutes_from);
     fh_pipeline_covered(pipeline, &ret->covered_from);
     /* Nothing delivered yet, but something received: the other node has to start where we did. */
     for (size_t p = 0; p < FH_PARTITIONS; p++) {

@@ -71,7 +71,11 @@ static void note_minute(struct fh_pipeline *pipeline, struct fh_record_key key)
         *slot = (struct fh_pipeline_minute){.minute = minute};
     }
     slot->count++;
-    slot->digest += key.fingerprint;
+    slot->digest[key.fingerprint % FH_PIPELINE_BUCKETS] += (uint32_t)(key.fingerprint >> 32);
+    if (atomic_load_explicit(&pipeline->minutes_from, memory_order_relaxed) == 0) {
+        /* An empty store: the ranges connect one after the other, perhaps around a full minute. */
+        atomic_store(&pipeline->minutes_from, minute + 2);
+    }
 }
 
 /* One record. 0, -ENOSPC (nothing was changed: the same again later), -ENOMEM. */
