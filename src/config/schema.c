@@ -174,7 +174,8 @@ const struct fh_option fh_options[] = {
      .sentence = "How long the primary's streams or a required sink must be bad, while the "
                  "standby's are good, before it hands over; 0: never."},
     {"pair.damping_ms", FH_OPTION_INTEGER, AT(pair.damping_ms), BETWEEN(0, 86400000, 600000),
-     .sentence = "At most one change of role in this time that nobody ordered, unless a node dies."},
+     .sentence =
+         "At most one change of role in this time that nobody ordered, unless a node dies."},
 
     {"arbiter.type", FH_OPTION_CHOICE, AT(arbiter.type), .choices = arbiters,
      .sentence = "Who says which node may lead: nobody, firehose-witness on a third host, or an "
@@ -189,11 +190,13 @@ const struct fh_option fh_options[] = {
     {"arbiter.witness_public_key", FH_OPTION_STRING, AT(arbiter.witness_public_key),
      .sentence = "witness: its public key, 40 characters; it must know this node's in turn."},
     {"arbiter.endpoints", FH_OPTION_STRINGS, LIST(arbiter.endpoints, arbiter.endpoint_count),
-     .sentence = "etcd: client addresses of its members, https://HOST:PORT, tried in turn."},
+     .sentence = "etcd: client addresses of its members, https://HOST:PORT, tried in turn; numeric "
+                 "addresses do not depend on DNS."},
     {"arbiter.ca_file", FH_OPTION_PATH, AT(arbiter.ca_file),
      .sentence = "etcd: PEM file of the authorities that may vouch for it; empty: the system's."},
     {"arbiter.cert_file", FH_OPTION_PATH, AT(arbiter.cert_file),
-     .sentence = "etcd: PEM file of this node's certificate, when etcd asks for one."},
+     .sentence = "etcd: PEM file of this node's certificate, when etcd asks for one; without a "
+                 "CommonName when it has users too, else its gateway refuses."},
     {"arbiter.key_file", FH_OPTION_PATH, AT(arbiter.key_file),
      .sentence = "etcd: PEM file of the certificate's key."},
     {"arbiter.user", FH_OPTION_STRING, AT(arbiter.user),
