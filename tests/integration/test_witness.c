@@ -287,6 +287,30 @@ static void a_second_witness_on_the_same_state_does_not_start(void **state)
     assert_int_equal(process_end(&witness, SIGTERM), 0);
 }
 
+static void what_is_wrong_in_the_configuration_is_named(void **state)
+{
+    (void)state;
+    char bad[128];
+    char text[1024];
+    struct process checked;
+    snprintf(bad, sizeof(bad), "%s/bad.conf", directory);
+    snprintf(text, sizeof(text),
+             "witness: { listen = \"udp://x\"; secret_key_file = \"key\"; ttl_max = 5; };\n"
+             "pairs: ( { name = \"a/b\"; public_keys = ( \"%s\", \"%s\" ); },\n"
+             "         { name = \"c\"; public_keys = ( \"short\", \"%s\" ); } );\n",
+             a_keys.public, b_keys.public, a_keys.public);
+    write_file(bad, text, 0644);
+    const char *const arguments[] = {program, "--config", bad, "--check", NULL};
+    process_start(&checked, arguments);
+    assert_true(process_says(&checked, "bad.conf:1: witness.listen: \"udp://x\" must", SLACK_MS));
+    assert_true(process_says(&checked, "bad.conf:1: unknown option witness.ttl_max", SLACK_MS));
+    assert_true(process_says(&checked, "secret_key_file is \"key\"; it must be", SLACK_MS));
+    assert_true(process_says(&checked, "bad.conf:2: pairs.name is \"a/b\"", SLACK_MS));
+    assert_true(process_says(&checked, "bad.conf:3: pairs: \"c\": key 1 is no public", SLACK_MS));
+    assert_true(process_says(&checked, "is given twice (\"a/b\", \"c\")", SLACK_MS));
+    assert_int_equal(process_end(&checked, 0), 1);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +325,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(two_pairs_do_not_meet, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_addresses_outlive_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_state_that_cannot_be_written_grants_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_is_wrong_in_the_configuration_is_named, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_second_witness_on_the_same_state_does_not_start, set_up,
                                         tear_down),

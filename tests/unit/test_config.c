@@ -148,11 +148,17 @@ static void every_case(void **state)
     free(entry);
 }
 
+/* firehose-witness.conf is another program's. */
+static int is_of_firehosed(const struct dirent *entry)
+{
+    return is_conf(entry) && strncmp(entry->d_name, "firehosed", strlen("firehosed")) == 0;
+}
+
 static void every_example(void **state)
 {
     (void)state;
     struct dirent **entry;
-    int count = scandir(examples_folder, &entry, is_conf, alphasort);
+    int count = scandir(examples_folder, &entry, is_of_firehosed, alphasort);
     assert_true(count >= 3);
     for (int i = 0; i < count; i++) {
         char path[1024];
