@@ -1,6 +1,8 @@
 """Clients and a handle of firehose-sim for the tests of its channels. Standard library alone: a WebSocket
 client of its own, gRPC by way of curl."""
 import base64
+import concurrent.futures
+import hashlib
 import http.client
 import json
 import os
@@ -10,8 +12,10 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
 
 EVENTS = "/api/partners/v1/firehose/events"
 GRPC_PATH = "/firehose_api_v1.Firehose/GetEvents"
@@ -159,7 +163,6 @@ class WebSocket:
         self.code = int(self.head.split()[1])
         if self.code != 101:
             return
-        import hashlib
         wanted = base64.b64encode(hashlib.sha1((nonce + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest())
         check(wanted.decode() in self.head, "Sec-WebSocket-Accept is wrong:", self.head)
 
@@ -264,7 +267,9 @@ class Process:
             return file.read()
 
     def head(self):
-        with open(self.heads, encoding="latin-1") as file:
+        if not os.path.exists(self.heads):
+            return ""
+        with open(self.heads, encoding="latin-1", newline="") as file:
             return file.read()
 
     def wait(self):
@@ -278,6 +283,14 @@ class Process:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+
+def fetch(sim, path, *options):
+    """(status, heads, body) of one request by curl."""
+    client = Process(sim, [*options, sim.url + path])
+    client.wait()
+    head = client.head()
+    return int(head.split()[1]) if head else 0, head, client.bytes().decode()
 
 
 class Lines(Process):
@@ -366,3 +379,21 @@ def request(minimum=0, maximum=0, since=0, replica=0):
         if value:
             out += bytes([number << 3]) + varint(value)
     return out
+
+
+def run_section(section):
+    begin = time.monotonic()
+    try:
+        section()
+    except BaseException:  # a failed assertion of any sort belongs to this section
+        return f"FAILED {section.__name__}\n{traceback.format_exc()}"
+    return f"ok {section.__name__} ({time.monotonic() - begin:.1f} s)"
+
+
+def run_sections(sections):
+    """Those named on the command line, or all; four at a time. The exit status."""
+    wanted = [section for section in sections if len(sys.argv) < 2 or section.__name__ in sys.argv[1:]]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(run_section, wanted))
+    print("\n".join(results))
+    return 1 if any(result.startswith("FAILED") for result in results) else 0

@@ -14,11 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
+import zlib
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from sim_clients import EVENTS, KEY, Grpc, Process, Refused, Sim, Verbose, check, equal, request, until
+from sim_clients import EVENTS, KEY, Grpc, Process, Refused, Sim, Verbose, check, equal, request, run_sections, \
+    until
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 PROTO = os.environ.get("PROTO", os.path.join(ROOT, "src", "proto"))
@@ -252,7 +253,6 @@ def the_world():
         flags = {flag for flag, _ in calls[2].raw()[0]}
         equal("compressed for the one who accepts it", (flags, {flag for flag, _ in calls[0].raw()[0]}), ({1}, {0}))
         check("grpc-encoding: gzip" in calls[2].head(), calls[2].head())
-        import zlib
         messages = [zlib.decompress(data, 31) if flag else data for call in calls for flag, data in call.raw()[0]]
         decoded = {key_of(record): record for record in map(decode, messages)}
         equal("records over gRPC", len(messages), count)
@@ -564,23 +564,6 @@ def arguments():
 SECTIONS = [the_world, websocket_faults, grpc_faults, every_type, over_tls, activation, refusals, switches, arguments]
 
 
-def run(section):
-    begin = time.monotonic()
-    try:
-        section()
-    except BaseException:  # a failed assertion of any sort belongs to this section
-        return f"FAILED {section.__name__}\n{traceback.format_exc()}"
-    return f"ok {section.__name__} ({time.monotonic() - begin:.1f} s)"
-
-
-def main():
-    load_schema()
-    wanted = [section for section in SECTIONS if len(sys.argv) < 2 or section.__name__ in sys.argv[1:]]
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(run, wanted))
-    print("\n".join(results))
-    return 1 if any(result.startswith("FAILED") for result in results) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    load_schema()
+    sys.exit(run_sections(SECTIONS))
