@@ -26,6 +26,13 @@ void fh_detector_inbound(struct fh_detector *detector, size_t connections)
 
 void fh_detector_heard(struct fh_detector *detector, struct fh_time now, uint8_t their_path)
 {
+    bool connected = detector->inbound > 0;
+    for (size_t i = 0; i < detector->path_count; i++) {
+        connected |= detector->path[i].connected;
+    }
+    if (detector->gone && !connected) {
+        return; /* left over from a process that is dead */
+    }
     detector->last_heard = now;
     detector->departed = false;
     detector->gone = false;

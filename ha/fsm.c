@@ -404,9 +404,10 @@ int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_inpu
     if (fsm->stopped) {
         return 0;
     }
-    /* We stood still (SIGSTOP, suspend, a paused machine): what was true before need not be so now.
-     * Listen for a heartbeat before acting on old knowledge. */
-    if (fh_time_diff_ms(now, fsm->last_step) > fsm->failure_ms) {
+    /* We stood still (SIGSTOP, suspend, a paused machine): what was true before need not be so now,
+     * and what the peer said meanwhile is still waiting to be read. Half the failure time: less
+     * cannot make us take a peer for silent that spoke until we stopped. */
+    if (fh_time_diff_ms(now, fsm->last_step) > fsm->failure_ms / 2 && !FH_MUTANT(STALL_IGNORED)) {
         fh_fsm_stalled(fsm, now);
     }
     fsm->last_step = now;
@@ -420,6 +421,7 @@ int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_inpu
     tell_presence(fsm, now, changed, was_present, ret);
     settle(fsm, ret);
     judge_ready(fsm, now, ret);
+    fh_fsm_end_hold(fsm, now);
     fh_fsm_note_false_alarm(fsm, now);
     fh_fsm_in_role(fsm, now, ret);
     fh_fsm_note_promise(fsm);

@@ -248,6 +248,8 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     uint64_t target;
     bool from_standby;
     struct fh_time drain_until;
+    uint64_t drain_held; /* of the peer's reports, and when it grew */
+    struct fh_time drain_grew;
     char evidence[FH_FSM_REASON_MAX];
 
     enum fh_fsm_doubt doubt;

@@ -102,7 +102,7 @@ void fh_fsm_stalled(struct fh_fsm *fsm, struct fh_time now)
     fsm->fence.hold_beat = fsm->fence.beat + 1;
 }
 
-static void end_hold(struct fh_fsm *fsm, struct fh_time now)
+void fh_fsm_end_hold(struct fh_fsm *fsm, struct fh_time now)
 {
     struct fh_fsm_fence *fence = &fsm->fence;
     if (!fence->hold || fh_time_diff_ms(now, fence->hold_since) < fsm->failure_ms) {
@@ -121,7 +121,7 @@ static bool may_go_alone(const struct fh_fsm *fsm, struct fh_time now)
     if (FH_MUTANT(FENCE_IGNORED)) {
         return true;
     }
-    if (fsm->options.arbiter || (fsm->fence.hold && !FH_MUTANT(STALL_IGNORED))) {
+    if (fsm->options.arbiter || fsm->fence.hold) {
         return false;
     }
     if (!fh_fsm_peer_usable(fsm) || fh_fsm_version(fsm) < 2) {
@@ -135,13 +135,24 @@ static bool may_go_alone(const struct fh_fsm *fsm, struct fh_time now)
            fh_time_diff_ms(now, peer->role_since) > fsm->failure_ms + fsm->failure_ms / 10;
 }
 
+/* It leads in an older epoch, would stop if it heard us, and does not: only messages from it to us
+ * arrive. One of the two has to give way, and it cannot know. */
+bool fh_fsm_is_not_heard(const struct fh_fsm *fsm, struct fh_time now)
+{
+    return !fsm->options.arbiter && fh_fsm_peer_usable(fsm) && fh_fsm_version(fsm) >= 2 &&
+           fh_fsm_peer_role(fsm) == FH_ROLE_PRIMARY && fsm->peer.hello.state.epoch < fsm->epoch &&
+           fh_time_diff_ms(now, fsm->peer.role_since) > 3 * fsm->failure_ms &&
+           fh_time_is_set(fsm->fence.fenced_since) &&
+           fh_time_diff_ms(now, fsm->fence.fenced_since) > 3 * fsm->failure_ms;
+}
+
 static struct fh_time right_until(const struct fh_fsm *fsm)
 {
     struct fh_time until = {0};
     if (fsm->options.arbiter && fsm->lease.want == fsm->epoch) {
         until = fsm->lease.until;
     }
-    if (fsm->fence.promised_epoch == fsm->epoch || FH_MUTANT(PROMISE_ANY_EPOCH)) {
+    if (fsm->fence.promised_epoch == fsm->epoch) {
         until = later_of(until, fsm->fence.promised);
     }
     return until;
@@ -189,7 +200,6 @@ void fh_fsm_move_fence(struct fh_fsm *fsm, struct fh_time now, bool starting,
     if (fsm->role != FH_ROLE_PRIMARY) {
         return;
     }
-    end_hold(fsm, now);
     struct fh_time until = right_until(fsm);
     if (may_go_alone(fsm, now)) {
         int64_t ms = fsm->failure_ms < fsm->options.join_timeout_ms ? fsm->failure_ms

@@ -31,6 +31,8 @@ void fh_fsm_demote(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const cha
 void fh_fsm_describe_loss(const struct fh_fsm *fsm, struct fh_time now, char *text, size_t size);
 
 /* fsm_fence.c */
+/* Enough was heard, or silence has lasted, since we stood still. */
+void fh_fsm_end_hold(struct fh_fsm *fsm, struct fh_time now);
 void fh_fsm_stalled(struct fh_fsm *fsm, struct fh_time now);
 void fh_fsm_take_promise(struct fh_fsm *fsm, const struct fh_wire_state *state);
 /* Are we following the peer, so that we may promise it not to lead? */
@@ -39,6 +41,7 @@ void fh_fsm_note_promise(struct fh_fsm *fsm);
 /* What the peer said last means that it does not lead any more in the epoch it was promised. */
 void fh_fsm_promise_over(struct fh_fsm *fsm);
 bool fh_fsm_promised(const struct fh_fsm *fsm, struct fh_time now);
+bool fh_fsm_is_not_heard(const struct fh_fsm *fsm, struct fh_time now);
 /* With an arbiter: is there a lease or a promise for the epoch? */
 bool fh_fsm_has_right(const struct fh_fsm *fsm, struct fh_time now);
 void fh_fsm_move_fence(struct fh_fsm *fsm, struct fh_time now, bool starting,

@@ -200,6 +200,9 @@ static void promote(struct fh_fsm *fsm, struct fh_time now, bool peer_follows,
     if (fsm->persisting != 0 || fh_time_before(now, fsm->retry_at)) {
         return; /* one write of the epoch at a time; the next step comes back here */
     }
+    if (fsm->fence.hold) {
+        return; /* what is known of the peer is from before we stood still */
+    }
     uint64_t target = fsm->lease.want > fsm->epoch && fsm->lease.want > fsm->seen
                           ? fsm->lease.want /* asked for already */
                           : next_epoch(fsm);
@@ -212,6 +215,8 @@ static void promote(struct fh_fsm *fsm, struct fh_time now, bool peer_follows,
     fsm->target = target;
     fsm->from_standby = fsm->role == FH_ROLE_STANDBY;
     fsm->drain_until = fh_time_add_ms(now, fsm->failure_ms);
+    fsm->drain_held = fh_sync_held(&fsm->sync);
+    fsm->drain_grew = (struct fh_time){0};
     fsm->by_silence = fsm->detector.verdict == FH_PEER_SILENT;
     fsm->silent_instance = fsm->peer.instance;
     snprintf(fsm->evidence, sizeof(fsm->evidence), "%s", evidence);
@@ -373,8 +378,7 @@ static void in_standby(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_act
     } else if (fsm->peer.refused[0] != '\0') {
         beside_refused(fsm, now, actions);
     } else if (fh_fsm_peer_idle(fsm) ||
-               (fh_fsm_peer_role(fsm) == FH_ROLE_DEMOTING && fh_fsm_peer_yields(fsm)) ||
-               (FH_MUTANT(YIELD_EARLY) && fh_fsm_peer_yields(fsm))) {
+               (fh_fsm_peer_role(fsm) == FH_ROLE_DEMOTING && fh_fsm_peer_yields(fsm))) {
         elect(fsm, now, actions);
     }
 }
@@ -411,6 +415,27 @@ static void give_up_promotion(struct fh_fsm *fsm, struct fh_fsm_actions *actions
                   "promotion to epoch %" PRIu64 " given up", fsm->target);
 }
 
+/* Reports already handed over are facts to the peer, and a peer that is there and leads no more
+ * will tell what is missing. Longer patience then, and longer still while more of them come in:
+ * what the peer delivered and we do not know of would be delivered twice. */
+static bool waits_for_reports(struct fh_fsm *fsm, struct fh_time now)
+{
+    uint64_t held = fh_sync_held(&fsm->sync);
+    bool missing = !fh_sync_drained(&fsm->sync) ||
+                   (fh_fsm_peer_usable(fsm) && held < fsm->peer.hello.state.report_last);
+    if (!missing || FH_MUTANT(NO_DRAIN)) {
+        return false;
+    }
+    if (held != fsm->drain_held) {
+        fsm->drain_held = held;
+        fsm->drain_grew = now;
+    }
+    bool grows = fh_time_is_set(fsm->drain_grew) &&
+                 fh_time_diff_ms(now, fsm->drain_grew) < 2 * fsm->failure_ms;
+    int64_t longest = (grows ? 20 : 3) * fsm->failure_ms;
+    return fh_time_before(now, fh_time_add_ms(fsm->drain_until, longest));
+}
+
 /* 1. the epoch is durable  2. what the peer had reported is applied  3. what an earlier process of
  * ours left in doubt is settled  4. with an arbiter: the lease, or the peer's promise  5. deliver.
  * Each step waits for its answer. */
@@ -427,15 +452,13 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
         give_up_promotion(fsm, actions, "a higher epoch was heard");
         return;
     }
+    if (fsm->maintenance) {
+        give_up_promotion(fsm, actions, "maintenance was ordered meanwhile");
+        return;
+    }
     bool usable = fh_fsm_peer_usable(fsm);
     bool patience = fh_time_before(now, fsm->drain_until);
-    /* Reports already handed over are facts to the peer, and a peer that is there and leads no more
-     * will tell what is missing: longer patience. */
-    bool missing = !fh_sync_drained(&fsm->sync) ||
-                   (usable && fsm->sync.refused == 0 &&
-                    fh_sync_held(&fsm->sync) < fsm->peer.hello.state.report_last);
-    if (missing && !FH_MUTANT(NO_DRAIN) &&
-        fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
+    if (waits_for_reports(fsm, now)) {
         return;
     }
     if (fsm->doubt == FH_FSM_DOUBT_OPEN && !(usable && patience)) {
@@ -471,6 +494,14 @@ static void in_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_act
         snprintf(evidence, sizeof(evidence), "the arbiter: %.100s",
                  fsm->lease.error[0] ? fsm->lease.error : "no lease");
         fh_fsm_demote(fsm, actions, "the lease is over and the peer does not follow", evidence);
+        return;
+    }
+    if (fh_fsm_is_not_heard(fsm, now)) {
+        snprintf(evidence, sizeof(evidence),
+                 "node %s is primary in epoch %" PRIu64 " and does not "
+                 "hear that we are in epoch %" PRIu64,
+                 fsm->peer.hello.node, fsm->peer.hello.state.epoch, fsm->epoch);
+        fh_fsm_demote(fsm, actions, "the peer leads and cannot hear us", evidence);
         return;
     }
     fh_fsm_judge_health(fsm, now, actions);

@@ -55,11 +55,6 @@ void fh_fsm_begin_switchover(struct fh_fsm *fsm, bool automatic, struct fh_fsm_a
     }
     fsm->switching = true;
     fsm->switching_automatic = automatic;
-    if (FH_MUTANT(YIELD_EARLY)) {
-        fsm->yield_epoch = fsm->epoch;
-        fsm->yield_until = fh_time_add_ms(fsm->last_step, 3 * fsm->failure_ms);
-        fsm->beat_now = true;
-    }
     fh_fsm_add(actions, FH_FSM_DRAIN_DELIVERY)->number = DRAIN_MS;
 }
 

@@ -23,10 +23,8 @@
     X(LEASE_FROM_ANSWER, "counts a lease from the answer instead of from the question")            \
     X(PROMISE_FROM_ANSWER, "counts a promise from the answer instead of from the own beat")        \
     X(PROMISE_BROKEN, "does not honour its own promise")                                           \
-    X(PROMISE_ANY_EPOCH, "takes a promise made for an earlier epoch")                              \
     X(FENCE_IGNORED, "moves the fence on by itself, whoever is heard")                             \
     X(STALL_IGNORED, "goes on after standing still as if nothing had been")                        \
-    X(YIELD_EARLY, "hands over before delivery has stopped")                                       \
     X(RELEASE_EARLY, "gives the lease back before delivery has stopped")
 
 enum fh_mutant {

@@ -90,7 +90,7 @@ enum fh_sync_verdict fh_sync_take(struct fh_sync_state *sync, struct fh_time now
          !FH_MUTANT(BARRIER_DROPPED))) {
         sync->refused = report->number;
         sync->wanting = false;
-        sync->retry_at = fh_time_add_ms(now, sync->failure_ms);
+        sync->retry_at = fh_time_add_ms(now, sync->heartbeat_ms);
         return FH_SYNC_REFUSED;
     }
     sync->refused = 0;
@@ -165,7 +165,7 @@ bool fh_sync_want(struct fh_sync_state *sync, struct fh_time now, uint64_t peer_
         return false;
     }
     /* A question or its answer can get lost; then it is asked again. */
-    if (sync->wanting && fh_time_diff_ms(now, sync->want_at) < sync->failure_ms) {
+    if (sync->wanting && fh_time_diff_ms(now, sync->want_at) < sync->failure_ms / 2) {
         return false;
     }
     sync->wanting = true;

@@ -71,6 +71,7 @@ static void publish(int n, uint64_t number)
     struct report *report = &w.node[n].report[number - 1];
     if (!report->visible) {
         report->visible = true;
+        report->alone = number > w.node[n].confirmed;
         make_visible(n, report->event);
     }
     report->state = FH_REPORT_DELIVERED;
@@ -96,6 +97,7 @@ static int publish_some(int n)
             continue;
         }
         if (node->delivering && able(n) && (!node->in_sync || number <= node->confirmed)) {
+            check_publisher(n);
             publish(n, number);
         } else {
             left++;
@@ -128,6 +130,7 @@ static void next_batch(int n)
             if (!able(n)) {
                 return;
             }
+            check_publisher(n);
             make_visible(n, e);
         }
         node->adding = e + 1;
@@ -178,7 +181,7 @@ static void op_add(int n, const struct event *event)
         node->marked[event->a] = true; /* it is out there, whatever the role is by now */
     }
     node->report[node->report_count] =
-        (struct report){state, event->b, (uint32_t)event->a, w.sink == SINK_ASKED};
+        (struct report){state, event->b, (uint32_t)event->a, w.sink == SINK_ASKED, false};
     node->report_count++;
     push_local(n); /* figures may run ahead of the report itself */
     send_own(n, node->report_count);
@@ -322,10 +325,10 @@ static void peer_report(int n, const struct fh_fsm_input *input)
         fail("node %c: report %" PRIu64 " is handed over again", 'a' + n, report->number);
     }
     node->handed = report->number;
-    store(n,
-          (struct event){.op = OP_APPLY,
-                         .a = report->number,
-                         .report = {head.state, head.epoch, (uint32_t)head.cursor_after, false}});
+    store(n, (struct event){
+                 .op = OP_APPLY,
+                 .a = report->number,
+                 .report = {head.state, head.epoch, (uint32_t)head.cursor_after, false, false}});
 }
 
 /* Bulk goes over the first path that works. */
@@ -349,6 +352,8 @@ static void send_report(int n, uint64_t number, uint64_t previous)
                                .cursor_after = own->event};
     char bytes[256];
     fh_report_encode(&report, bytes);
+    trace("%c: sends report %" PRIu64 " (event %u, state %d) after %" PRIu64, 'a' + n, number,
+          own->event, (int)own->state, previous);
     static struct fh_wire_message message;
     message.type = FH_WIRE_REPORT;
     message.sequence = ++w.node[n].sequence;
@@ -442,6 +447,13 @@ static void perform(int n, const struct fh_fsm_input *input, struct fh_fsm_actio
         break;
     case FH_FSM_SEND:
         action->u.message.sequence = ++w.node[n].sequence;
+        trace("%c: sends %s %" PRIu64, 'a' + n,
+              action->u.message.type == FH_WIRE_WANT       ? "WANT from"
+              : action->u.message.type == FH_WIRE_ANSWERED ? "ANSWERED after"
+                                                           : "CONFIRM",
+              action->u.message.type == FH_WIRE_ANSWERED ? action->u.message.u.answered.previous
+              : action->u.message.type == FH_WIRE_WANT   ? action->u.message.u.want.from
+                                                         : action->u.message.u.confirm.number);
         transmit(n, best_path(n), &action->u.message);
         break;
     case FH_FSM_LEASE_ACQUIRE:

@@ -49,18 +49,46 @@ void check_start(int n, uint64_t epoch)
     w.epoch_owner[epoch] = n + 1;
 }
 
-/* It leads without the other one, which published what this one was never told. No machine can
- * help that: the only other one who knows is dead or cut off. */
+/* Not one event is published by a node after the other one began to lead in a higher epoch. */
+void check_publisher(int n)
+{
+    const struct node *node = &w.node[n];
+    const struct node *other = &w.node[!n];
+    if (!other->alive || !other->delivering) {
+        return;
+    }
+    if ((w.arbiter || w.clean) && other->delivering_epoch > node->delivering_epoch) {
+        fail("node %c publishes in epoch %" PRIu64 " while the other one leads in %" PRIu64,
+             'a' + n, node->delivering_epoch, other->delivering_epoch);
+    }
+    w.split |= !w.arbiter && !w.clean;
+}
+
+/* It leads while the other one, which published without waiting for it, is dead or cut off, or is
+ * back but has not been met yet. No machine can help that: nobody else knows. */
 void check_blind(int n)
 {
     const struct node *node = &w.node[n];
     const struct node *other = &w.node[!n];
-    if (w.blind || fh_fsm_peer_usable(&node->fsm)) {
+    bool met =
+        fh_fsm_peer_usable(&node->fsm) && node->fsm.peer.instance == other->fsm.options.instance;
+    if (w.blind) {
+        return;
+    }
+    if (met) {
+        /* It had all the patience that it can have: messages get lost, or the other one's store is
+         * stuck. */
+        w.blind =
+            node->fsm.role == FH_ROLE_PRIMARY &&
+            !fh_time_before(clock_of(n), fh_time_add_ms(node->fsm.drain_until, 3 * FAILURE_MS)) &&
+            fh_sync_held(&node->fsm.sync) < node->fsm.peer.hello.state.report_last &&
+            !node->delivering;
         return;
     }
     for (uint64_t number = 1; number <= other->report_count; number++) {
         const struct report *report = &other->report[number - 1];
-        if (report->visible && !node->marked[report->event] && number > node->handed) {
+        if (report->visible && report->alone && !node->marked[report->event] &&
+            number > node->handed) {
             w.blind = true;
             trace("BLIND: %c does not know report %" PRIu64, 'a' + n, number);
             return;
@@ -70,6 +98,9 @@ void check_blind(int n)
 
 void check_published(int n, uint32_t event)
 {
+    if (w.published[event] > 1) {
+        check_blind(n);
+    }
     bool excused = w.split || w.old || (w.sink == SINK_PREPARES && w.blind && !w.clean);
     if (w.published[event] > 1 && !excused) {
         fail("event %u was published again by node %c, first by %c", event, 'a' + n,

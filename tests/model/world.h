@@ -45,6 +45,7 @@ struct report {
     uint64_t epoch;
     uint32_t event;
     bool visible; /* the file is there */
+    bool alone;   /* ... without the peer's knowledge */
 };
 
 enum op { OP_EPOCH, OP_ADD, OP_APPLY, OP_SETTLE, OP_STOP, OP_WANTS };
@@ -211,6 +212,7 @@ bool able(int n); /* could it publish at this instant? */
 void check_two(void);
 void check_start(int n, uint64_t epoch);
 void check_blind(int n);
+void check_publisher(int n);
 void check_published(int n, uint32_t event);
 void check_step(void);
 void check_end(void);

@@ -105,8 +105,8 @@ static void catching_up_goes_in_portions(void **state)
     assert_int_equal(fh_sync_held(s), 6);
     assert_true(want(40, 10, &from));
     assert_int_equal(from, 7);
-    assert_false(want(40 + 2999, 10, &from));
-    assert_true(want(40 + 3000, 10, &from)); /* lost: asked again */
+    assert_false(want(40 + 749, 10, &from));
+    assert_true(want(40 + 750, 10, &from)); /* lost: asked again */
     fh_sync_answered(s, at(4000), 6, 10);
     assert_false(want(9000, 10, &from));
 }
