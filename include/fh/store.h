@@ -97,6 +97,23 @@ int fh_store_peer_apply(struct fh_store *store, uint64_t peer_store_id,
 int fh_store_follow(struct fh_store *store);
 int fh_store_lead(struct fh_store *store);
 
+/* Other keys for the same records: key_of tells the new fingerprint of each record kept (the
+ * timestamp stays). Index, own reports and peer reports follow, in one transaction: a crash leaves
+ * either all old or all new, and to do it again is harmless. Commits what is staged first. Blocks
+ * while it reads everything; no sink is served meanwhile. Keys of own reports whose record is no
+ * longer kept stay as they are (untranslated). Settled own reports get new numbers, so that the
+ * peer asks for them again. -ENOSPC: nothing happened, try again when there is room; any other
+ * error: close the store. Memory: see rekey.c. */
+typedef int (*fh_store_key_of)(void *userdata, const char *record, size_t len,
+                               struct fh_record_key *ret);
+struct fh_store_rekeyed {
+    uint64_t records;      /* whose key was made anew */
+    uint64_t reports;      /* own ones, with new numbers */
+    uint64_t untranslated; /* keys in own reports whose record is no longer kept */
+};
+int fh_store_rekey(struct fh_store *store, fh_store_key_of key_of, void *userdata,
+                   struct fh_store_rekeyed *ret, struct fh_error *err);
+
 /* ---- any thread --------------------------------------------------------------------------- */
 
 uint64_t fh_store_id(const struct fh_store *store); /* random, made with the database */

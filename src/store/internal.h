@@ -192,6 +192,9 @@ int fh_store_encode_report(const struct fh_store *store, const struct fh_report 
 bool fh_store_own_delivered(struct fh_store *store, size_t sink, struct fh_record_key key);
 /* Make fh_store_own_delivered know about everything from that stamp on. */
 int fh_store_own_prepare(struct fh_store *store, int64_t from_ms);
+/* rekey.c: was the report there when the keys changed? Then its number may stand for keys that
+ * meant nothing to the peer. */
+bool fh_store_reissue(struct fh_store *store, uint64_t number);
 /* peer.c */
 int fh_store_fill_gap(struct fh_store *store);
 

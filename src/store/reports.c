@@ -237,7 +237,11 @@ int fh_store_report_finish(struct fh_store *store, uint64_t number, enum fh_repo
             (store->prepared.count - at) * sizeof(*store->prepared.item));
     fh_store_unlock(store);
     own_changed(store, &report);
-    return 0;
+    if (state == FH_REPORT_DELIVERED && sink >= 0 && fh_store_reissue(store, number)) {
+        uint64_t again = 0;
+        r = fh_store_report_add(store, &report, &again);
+    }
+    return r;
 }
 
 size_t fh_store_reports_in_doubt(struct fh_store *store, struct fh_report *reports, size_t n)
