@@ -71,6 +71,7 @@ static int get_ledger(struct sim_exchange *exchange, const char *query)
     struct sim_server *server = exchange->server;
     char from[32];
     int64_t start = 0;
+    int64_t replica = 1;
     if (!server->options->world.ledger) {
         return sim_exchange_error(exchange, 404, "no ledger is kept (--no-ledger)");
     }
@@ -78,6 +79,11 @@ static int get_ledger(struct sim_exchange *exchange, const char *query)
         (sim_number(from, &start) < 0 || start < 0)) {
         return sim_exchange_error(exchange, 400, "from is an index");
     }
+    if (sim_query_get(query, "replica", from, sizeof(from)) &&
+        (sim_number(from, &replica) < 0 || replica < 1 || replica > SIM_REPLICAS)) {
+        return sim_exchange_error(exchange, 400, "replica is a number from 1 to 3");
+    }
+    exchange->ledger_replica = (unsigned)replica;
     exchange->status = 200;
     exchange->content_type = "text/plain";
     exchange->body = SIM_BODY_LEDGER;

@@ -410,7 +410,8 @@ static int64_t fill_ledger(struct sim_exchange *exchange, struct fh_buf *out)
     while (r == 0 && exchange->ledger_next < exchange->ledger_end &&
            out->len - origin < LEDGER_FILL) {
         struct sim_ledger_row row;
-        if (sim_world_ledger_row(server->world, exchange->ledger_next++, &row)) {
+        if (sim_world_ledger_row_of(server->world, exchange->ledger_replica,
+                                    exchange->ledger_next++, &row)) {
             r = fh_buf_printf(out, "event-%x %lld %u\n", row.uid, (long long)row.timestamp_ms,
                               row.partition);
         }

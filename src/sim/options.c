@@ -491,7 +491,8 @@ void sim_options_help(void)
     printf(
         "\nWhile it runs, over the same port (from loopback, or with the header X-Sim-Control):\n"
         "  GET  /sim/status             JSON: what was issued, who is connected\n"
-        "  GET  /sim/ledger[?from=N]    a line \"uid timestamp partition\" per issued record\n"
+        "  GET  /sim/ledger[?from=N]    a line \"uid timestamp partition\" per issued record;\n"
+        "                               &replica=N: with the uids this replica shows now\n"
         "  GET  /sim/faults             JSON: the faults injected so far\n"
         "  POST /sim/start, /sim/stop   let world time pass, or stand still\n"
         "  POST /sim/rate?n=N           events per second from now on, or max\n"

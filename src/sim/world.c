@@ -188,6 +188,13 @@ static uint32_t base_uid(const struct sim_world *world, const struct sim_record 
     return (uint32_t)(bits >> 32) >> (32 - world->options.uid_bits);
 }
 
+static uint32_t replica_uid(const struct sim_world *world, unsigned which, uint32_t uid,
+                            uint64_t index)
+{
+    uint64_t bits = sim_mix2(PURPOSE_REPLICA << 20 | which, (uint64_t)uid << 32 ^ index);
+    return (uint32_t)(bits >> 32) >> (32 - world->options.uid_bits);
+}
+
 /* Replica 1 always shows the uids of the ledger. */
 static uint32_t uid_for(const struct sim_world *world, unsigned replica,
                         const struct sim_record *record, uint64_t index)
@@ -196,8 +203,7 @@ static uint32_t uid_for(const struct sim_world *world, unsigned replica,
     if (replica == 0 || !atomic_load_explicit(&world->uids_differ, memory_order_relaxed)) {
         return uid;
     }
-    uint64_t bits = sim_mix2(PURPOSE_REPLICA << 20 | replica, (uint64_t)uid << 32 ^ index);
-    return (uint32_t)(bits >> 32) >> (32 - world->options.uid_bits);
+    return replica_uid(world, replica, uid, index);
 }
 
 /* Mostly small: the fourth power of an even chance, up to lateness_ms. */
@@ -497,5 +503,18 @@ uint64_t sim_world_ledger_count(const struct sim_world *world)
 
 bool sim_world_ledger_row(const struct sim_world *world, uint64_t index, struct sim_ledger_row *ret)
 {
-    return sim_ledger_read(&world->ledger, index, ret);
+    return sim_world_ledger_row_of(world, 1, index, ret);
+}
+
+bool sim_world_ledger_row_of(const struct sim_world *world, unsigned replica, uint64_t index,
+                             struct sim_ledger_row *ret)
+{
+    unsigned which = replica_index(replica);
+    if (!sim_ledger_read(&world->ledger, index, ret)) {
+        return false;
+    }
+    if (which > 0 && atomic_load_explicit(&world->uids_differ, memory_order_relaxed)) {
+        ret->uid = replica_uid(world, which, ret->uid, index);
+    }
+    return true;
 }

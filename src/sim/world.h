@@ -102,5 +102,8 @@ struct sim_ledger_row {
 uint64_t sim_world_ledger_count(const struct sim_world *world);
 bool sim_world_ledger_row(const struct sim_world *world, uint64_t index,
                           struct sim_ledger_row *ret);
+/* The same row with the uid this replica shows now. */
+bool sim_world_ledger_row_of(const struct sim_world *world, unsigned replica, uint64_t index,
+                             struct sim_ledger_row *ret);
 
 #endif

@@ -57,10 +57,10 @@ sim_post() { "${SIM_RUN[@]}" curl -sS --fail --cacert "$CA" -H 'X-Sim-Control: 1
 sim_issued() { sim_get /sim/status | jq -r .issued; }
 
 free_port() {
-    # A port the kernel would choose; bound again within a moment, so a clash is improbable.
+    # Below those the kernel gives to connections, which would be in the way now and then.
     local port
     while :; do
-        port=$((20000 + RANDOM % 20000))
+        port=$((20000 + RANDOM % 12000))
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
     done
 }
@@ -77,7 +77,7 @@ pair_keys() {
 }
 
 # node_config NAME REPLICA PREFERRED [EXTRA_PAIR_LINES]: a node of the pair. Overridable by variables:
-# RECEIVERS, ROLL_SECONDS, STORE_EXTRA, FIREHOSE_EXTRA, SINK_EXTRA.
+# RECEIVERS, ROLL_SECONDS, STORE_EXTRA, FIREHOSE_EXTRA, SINK_EXTRA, CONFIG_EXTRA (whole sections).
 node_config() {
     local name=$1 replica=$2 preferred=$3 other=a
     [ "$name" = a ] && other=b
@@ -88,6 +88,7 @@ node:     { name = "$name"; state_dir = "$WORK/$name/state"; control_socket = "$
 firehose: { url = "$SIM_URL"; api_key_file = "$WORK/$name/api_key"; ca_file = "$CA";
             replica_id = $replica; receivers = ${RECEIVERS:-4}; backoff_min_ms = 100; ${FIREHOSE_EXTRA:-} };
 store:    { ${STORE_EXTRA:-} };
+${CONFIG_EXTRA:-}
 CONF
     if [ "$preferred" != single ]; then
         cat >>"$WORK/$name/firehosed.conf" <<CONF
@@ -136,12 +137,17 @@ primary_of() {
     done
 }
 
-# ledger [NODES...]: compare what was sent with the union of what the nodes published.
+# ledger [NODES...]: compare what was sent with the union of what the nodes published. With LEDGER_REPLICA
+# set, records also count under the uids of that replica.
 ledger() {
-    local name dirs=()
+    local name dirs=() also=()
     for name in "$@"; do [ -d "$WORK/$name/events" ] && dirs+=("$WORK/$name/events"); done
     sim_get /sim/ledger >"$WORK/ledger.txt"
-    "$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" --show 10 "${dirs[@]}"
+    if [ -n "${LEDGER_REPLICA:-}" ]; then
+        sim_get "/sim/ledger?replica=$LEDGER_REPLICA" >"$WORK/ledger-$LEDGER_REPLICA.txt"
+        also=(--also "$WORK/ledger-$LEDGER_REPLICA.txt")
+    fi
+    "$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" "${also[@]}" --show 10 "${dirs[@]}"
 }
 
 # wait_delivered SECONDS NODES...: the simulator is stopped; until the primary has delivered all.

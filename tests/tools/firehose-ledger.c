@@ -3,6 +3,7 @@
  *
  * Never looks at .part files: what is not published is not delivered. */
 #include "fh/err.h"
+#include "ledger_alias.h"
 #include "ledger_read.h"
 #include "ledger_table.h"
 
@@ -17,6 +18,7 @@
 
 struct options {
     const char *ledger;
+    const char *also; /* NULL: every replica shows the same uids */
     const char *ca_file;
     int64_t exclude_tail_ms;
     uint64_t show;
@@ -25,6 +27,8 @@ struct options {
 struct tally {
     struct options options;
     struct ledger_table table;
+    struct ledger_alias alias;
+    bool aliases; /* reading the other replica's ledger */
     int64_t newest_ms;
     int64_t cutoff_ms; /* later records of the ledger may still be on their way */
     uint64_t repeated; /* ledger lines that name a record again */
@@ -36,20 +40,24 @@ struct tally {
 
 static void usage(FILE *to)
 {
-    fputs("usage: firehose-ledger --ledger FILE|URL [--ca FILE] [--exclude-tail-ms N] [--show N] "
-          "DIR|FILE...\n"
-          "\n"
-          "Reads the simulator's ledger (a file, or http(s)://HOST/sim/ledger) and all published\n"
-          "*.ndjson and *.ndjson.zst of the directories and files named, and prints\n"
-          "  sent N, delivered N, lost N, duplicated N, foreign N\n"
-          "\n"
-          "  --ledger FILE|URL     lines of: uid timestamp partition\n"
-          "  --ca FILE             certificate authority for https\n"
-          "  --exclude-tail-ms N   leave out the newest N ms of the ledger (still on their way)\n"
-          "  --show N              name up to N examples of each kind\n"
-          "\n"
-          "Exit status: 0 nothing lost, duplicated or foreign; 1 otherwise; 2 wrong usage.\n",
-          to);
+    fputs(
+        "usage: firehose-ledger --ledger FILE|URL [--also FILE|URL] [--ca FILE] "
+        "[--exclude-tail-ms N]\n"
+        "                       [--show N] DIR|FILE...\n"
+        "\n"
+        "Reads the simulator's ledger (a file, or http(s)://HOST/sim/ledger) and all published\n"
+        "*.ndjson and *.ndjson.zst of the directories and files named, and prints\n"
+        "  sent N, delivered N, lost N, duplicated N, foreign N\n"
+        "\n"
+        "  --ledger FILE|URL     lines of: uid timestamp partition\n"
+        "  --also FILE|URL       the same ledger with the uids of another replica, line by line:\n"
+        "                        a record counts under either uid, and twice under both\n"
+        "  --ca FILE             certificate authority for https\n"
+        "  --exclude-tail-ms N   leave out the newest N ms of the ledger (still on their way)\n"
+        "  --show N              name up to N examples of each kind\n"
+        "\n"
+        "Exit status: 0 nothing lost, duplicated or foreign; 1 otherwise; 2 wrong usage.\n",
+        to);
 }
 
 /* ---- the ledger -------------------------------------------------------------------------------
@@ -106,6 +114,12 @@ static int take_ledger_line(void *userdata, const char *line, size_t len, bool w
         name_if_lost(tally, line, len, key);
         return 0;
     }
+    if (tally->aliases) {
+        return ledger_alias_tell(&tally->alias, key);
+    }
+    if (tally->options.also && ledger_alias_add(&tally->alias, key) < 0) {
+        return -ENOMEM;
+    }
     if (timestamp_ms > tally->newest_ms) {
         tally->newest_ms = timestamp_ms;
     }
@@ -116,13 +130,30 @@ static int take_ledger_line(void *userdata, const char *line, size_t len, bool w
     return r < 0 ? r : 0;
 }
 
-static int read_ledger(struct tally *tally, struct fh_error *err)
+static int read_ledger(struct tally *tally, const char *ledger, struct fh_error *err)
 {
-    const char *ledger = tally->options.ledger;
     if (strncmp(ledger, "http://", 7) == 0 || strncmp(ledger, "https://", 8) == 0) {
         return ledger_read_url(ledger, tally->options.ca_file, take_ledger_line, tally, err);
     }
     return ledger_read_file(ledger, take_ledger_line, tally, err);
+}
+
+static int read_also(struct tally *tally, struct fh_error *err)
+{
+    if (!tally->options.also) {
+        return 0;
+    }
+    tally->aliases = true;
+    int r = read_ledger(tally, tally->options.also, err);
+    tally->aliases = false;
+    if (r < 0 && r != -ERANGE && r != -EBADMSG) {
+        return r;
+    }
+    if (r < 0 || ledger_alias_end(&tally->alias) < 0) {
+        return fh_error_set(err, -EBADMSG, "%s does not tell the events of %s line by line",
+                            tally->options.also, tally->options.ledger);
+    }
+    return 0;
 }
 
 /* ---- the files --------------------------------------------------------------------------------
@@ -155,6 +186,11 @@ static int take_record_line(void *userdata, const char *line, size_t len, bool w
     }
     struct ledger_key key = ledger_key_of(record.uid, record.uid_len, record.timestamp_ms);
     size_t slot = ledger_table_find(&tally->table, key);
+    const struct ledger_key *first =
+        slot == LEDGER_NONE ? ledger_alias_find(&tally->alias, key) : NULL;
+    if (first) {
+        slot = ledger_table_find(&tally->table, *first);
+    }
     if (slot == LEDGER_NONE) {
         take_foreign(tally, line, len, "not in the ledger");
         return 0;
@@ -257,7 +293,7 @@ static int name_examples(struct tally *tally, char **paths, int count, struct fh
     tally->naming = true;
     int r = 0;
     if (tally->lost > 0) {
-        r = read_ledger(tally, err);
+        r = read_ledger(tally, tally->options.ledger, err);
     }
     if (r == 0 && tally->duplicated > 0) {
         r = read_all(tally, paths, count, err);
@@ -287,7 +323,10 @@ static int verdict(struct tally *tally)
 
 static int run(struct tally *tally, char **paths, int count, struct fh_error *err)
 {
-    int r = read_ledger(tally, err);
+    int r = read_ledger(tally, tally->options.ledger, err);
+    if (r == 0) {
+        r = read_also(tally, err);
+    }
     if (r < 0) {
         return r;
     }
@@ -316,6 +355,7 @@ static bool parse_options(int argc, char **argv, struct options *ret)
 {
     static const struct option long_options[] = {
         {"ledger", required_argument, NULL, 'l'},
+        {"also", required_argument, NULL, 'a'},
         {"ca", required_argument, NULL, 'c'},
         {"exclude-tail-ms", required_argument, NULL, 't'},
         {"show", required_argument, NULL, 's'},
@@ -328,6 +368,9 @@ static bool parse_options(int argc, char **argv, struct options *ret)
         switch (c) {
         case 'l':
             ret->ledger = optarg;
+            break;
+        case 'a':
+            ret->also = optarg;
             break;
         case 'c':
             ret->ca_file = optarg;
@@ -366,5 +409,6 @@ int main(int argc, char **argv)
     }
     int status = r < 0 ? 1 : verdict(&tally);
     ledger_table_done(&tally.table);
+    ledger_alias_done(&tally.alias);
     return status;
 }

@@ -90,6 +90,30 @@ static void balanced_over_several_files(void **state)
     assert_string_equal(output, "sent 3, delivered 3, lost 0, duplicated 0, foreign 0\n");
 }
 
+static void replicas_with_uids_of_their_own(void **state)
+{
+    (void)state;
+    char output[4096];
+    char also[128];
+    put("second", "event-0000000a 1000 1\nevent-0000000b 1001 12\nevent-0000000a 1002 3\n");
+    put("a.ndjson", RECORD("00000001", "1000") RECORD("0000000a", "1002"));
+    put("b.ndjson", RECORD("0000000b", "1001"));
+    assert_int_equal(check("", output, sizeof(output)), 1);
+    assert_non_null(strstr(output, "lost 2, duplicated 0, foreign 2\n"));
+    snprintf(also, sizeof(also), "--also '%s/second' --show 5", place);
+    assert_int_equal(check(also, output, sizeof(output)), 0);
+    assert_string_equal(output, "sent 3, delivered 3, lost 0, duplicated 0, foreign 0\n");
+    put("b.ndjson", RECORD("0000000b", "1001") RECORD("0000000a", "1000")); /* once under each */
+    assert_int_equal(check(also, output, sizeof(output)), 1);
+    assert_non_null(strstr(output, "sent 3, delivered 3, lost 0, duplicated 1, foreign 0\n"));
+    put("second", "event-0000000a 1000 1\nevent-0000000b 1001 12\n");
+    assert_int_equal(check(also, output, sizeof(output)), 1);
+    assert_non_null(strstr(output, "line by line"));
+    put("second", "event-0000000a 1000 1\nevent-0000000b 1002 12\nevent-0000000a 1002 3\n");
+    assert_int_equal(check(also, output, sizeof(output)), 1);
+    assert_non_null(strstr(output, "line by line"));
+}
+
 static void loss_is_seen_and_named(void **state)
 {
     (void)state;
@@ -254,15 +278,11 @@ int main(int argc, char **argv)
     program = argv[1];
     const struct CMUnitTest tests[] = {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-        TEST(balanced_over_several_files),
-        TEST(loss_is_seen_and_named),
-        TEST(duplicates_are_surplus_copies),
-        TEST(foreign_and_broken_lines_count),
-        TEST(any_key_order_and_nesting),
-        TEST(gaps_are_counted_apart),
-        TEST(tail_may_be_on_its_way),
-        TEST(damaged_input_is_an_error),
-        TEST(ledger_by_http),
+        TEST(balanced_over_several_files),    TEST(replicas_with_uids_of_their_own),
+        TEST(loss_is_seen_and_named),         TEST(duplicates_are_surplus_copies),
+        TEST(foreign_and_broken_lines_count), TEST(any_key_order_and_nesting),
+        TEST(gaps_are_counted_apart),         TEST(tail_may_be_on_its_way),
+        TEST(damaged_input_is_an_error),      TEST(ledger_by_http),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
