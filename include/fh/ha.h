@@ -85,8 +85,8 @@ struct fh_ha_host {
     /* The history has grown: keep it across restarts (a note of the store). At most 64 KiB. */
     void (*keep_history)(void *userdata, const void *bytes, size_t len);
     /* The two nodes see the same minutes with comparable counts and not one fingerprint in common:
-     * the replicas differ in uid or timestamp, dedup.key must be "content". Once per process; the
-     * engine has logged it. */
+     * the replicas differ in uid or timestamp; the host turns to dedup.key = "content". Once per
+     * process; the engine has logged what it saw. */
     void (*replicas_differ)(void *userdata);
     /* For the journal was already logged by the engine; for status and STATUS=. */
     void (*role_changed)(void *userdata, enum fh_role role, uint64_t epoch, const char *reason);

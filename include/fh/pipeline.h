@@ -80,6 +80,12 @@ void fh_pipeline_keep_note(struct fh_pipeline *pipeline, const char *key, const 
 /* Read one; blocks, for start-up only. -ENOENT, or -ENOBUFS when it is longer than *inout_len. */
 int fh_pipeline_note(struct fh_pipeline *pipeline, const char *key, void *bytes, size_t *inout_len);
 
+/* The replicas carry different UIDs or timestamps: from now on, and after every restart, records
+ * are known by their content (dedup.key = "content"). Records and reports kept are given new keys
+ * while the receivers are held back and the sinks rest; nothing is restarted, no role changes. May
+ * be repeated. */
+void fh_pipeline_use_content(struct fh_pipeline *pipeline);
+
 /* Operator. */
 void fh_pipeline_tail(struct fh_pipeline *pipeline, bool on);
 void fh_pipeline_reload(struct fh_pipeline *pipeline, const struct fh_config *config,
@@ -139,6 +145,7 @@ struct fh_pipeline_status {
     bool sinks_healthy;
     bool backpressure;
     uint64_t dedup_records, dedup_bytes;
+    const char *dedup_key;   /* in force, as in the configuration */
     int64_t progress_age_ms; /* since the writer last went round its loop: the watchdog's proof */
 };
 void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret);

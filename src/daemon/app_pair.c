@@ -173,6 +173,11 @@ static void keep_history(void *userdata, const void *bytes, size_t len)
     fh_pipeline_keep_note(((struct app *)userdata)->pipeline, HISTORY_NOTE, bytes, len);
 }
 
+static void replicas_differ(void *userdata)
+{
+    fh_pipeline_use_content(((struct app *)userdata)->pipeline);
+}
+
 static void role_changed(void *userdata, enum fh_role role, uint64_t epoch, const char *reason)
 {
     struct app *app = userdata;
@@ -195,6 +200,7 @@ static const struct fh_ha_host ha_host = {
     .drain_delivery = drain_delivery,
     .publish_until = publish_until,
     .keep_history = keep_history,
+    .replicas_differ = replicas_differ,
     .role_changed = role_changed,
 };
 

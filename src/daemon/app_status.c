@@ -193,6 +193,7 @@ cJSON *app_status_json(struct app *app)
     add_receivers(root, &status);
     add_sinks(root, &status);
     add_counters(root, &status.counters);
+    cJSON_AddStringToObject(root, "dedup_key", status.dedup_key);
     cJSON *checkpoint = cJSON_AddObjectToObject(root, "checkpoint");
     add_checkpoint_map(checkpoint, "received", &status.store.received);
     add_checkpoint_map(checkpoint, "delivered", &status.store.delivered);

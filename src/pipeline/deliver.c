@@ -371,6 +371,37 @@ void fh_delivery_tell(struct fh_pipeline *pipeline)
     }
 }
 
+/* The keys are about to change, and a batch in progress remembers the old ones: let go of it. What
+ * is prepared but not reported is written again; a sink without prepare ends its batch, for what it
+ * has taken cannot be called back. What waits for the peer has its keys in the store, under a
+ * number. True when nothing is held. */
+static bool come_to_rest(struct delivery *delivery)
+{
+    if (delivery->outstanding.active && !numbered(delivery)) {
+        fh_store_wait(delivery->pipeline->store, delivery->ticket, UINT64_MAX, 20);
+        return false;
+    }
+    if (delivery->key_count == 0) {
+        return true;
+    }
+    if (!delivery->ops->prepare) {
+        if (delivery->outstanding.active) {
+            count_delivered(delivery);
+        }
+        end_batch(delivery);
+        return false;
+    }
+    struct fh_error err = {""};
+    const char *keep[1] = {delivery->outstanding.position};
+    if (delivery->ops->abandon(delivery->sink, keep, delivery->outstanding.active ? 1 : 0, &err) <
+        0) {
+        fh_delivery_failed(delivery, &err);
+    }
+    forget_batch(delivery);
+    delivery->sequence = delivery->batch_start;
+    return true;
+}
+
 static bool open_sink(struct delivery *delivery)
 {
     if (delivery->sink) {
@@ -408,6 +439,15 @@ static void *run(void *userdata)
     struct fh_pipeline *pipeline = delivery->pipeline;
     while (!atomic_load(&pipeline->stopping)) {
         delivery->ticket = fh_store_ticket(pipeline->store);
+        if (atomic_load(&pipeline->rest_wanted)) {
+            if (come_to_rest(delivery)) {
+                atomic_store(&delivery->at_rest, true);
+                fh_rekey_tell(pipeline);
+                pause_ms(delivery, WAIT_MAX_MS);
+            }
+            continue;
+        }
+        atomic_store(&delivery->at_rest, false);
         bool usable = open_sink(delivery);
         take_orders(delivery);
         int64_t hand_over_until = atomic_load(&pipeline->hand_over_until_ns);

@@ -68,8 +68,8 @@ static int declare(struct fh_pipeline *pipeline, const struct intake *intake, co
         return -EINVAL;
     }
     struct fh_store_record record = {
-        .key = {.fingerprint = fh_envelope_fingerprint(&envelope, line, (size_t)len,
-                                                       pipeline->config.dedup.key),
+        .key = {.fingerprint = fh_envelope_fingerprint(
+                    &envelope, line, (size_t)len, (enum fh_dedup_key)atomic_load(&pipeline->key)),
                 .timestamp_ms = gap->to_ms},
         .bytes = line,
         .len = (uint32_t)len,

@@ -73,7 +73,8 @@ struct batch *fh_intake_take(struct intake *intake)
     pthread_mutex_lock(&intake->lock);
     struct batch *full = intake->filling;
     bool wake = intake->paused;
-    if (full->count > 0) {
+    bool any = full->count > 0;
+    if (any) {
         intake->filling = intake->draining;
         intake->draining = full;
     }
@@ -82,7 +83,7 @@ struct batch *fh_intake_take(struct intake *intake)
     if (wake) {
         fh_sources_wake(intake->pipeline->sources);
     }
-    return full->count > 0 ? full : NULL;
+    return any ? full : NULL;
 }
 
 bool fh_intake_pending(struct fh_pipeline *pipeline)
@@ -191,9 +192,10 @@ static void take_line(void *userdata, unsigned receiver, const char *line, size_
         item.key.timestamp_ms = envelope.timestamp_ms;
         item.len = 0;
     } else {
+        enum fh_dedup_key key = (enum fh_dedup_key)atomic_load(&pipeline->key);
+        item.reason = (uint16_t)key;
         item.key.timestamp_ms = envelope.timestamp_ms;
-        item.key.fingerprint =
-            fh_envelope_fingerprint(&envelope, line, len, pipeline->config.dedup.key);
+        item.key.fingerprint = fh_envelope_fingerprint(&envelope, line, len, key);
     }
     if (batch_add(intake->collecting, &item, line) < 0) {
         collecting_failed(pipeline, receiver);

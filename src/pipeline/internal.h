@@ -6,6 +6,7 @@
  *   deliver.c          a thread per sink: read the store, write the sink, report
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
  *   gap.c              what an outage longer than the replay window took away
+ *   rekey.c            what records are known by, and the change to another key
  *   quarantine.c       lines that are no records
  *   pipeline.c         construction, orders of the main thread, answers to it
  *   status.c           the numbers
@@ -34,7 +35,8 @@ struct item {
     uint32_t offset;          /* into the batch's bytes */
     uint32_t len;
     uint16_t kind;
-    uint16_t reason; /* junk: enum fh_envelope_result, or JUNK_OVERSIZED */
+    uint16_t reason; /* junk: enum fh_envelope_result, or JUNK_OVERSIZED; record: the enum
+                        fh_dedup_key its fingerprint was made by */
 };
 #define JUNK_OVERSIZED FH_ENVELOPE_RESULT_COUNT
 
@@ -89,6 +91,8 @@ enum command_kind {
     COMMAND_SEND_REPORTS,
     COMMAND_DRAIN,
     COMMAND_NOTE,
+    COMMAND_USE_CONTENT,
+    COMMAND_REKEY,
 };
 
 struct delivery;
@@ -155,7 +159,8 @@ struct delivery {
     struct fh_config_sink reload;
     char last_error[256];
 
-    atomic_bool parked; /* not delivering: nothing of ours is on its way to the sink */
+    atomic_bool at_rest; /* holds no keys and waits until rest_wanted is over */
+    atomic_bool parked;  /* not delivering: nothing of ours is on its way to the sink */
     atomic_bool healthy;
     atomic_bool drained;
     atomic_uint_fast64_t delivered;
@@ -185,6 +190,10 @@ struct fh_pipeline {
     size_t intake_count;
     struct delivery delivery[FH_SINKS_MAX];
     size_t delivery_count;
+
+    atomic_int key;          /* enum fh_dedup_key in force; set by the writer */
+    atomic_bool rest_wanted; /* the keys are about to change: the sinks let go of theirs */
+    atomic_bool rekey_asked; /* all rest, the writer was told */
 
     struct fh_queue *commands; /* to the writer */
     struct fh_queue *answers;  /* to the main thread */
@@ -216,6 +225,7 @@ struct fh_pipeline {
     struct answer *after_commit[64];
     size_t after_commit_count;
     struct fh_time last_sync, full_since;
+    struct fh_time rekey_at; /* set: the change of keys found no room and is tried again */
     struct quarantine *quarantine;
     struct fh_buf tail_lines;
     struct fh_pipeline_minute minute[FH_PIPELINE_MINUTES];
@@ -239,6 +249,8 @@ bool fh_intake_pending(struct fh_pipeline *pipeline);
 /* writer.c */
 void *fh_writer_run(void *pipeline);
 int fh_writer_commit(struct fh_pipeline *pipeline);
+/* Count a record that is stored under the minute of its stamp. */
+void fh_writer_note_minute(struct fh_pipeline *pipeline, struct fh_record_key key);
 void fh_writer_after_commit(struct fh_pipeline *pipeline, struct answer *answer);
 /* Log once and have the daemon stop. */
 void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code);
@@ -262,6 +274,23 @@ void fh_answer_send(struct fh_pipeline *pipeline, struct answer *answer);
 void fh_pipeline_covered(const struct fh_pipeline *pipeline, struct fh_checkpoint *ret);
 /* Writer: stage the note that keeps it. */
 void fh_pipeline_save_covered(struct fh_pipeline *pipeline);
+
+/* rekey.c */
+/* At the start: which key is in force; bring a store that was filled under another one into line.
+ */
+int fh_rekey_at_start(struct fh_pipeline *pipeline, struct fh_error *err);
+/* Make the de-duplication and the minutes anew from the store's index. */
+int fh_rekey_remember(struct fh_pipeline *pipeline);
+/* Writer: begin, go through with it, begin again when that is due. */
+void fh_rekey_begin(struct fh_pipeline *pipeline);
+void fh_rekey_run(struct fh_pipeline *pipeline);
+void fh_rekey_again(struct fh_pipeline *pipeline);
+/* Writer: the key of an item that was scanned under another one. */
+struct fh_record_key fh_rekey_item(const struct fh_pipeline *pipeline, const struct item *item,
+                                   const char *line);
+/* A sink has come to rest: when all have, tell the writer. */
+void fh_rekey_tell(struct fh_pipeline *pipeline);
+const char *fh_rekey_name(enum fh_dedup_key key);
 
 /* quarantine.c */
 struct quarantine;

@@ -39,17 +39,6 @@ void fh_answer_send(struct fh_pipeline *pipeline, struct answer *answer)
     }
 }
 
-static int remember_keys(void *userdata, const struct fh_record_key *keys, size_t count)
-{
-    struct fh_pipeline *pipeline = userdata;
-    for (size_t i = 0; i < count; i++) {
-        if (fh_dedup_add(pipeline->dedup, keys[i]) == -ENOMEM) {
-            return -ENOMEM;
-        }
-    }
-    return 0;
-}
-
 static int open_store(struct fh_pipeline *pipeline, struct fh_error *err)
 {
     const struct fh_config *config = &pipeline->config;
@@ -71,22 +60,18 @@ static int open_store(struct fh_pipeline *pipeline, struct fh_error *err)
     if (r < 0) {
         return r;
     }
-    r = fh_dedup_new((unsigned)config->dedup.window_minutes, (uint64_t)config->dedup.max_records,
-                     &fh_allocator_default, &pipeline->dedup);
+    r = fh_rekey_at_start(pipeline, err);
     if (r < 0) {
-        return fh_error_set(err, r, "cannot make the de-duplication: out of memory");
+        return r;
     }
-    struct fh_store_state state;
-    fh_store_state(pipeline->store, &state);
-    if (state.source_time_ms > 0) {
-        fh_dedup_advance(pipeline->dedup, state.source_time_ms);
-    }
-    r = fh_store_keys(pipeline->store, remember_keys, pipeline);
+    r = fh_rekey_remember(pipeline);
     if (r < 0) {
         return fh_error_set(err, r,
                             "cannot rebuild the de-duplication from the store: out of "
                             "memory or store damaged");
     }
+    struct fh_store_state state;
+    fh_store_state(pipeline->store, &state);
     pipeline->checkpoint = state.received;
     struct fh_dedup_stats stats;
     fh_dedup_stats(pipeline->dedup, &stats);
@@ -470,6 +455,12 @@ void fh_pipeline_peer_checkpoint(struct fh_pipeline *pipeline,
         struct intake *intake = &pipeline->intake[i];
         atomic_store(&intake->peer_ms, fh_checkpoint_of_range(delivered, intake->range));
     }
+}
+
+void fh_pipeline_use_content(struct fh_pipeline *pipeline)
+{
+    struct command command = {.kind = COMMAND_USE_CONTENT};
+    fh_pipeline_command(pipeline, &command);
 }
 
 void fh_pipeline_tail(struct fh_pipeline *pipeline, bool on)

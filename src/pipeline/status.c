@@ -72,6 +72,7 @@ void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status 
     ret->backpressure = atomic_load(&pipeline->backpressure);
     ret->dedup_records = atomic_load(&pipeline->dedup_records);
     ret->dedup_bytes = atomic_load(&pipeline->dedup_bytes);
+    ret->dedup_key = fh_rekey_name((enum fh_dedup_key)atomic_load(&pipeline->key));
     ret->progress_age_ms =
         fh_time_diff_ms(fh_now(), (struct fh_time){atomic_load(&pipeline->progress_ns)});
 }

@@ -60,7 +60,7 @@ static void keep_for_tail(struct fh_pipeline *pipeline, const char *line, size_t
 }
 
 /* A ring by minute: an older minute makes room for a newer one. */
-static void note_minute(struct fh_pipeline *pipeline, struct fh_record_key key)
+void fh_writer_note_minute(struct fh_pipeline *pipeline, struct fh_record_key key)
 {
     int64_t minute = fh_minute_of(key.timestamp_ms);
     struct fh_pipeline_minute *slot = &pipeline->minute[(uint64_t)minute % FH_PIPELINE_MINUTES];
@@ -81,7 +81,8 @@ static void note_minute(struct fh_pipeline *pipeline, struct fh_record_key key)
 /* One record. 0, -ENOSPC (nothing was changed: the same again later), -ENOMEM. */
 static int take_record(struct fh_pipeline *pipeline, const struct item *item, const char *bytes)
 {
-    int seen = fh_dedup_add(pipeline->dedup, item->key);
+    struct fh_record_key key = fh_rekey_item(pipeline, item, bytes);
+    int seen = fh_dedup_add(pipeline->dedup, key);
     if (seen == 0) {
         atomic_fetch_add_explicit(&pipeline->duplicates, 1, memory_order_relaxed);
         return 0;
@@ -89,18 +90,18 @@ static int take_record(struct fh_pipeline *pipeline, const struct item *item, co
     if (seen == -ENOMEM) {
         return seen;
     }
-    struct fh_store_record record = {.key = item->key, .bytes = bytes, .len = item->len};
+    struct fh_store_record record = {.key = key, .bytes = bytes, .len = item->len};
     int r = fh_store_append(pipeline->store, &record, NULL);
     if (r < 0) {
         if (seen > 0) {
-            fh_dedup_remove(pipeline->dedup, item->key);
+            fh_dedup_remove(pipeline->dedup, key);
         }
         return r;
     }
     if (seen == -ERANGE) {
         atomic_fetch_add_explicit(&pipeline->late, 1, memory_order_relaxed);
     }
-    note_minute(pipeline, item->key);
+    fh_writer_note_minute(pipeline, key);
     keep_for_tail(pipeline, bytes, item->len);
     return 0;
 }
@@ -353,6 +354,7 @@ void *fh_writer_run(void *userdata)
             fh_writer_commit(pipeline);
         }
         sync_now_and_then(pipeline);
+        fh_rekey_again(pipeline);
         atomic_store(&pipeline->progress_ns, fh_now().ns);
     }
     if (!pipeline->writer_failed) {

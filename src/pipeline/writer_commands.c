@@ -194,6 +194,12 @@ void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
         fh_store_set_note(pipeline->store, command->key, command->bytes, command->len);
         pipeline->must_commit = true;
         break;
+    case COMMAND_USE_CONTENT:
+        fh_rekey_begin(pipeline);
+        break;
+    case COMMAND_REKEY:
+        fh_rekey_run(pipeline);
+        break;
     case COMMAND_DRAIN:
         drain(pipeline);
         break;

@@ -4,7 +4,12 @@
 # both are killed at once and started cold. In the end the union of the files that both nodes
 # published must be exactly what the simulator sent: 0 lost, 0 duplicated.
 #
-# Environment: BIN, ROUNDS (20), RATE (3000 events/s), SEED (printed).
+# Environment: BIN, ROUNDS (20), RATE (3000 events/s), SEED (printed). DIFFER: the replicas carry the same
+# events under different uids, and
+#   DIFFER=1     the configuration says so (dedup.key = "content")
+#   DIFFER=auto  it does not: the nodes find out by themselves, then the kills begin
+#   DIFFER=later not before both nodes have been killed under load; the configuration that says so is there
+#                for the cold start, so that both begin with stores full of other keys
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 ROUNDS=${ROUNDS:-20}
@@ -15,17 +20,65 @@ echo "seed $SEED, $ROUNDS rounds, $RATE events/s"
 . tests/lib/pair.sh
 
 sim_start --rate "$RATE" --seed "$SEED" --lateness-ms 3000 --jitter-ms 500 --paused
+differ() {
+    sim_post '/sim/fault?type=replica_uids' >/dev/null
+    LEDGER_REPLICA=2
+}
+by_content() {
+    CONFIG_EXTRA='dedup: { key = "content"; };'
+}
+configure() {
+    node_config a 1 true
+    node_config b 2 false
+}
+kill_both() {
+    node_signal a KILL
+    node_signal b KILL
+}
+# cold_start: both at once; primary and standby are named afterwards.
+cold_start() {
+    node_start a
+    node_start b
+    wait_status a '.role == "primary" or .role == "standby"' 30
+    wait_status b '.role == "primary" or .role == "standby"' 30
+    primary=$(primary_of a b)
+    standby=b
+    [ "$primary" = b ] && standby=a
+    wait_pair_protected "$primary" "$standby" 30
+}
+
 pair_keys
-node_config a 1 true
-node_config b 2 false
+case ${DIFFER:-} in
+1) differ; by_content ;;
+auto) differ ;;
+esac
+configure
 node_start a
 node_start b
 wait_pair_protected a b
 sim_post /sim/start >/dev/null
 wait_status a '.counters.delivered > 0' 20
+if [ "${DIFFER:-}" = auto ]; then
+    # Two whole minutes of source time have to be compared first.
+    wait_status a '.dedup_key == "content"' 300
+    wait_status b '.dedup_key == "content"' 30
+    # What the primary had delivered before is known to the standby now, all but the last seconds.
+    wait_status b ".sinks[0].pending < $((RATE * 15))" 30
+    wait_pair_protected a b 30
+    echo "both nodes noticed that the replicas differ: $(node_status b | jq -c '{pending: .sinks[0].pending, store}')"
+fi
 
 primary=a
 standby=b
+if [ "${DIFFER:-}" = later ]; then
+    wait_status a ".counters.delivered > $((RATE * 3))" 30
+    kill_both
+    differ
+    by_content
+    configure
+    cold_start
+    echo "both killed, cold start with other keys: primary is $primary"
+fi
 for round in $(seq "$ROUNDS"); do
     # The random moment is the point of the test; nothing is waited for here.
     pause=$((RANDOM % 2000))
@@ -40,18 +93,13 @@ for round in $(seq "$ROUNDS"); do
 done
 echo " $ROUNDS takeovers"
 
-node_signal a KILL
-node_signal b KILL
-node_start a
-node_start b
-wait_status a '.role == "primary" or .role == "standby"' 30
-wait_status b '.role == "primary" or .role == "standby"' 30
-primary=$(primary_of a b)
-standby=b
-[ "$primary" = b ] && standby=a
-wait_pair_protected "$primary" "$standby" 30
+kill_both
+cold_start
 echo "both killed, cold start of both: primary is $primary"
 
+for name in a b; do
+    [ -z "${DIFFER:-}" ] || wait_status $name '.dedup_key == "content"' 1
+done
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
 for name in a b; do

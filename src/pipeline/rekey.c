@@ -1,0 +1,300 @@
+/* rekey.c: owns what records are known by (dedup.key) and the change to another key, at the start
+ * or while running. Never decides that replicas differ; it is told.
+ *
+ * Two notes in the store: "dedup-key" is what was chosen for good, "keyed-by" what the store's
+ * records are known by now. Whenever they disagree the store is given new keys, so a crash at any
+ * point is followed by another try at the next start.
+ *
+ * While running:
+ *   1. writer   the choice is durable ("dedup-key")
+ *   2. sinks    let go of the keys they remember of batches in progress, and rest
+ *   3. writer   new keys in the store, the de-duplication made anew from them
+ *   4. sinks    go on where they were
+ * Receivers are not stopped: they are held back while the writer is busy, and what they scanned
+ * under the old key is recognized by the writer and scanned again. */
+#include "internal.h"
+
+#include "fh/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define CHOICE_NOTE    "dedup-key"
+#define STATE_NOTE     "keyed-by"
+#define AGAIN_AFTER_MS 30000
+
+static const char *const key_name[] = {
+    [FH_KEY_UID_TIMESTAMP] = "uid_timestamp",
+    [FH_KEY_UID] = "uid",
+    [FH_KEY_CONTENT] = "content",
+};
+
+const char *fh_rekey_name(enum fh_dedup_key key)
+{
+    return (size_t)key < FH_ARRAY_LEN(key_name) ? key_name[key] : "?";
+}
+
+/* The key a note names, or otherwise. */
+static enum fh_dedup_key read_note(struct fh_pipeline *pipeline, const char *note,
+                                   enum fh_dedup_key otherwise)
+{
+    char name[32] = "";
+    size_t len = sizeof(name) - 1;
+    if (fh_store_get_note(pipeline->store, note, name, &len) < 0) {
+        return otherwise;
+    }
+    name[len] = '\0';
+    for (size_t i = 0; i < FH_ARRAY_LEN(key_name); i++) {
+        if (strcmp(name, key_name[i]) == 0) {
+            return (enum fh_dedup_key)i;
+        }
+    }
+    return otherwise;
+}
+
+static int write_note(struct fh_pipeline *pipeline, const char *note, enum fh_dedup_key key)
+{
+    const char *name = fh_rekey_name(key);
+    return fh_store_set_note(pipeline->store, note, name, strlen(name));
+}
+
+static enum fh_dedup_key in_force(const struct fh_pipeline *pipeline)
+{
+    return (enum fh_dedup_key)atomic_load(&pipeline->key);
+}
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+struct rekeying {
+    struct fh_pipeline *pipeline;
+    enum fh_dedup_key key;
+};
+
+static int key_of(void *userdata, const char *record, size_t len, struct fh_record_key *ret)
+{
+    const struct rekeying *rekeying = userdata;
+    struct fh_envelope envelope;
+    atomic_store(&rekeying->pipeline->progress_ns, fh_now().ns);
+    if (fh_envelope_scan(record, len, &envelope) != FH_ENVELOPE_OK) {
+        return -EUCLEAN; /* it was one when it was stored */
+    }
+    ret->fingerprint = fh_envelope_fingerprint(&envelope, record, len, rekeying->key);
+    return 0;
+}
+
+struct fh_record_key fh_rekey_item(const struct fh_pipeline *pipeline, const struct item *item,
+                                   const char *line)
+{
+    struct fh_record_key key = item->key;
+    struct fh_envelope envelope;
+    if (item->reason != (uint16_t)in_force(pipeline) &&
+        fh_envelope_scan(line, item->len, &envelope) == FH_ENVELOPE_OK) {
+        key.fingerprint = fh_envelope_fingerprint(&envelope, line, item->len, in_force(pipeline));
+    }
+    return key;
+}
+
+/* ---- what is made from the index ------------------------------------------------------------ */
+
+static int remember_keys(void *userdata, const struct fh_record_key *keys, size_t count)
+{
+    struct fh_pipeline *pipeline = userdata;
+    for (size_t i = 0; i < count; i++) {
+        if (fh_dedup_add(pipeline->dedup, keys[i]) == -ENOMEM) {
+            return -ENOMEM;
+        }
+        if (atomic_load(&pipeline->minutes_from) != 0) { /* else before the start: not whole */
+            fh_writer_note_minute(pipeline, keys[i]);
+        }
+    }
+    return 0;
+}
+
+int fh_rekey_remember(struct fh_pipeline *pipeline)
+{
+    const struct fh_config_dedup *config = &pipeline->config.dedup;
+    struct fh_store_state state;
+    fh_dedup_free(pipeline->dedup);
+    pipeline->dedup = NULL;
+    memset(pipeline->minute, 0, sizeof(pipeline->minute));
+    int r = fh_dedup_new((unsigned)config->window_minutes, (uint64_t)config->max_records,
+                         &fh_allocator_default, &pipeline->dedup);
+    if (r < 0) {
+        return r;
+    }
+    fh_store_state(pipeline->store, &state);
+    if (state.source_time_ms > 0) {
+        fh_dedup_advance(pipeline->dedup, state.source_time_ms);
+    }
+    return fh_store_keys(pipeline->store, remember_keys, pipeline);
+}
+
+/* ---- new keys for the store ----------------------------------------------------------------- */
+
+static void log_done(enum fh_dedup_key key, const struct fh_store_rekeyed *done)
+{
+    fh_log_event(done->untranslated > 0 ? LOG_WARNING : LOG_NOTICE, FH_LOG_REPLICAS_DIFFER, NULL, 0,
+                 "%" PRIu64 " stored records are known by dedup.key = \"%s\" now; %" PRIu64
+                 " delivery reports go to the peer once more; %" PRIu64
+                 " delivered records in them are no longer kept and could not be translated",
+                 done->records, fh_rekey_name(key), done->reports, done->untranslated);
+}
+
+static int rekey_store(struct fh_pipeline *pipeline, enum fh_dedup_key key, struct fh_error *err)
+{
+    struct rekeying rekeying = {pipeline, key};
+    struct fh_store_rekeyed done = {0};
+    int r = fh_store_rekey(pipeline->store, key_of, &rekeying, &done, err);
+    if (r < 0) {
+        return r;
+    }
+    log_done(key, &done);
+    r = write_note(pipeline, STATE_NOTE, key);
+    if (r < 0) {
+        return fh_error_set(err, r, "out of memory");
+    }
+    r = fh_store_commit(pipeline->store, err);
+    return r == -ENOSPC ? 0 : r; /* the keys are changed; the note follows when there is room */
+}
+
+int fh_rekey_at_start(struct fh_pipeline *pipeline, struct fh_error *err)
+{
+    enum fh_dedup_key configured = pipeline->config.dedup.key;
+    enum fh_dedup_key wanted = read_note(pipeline, CHOICE_NOTE, configured);
+    atomic_store(&pipeline->key, (int)wanted);
+    if (wanted != configured) {
+        fh_log_event(LOG_NOTICE, FH_LOG_REPLICAS_DIFFER, NULL, 0,
+                     "records are known by dedup.key = \"%s\", chosen earlier because the replicas "
+                     "differ; the configuration says \"%s\"",
+                     fh_rekey_name(wanted), fh_rekey_name(configured));
+    }
+    struct fh_store_state state;
+    fh_store_state(pipeline->store, &state);
+    /* Nothing in it: whatever we say. No note: filled by a version that knew no other change. */
+    enum fh_dedup_key now =
+        state.next_sequence == 1 ? wanted : read_note(pipeline, STATE_NOTE, configured);
+    if (now != wanted) {
+        return rekey_store(pipeline, wanted, err);
+    }
+    if (read_note(pipeline, STATE_NOTE, (enum fh_dedup_key)UINT8_MAX) == wanted) {
+        return 0;
+    }
+    int r = write_note(pipeline, STATE_NOTE, wanted);
+    return r < 0 ? fh_error_set(err, r, "out of memory") : fh_store_commit(pipeline->store, err);
+}
+
+/* ---- while running ------------------------------------------------------------------------- */
+
+static void ask_for_rest(struct fh_pipeline *pipeline)
+{
+    pipeline->rekey_at = (struct fh_time){0};
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        atomic_store(&pipeline->delivery[i].at_rest, false);
+    }
+    atomic_store(&pipeline->rekey_asked, false);
+    atomic_store(&pipeline->rest_wanted, true);
+    fh_store_wake(pipeline->store);
+    fh_rekey_tell(pipeline); /* without sinks there is nobody to wait for */
+}
+
+void fh_rekey_begin(struct fh_pipeline *pipeline)
+{
+    if (in_force(pipeline) == FH_KEY_CONTENT) {
+        fh_log_event(LOG_NOTICE, FH_LOG_REPLICAS_DIFFER, NULL, 0,
+                     "this node knows records by their content already; the peer has to, or the "
+                     "contents differ as well: compare dedup_key in the status of both");
+        return;
+    }
+    if (atomic_load(&pipeline->rest_wanted) || fh_time_is_set(pipeline->rekey_at)) {
+        return;
+    }
+    fh_log_event(LOG_WARNING, FH_LOG_REPLICAS_DIFFER, NULL, 0,
+                 "the replicas of the two nodes carry different UIDs or timestamps: records are "
+                 "known by their content from now on (dedup.key = \"content\"), for good");
+    int r = write_note(pipeline, CHOICE_NOTE, FH_KEY_CONTENT);
+    if (r < 0) {
+        fh_writer_fail(pipeline, "the choice of dedup.key cannot be stored", r);
+        return;
+    }
+    pipeline->must_commit = true;
+    r = fh_writer_commit(pipeline);
+    if (r < 0 && r != -ENOSPC) {
+        return; /* said, and the daemon is about to stop */
+    }
+    ask_for_rest(pipeline);
+}
+
+void fh_rekey_tell(struct fh_pipeline *pipeline)
+{
+    bool rest = true;
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        rest = rest && atomic_load(&pipeline->delivery[i].at_rest);
+    }
+    if (rest && atomic_load(&pipeline->rest_wanted) &&
+        !atomic_exchange(&pipeline->rekey_asked, true)) {
+        struct command command = {.kind = COMMAND_REKEY};
+        if (fh_pipeline_command(pipeline, &command) < 0) {
+            atomic_store(&pipeline->rekey_asked, false); /* asked again within a second */
+        }
+    }
+}
+
+static int send_report(void *userdata, uint64_t number, const void *bytes, size_t len)
+{
+    struct answer *answer = fh_answer_new(ANSWER_REPORT, bytes, len);
+    answer->number = number;
+    fh_answer_send(userdata, answer);
+    return 0;
+}
+
+/* The newest report is enough: the peer sees that others are missing, and asks for them. */
+static void announce(struct fh_pipeline *pipeline)
+{
+    struct fh_store_state state;
+    fh_store_state(pipeline->store, &state);
+    if (state.own_report_last > 0) {
+        fh_store_reports_from(pipeline->store, state.own_report_last, INT64_MIN, 1, send_report,
+                              pipeline);
+    }
+}
+
+static void go_on(struct fh_pipeline *pipeline)
+{
+    atomic_store(&pipeline->rest_wanted, false);
+    fh_store_wake(pipeline->store);
+}
+
+void fh_rekey_run(struct fh_pipeline *pipeline)
+{
+    struct fh_error err = {""};
+    int r = fh_writer_commit(pipeline);
+    r = r < 0 ? r : rekey_store(pipeline, FH_KEY_CONTENT, &err);
+    if (r == -ENOSPC) {
+        /* The sinks must be allowed to make room. */
+        fh_log(LOG_WARNING,
+               "the store has no room for the new keys of its records; trying again in %d s",
+               AGAIN_AFTER_MS / 1000);
+        pipeline->rekey_at = fh_time_add_ms(fh_now(), AGAIN_AFTER_MS);
+        go_on(pipeline);
+        return;
+    }
+    if (r == 0) {
+        atomic_store(&pipeline->key, FH_KEY_CONTENT);
+        r = fh_rekey_remember(pipeline);
+    }
+    if (r < 0) {
+        fh_writer_fail(pipeline, err.text[0] ? err.text : "the records cannot be given new keys",
+                       r);
+        return;
+    }
+    announce(pipeline);
+    go_on(pipeline);
+}
+
+void fh_rekey_again(struct fh_pipeline *pipeline)
+{
+    if (fh_time_is_set(pipeline->rekey_at) && fh_time_before(pipeline->rekey_at, fh_now())) {
+        ask_for_rest(pipeline);
+    }
+}
