@@ -186,8 +186,7 @@ static void judge_replicas(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
         fsm->replicas_differ = true;
         fh_fsm_notice(actions, FH_LOG_REPLICAS_DIFFER, true, -1,
                       "the replicas of the two nodes carry different uids or timestamps: the same "
-                      "minutes have about as many records and none in common; set dedup.key = "
-                      "\"content\" on both nodes");
+                      "minutes have about as many records and none in common");
         fh_fsm_add(actions, FH_FSM_REPLICAS_DIFFER);
     }
 }
