@@ -82,6 +82,10 @@ int fh_store_sync(struct fh_store *store, struct fh_error *err);
  * finished. */
 int fh_store_report_add(struct fh_store *store, const struct fh_report *report,
                         uint64_t *ret_number);
+/* Before adding it: how many records of this batch the peer has reported since they were read. They
+ * are in the batch all the same and so delivered by both; a report of the peer that comes later
+ * counts them itself (fh_store_peer_apply). */
+uint64_t fh_store_report_doubled(struct fh_store *store, const struct fh_report *report);
 /* PREPARED -> DELIVERED (moves the cursor) or VOID. -ENOENT. */
 int fh_store_report_finish(struct fh_store *store, uint64_t number, enum fh_report_state state);
 

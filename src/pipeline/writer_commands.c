@@ -79,11 +79,13 @@ static void apply_peer_report(struct fh_pipeline *pipeline, const struct command
 static void add_report(struct fh_pipeline *pipeline, struct command *command)
 {
     uint64_t number = 0;
+    uint64_t doubled = fh_store_report_doubled(pipeline->store, &command->report);
     int r = fh_store_report_add(pipeline->store, &command->report, &number);
     if (r < 0) {
         fh_writer_fail(pipeline, "a report cannot be stored", r);
         return;
     }
+    atomic_fetch_add(&pipeline->doubled, doubled);
     command->report.number = number;
     struct answer *answer = fh_answer_new(ANSWER_REPORT, NULL, fh_report_size(&command->report));
     fh_report_encode(&command->report, answer->bytes);

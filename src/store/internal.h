@@ -136,6 +136,8 @@ int fh_list_reserve(void *items, size_t *capacity, size_t count, size_t size);
 void fh_store_lock(struct fh_store *store);
 void fh_store_unlock(struct fh_store *store);
 int fh_store_find_sink(const struct fh_store *store, const char *name); /* -ENOENT */
+/* Records below are in prepared batches of this sink or were before; 0 = none is prepared. */
+uint64_t fh_store_prepared_until(const struct fh_store *store, const char *sink);
 /* newest_ms held near source time. */
 int64_t fh_store_age(const struct fh_store *store, int64_t newest_ms);
 /* Older than the window, or so far ahead that it must be wild. */

@@ -490,11 +490,17 @@ uint32_t fh_marks_undelivered(const struct fh_marks *marks, size_t sink, uint64_
     }
     for (; low < marks->used && marks->entry[low].sequence < end; low++) {
         if (marks->entry[low].sinks & (1u << sink)) {
-            ret[found++] = (uint32_t)(marks->entry[low].sequence - first);
+            if (ret) {
+                ret[found] = (uint32_t)(marks->entry[low].sequence - first);
+            }
+            found++;
         }
     }
     for (uint64_t sequence = gap; sequence < end; sequence++) {
-        ret[found++] = (uint32_t)(sequence - first);
+        if (ret) {
+            ret[found] = (uint32_t)(sequence - first);
+        }
+        found++;
     }
     return found;
 }

@@ -68,7 +68,7 @@ void fh_marks_expire_early(struct fh_marks *marks, int64_t before_ms, int64_t af
 size_t fh_marks_give_up(struct fh_marks *marks, size_t sink, int64_t before_ms);
 
 /* Which of the count records from first on are undelivered: their offsets into ret (room for
- * count). Returns how many; when it is count, ret may be left unfilled. */
+ * count). Returns how many; when it is count, ret may be left unfilled. ret NULL: only count. */
 uint32_t fh_marks_undelivered(const struct fh_marks *marks, size_t sink, uint64_t first,
                               uint32_t count, uint32_t *ret);
 

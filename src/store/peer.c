@@ -67,7 +67,7 @@ struct application {
     uint64_t doubled;
 };
 
-static uint64_t prepared_until(const struct fh_store *store, const char *sink)
+uint64_t fh_store_prepared_until(const struct fh_store *store, const char *sink)
 {
     uint64_t until = 0;
     for (size_t i = 0; i < store->prepared.count; i++) {
@@ -132,7 +132,7 @@ static int apply(struct fh_store *store, size_t sink, const struct fh_report *re
         return r;
     }
     struct application a = {
-        .report = report, .sink = sink, .ours_below = prepared_until(store, report->sink)};
+        .report = report, .sink = sink, .ours_below = fh_store_prepared_until(store, report->sink)};
     fh_store_lock(store);
     r = fh_marks_row(store->marks, sink, 0, fh_store_age(store, newest), report->count, &a.row);
     fh_store_unlock(store);

@@ -133,6 +133,28 @@ static void own_changed(struct fh_store *store, const struct fh_report *report)
     store->own_from_ms = INT64_MAX;
 }
 
+/* A batch holds all that was undelivered between the one before and its end when it was read. What
+ * is missing of that now, the peer has reported meanwhile: before this one is settled, nobody else
+ * moves the marks of its records. */
+uint64_t fh_store_report_doubled(struct fh_store *store, const struct fh_report *report)
+{
+    int sink = valid(store, report);
+    if (sink < 0) {
+        return 0;
+    }
+    uint64_t first = fh_store_prepared_until(store, report->sink);
+    fh_store_lock(store);
+    uint64_t cursor = fh_marks_cursor(store->marks, (size_t)sink);
+    first = cursor > first ? cursor : first;
+    uint64_t left = 0;
+    if (first < report->cursor_after) {
+        left = fh_marks_undelivered(store->marks, (size_t)sink, first,
+                                    (uint32_t)(report->cursor_after - first), NULL);
+    }
+    fh_store_unlock(store);
+    return report->count > left ? report->count - left : 0;
+}
+
 int fh_store_report_add(struct fh_store *store, const struct fh_report *report,
                         uint64_t *ret_number)
 {

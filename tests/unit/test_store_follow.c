@@ -115,6 +115,34 @@ static void reports_while_leading(void **state)
     assert_int_equal(cursor_of(f, "archive").pending, 18); /* 21..38, not in the last report */
 }
 
+/* The peer tells what it delivered while this node has the same records in a batch that is not
+ * prepared yet: they go out twice, and are told. */
+static void reported_while_in_an_open_batch(void **state)
+{
+    struct fixture *f = *state;
+    fh_store_lead(f->store);
+    append_range(f, 1, 40);
+    commit(f);
+    own_report(f, 1, 10, 11, FH_REPORT_PREPARED);
+    uint64_t got[64];
+    uint64_t at = 11;
+    assert_int_equal(serve_all(f, "archive", &at, got, 64), 30); /* read into the next batch */
+    assert_int_equal(peer_report(f, 1, 6, 25), 5);               /* 6..10 are prepared */
+    append_range(f, 41, 50);                                     /* not in the batch */
+    commit(f);
+    struct fh_record_key keys[64];
+    struct fh_report report = report_of(keys, 11, 40, "archive", FH_REPORT_PREPARED);
+    report.cursor_after = 41;
+    assert_int_equal(fh_store_report_doubled(f->store, &report), 15);
+    uint64_t number;
+    assert_int_equal(fh_store_report_add(f->store, &report, &number), 0);
+    /* what the peer reports from here on counts there; the rest was not touched */
+    assert_int_equal(peer_report(f, 2, 26, 30), 5);
+    report = report_of(keys, 41, 50, "archive", FH_REPORT_PREPARED);
+    report.cursor_after = 51;
+    assert_int_equal(fh_store_report_doubled(f->store, &report), 0);
+}
+
 static void both_delivered_is_counted_when_following(void **state)
 {
     struct fixture *f = *state;
@@ -292,6 +320,7 @@ static void random_deliver(struct fixture *f, struct pair_model *m)
     for (uint32_t i = 0; i < report.count; i++) {
         m->delivered[m->number_at[batch.sequence[i]]] = true;
     }
+    assert_int_equal(fh_store_report_doubled(f->store, &report), 0);
     uint64_t number;
     assert_int_equal(fh_store_report_add(f->store, &report, &number), 0);
     fh_store_batch_done(f->store, &batch);
@@ -349,6 +378,7 @@ int main(int argc, char **argv)
         TEST(reported_in_any_order),
         TEST(numbers_are_applied_once),
         TEST(reports_while_leading),
+        TEST(reported_while_in_an_open_batch),
         TEST(both_delivered_is_counted_when_following),
         TEST(role_changes_keep_what_is_known),
         TEST(never_reported_is_given_up),
