@@ -43,7 +43,7 @@
     X(ARBITER_DOWN, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0c", "arbiter-down")                            \
     X(ARBITER_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0d", "arbiter-up")                                \
     X(MAINTENANCE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0e", "maintenance")                              \
-    X(REPLICAS_DIFFER, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0f", "replicas-differ")                                      \
+    X(REPLICAS_DIFFER, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0f", "replicas-differ")                      \
     X(WITNESS_STARTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f01", "witness-started")                      \
     X(LEASE_GRANTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f02", "lease-granted")                          \
     X(LEASE_EXPIRED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f03", "lease-expired")                          \

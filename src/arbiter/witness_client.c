@@ -17,13 +17,13 @@
 
 #define QUEUE_MESSAGES    64
 #define RECONNECT_MS      100
-#define RECONNECT_MAX_MS  2000
+#define RECONNECT_MAX_MS  500
 #define HANDSHAKE_MS      5000
 #define CONNECT_MS        3000
 #define PING_MS           1000 /* so that a path that died is noticed and built anew */
 #define PING_TIMEOUT_MS   3000
 #define UNACKNOWLEDGED_MS 10000
-#define REFUSED_RETRY_MS  2000
+#define REFUSED_RETRY_US  UINT64_C(2000000)
 #define LINGER_MS         200 /* so that a release gets out before the process ends */
 
 struct path {
@@ -193,7 +193,7 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t events, void *us
             path->connected = false;
         } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
             path->refused = true;
-            sd_event_source_set_time_relative(path->client->retry, REFUSED_RETRY_MS * 1000);
+            sd_event_source_set_time_relative(path->client->retry, REFUSED_RETRY_US);
             sd_event_source_set_enabled(path->client->retry, SD_EVENT_ONESHOT);
         }
     }
