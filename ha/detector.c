@@ -24,13 +24,14 @@ void fh_detector_inbound(struct fh_detector *detector, size_t connections)
     detector->inbound = connections;
 }
 
-void fh_detector_heard(struct fh_detector *detector, struct fh_time now, uint8_t their_path)
+void fh_detector_heard(struct fh_detector *detector, struct fh_time now, uint8_t their_path,
+                       bool new_process)
 {
     bool connected = detector->inbound > 0;
     for (size_t i = 0; i < detector->path_count; i++) {
         connected |= detector->path[i].connected;
     }
-    if (detector->gone && !connected) {
+    if (detector->gone && !connected && !new_process) {
         return; /* left over from a process that is dead */
     }
     detector->last_heard = now;

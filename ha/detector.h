@@ -49,8 +49,10 @@ struct fh_detector {
 void fh_detector_init(struct fh_detector *detector, size_t path_count, int64_t failure_ms);
 void fh_detector_path(struct fh_detector *detector, size_t path, enum fh_path_event event);
 void fh_detector_inbound(struct fh_detector *detector, size_t connections);
-/* A message came over the peer's path. */
-void fh_detector_heard(struct fh_detector *detector, struct fh_time now, uint8_t their_path);
+/* A message came over the peer's path. new_process: from another one than the last message. What a
+ * dead process left on the way does not bring it back. */
+void fh_detector_heard(struct fh_detector *detector, struct fh_time now, uint8_t their_path,
+                       bool new_process);
 /* The peer hears us over these of our paths. */
 void fh_detector_echoed(struct fh_detector *detector, struct fh_time now, uint8_t heard_paths);
 void fh_detector_goodbye(struct fh_detector *detector);

@@ -151,7 +151,7 @@ static void judge_protection(struct fh_fsm *fsm, struct fh_time now, struct fh_f
     }
     bool usable = fh_fsm_peer_usable(fsm);
     bool in_sync = fh_sync_in_sync(&fsm->sync, now, usable && fh_fsm_peer_idle(fsm));
-    if (fh_time_before(now, fsm->hold_until) || fsm->fence.hold) {
+    if (fsm->fence.hold) {
         in_sync = true; /* listening first: nothing becomes visible without the peer */
     }
     if (in_sync != fsm->in_sync_told) {

@@ -271,7 +271,6 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
 
     struct fh_replica_state replica;
     bool replicas_differ;
-    struct fh_time hold_until; /* PRIMARY after a stall: listening first */
     bool in_sync_told;
     bool protected_told;
     bool ready;

@@ -96,7 +96,6 @@ void fh_fsm_take_promise(struct fh_fsm *fsm, const struct fh_wire_state *state)
 void fh_fsm_stalled(struct fh_fsm *fsm, struct fh_time now)
 {
     fh_detector_stalled(&fsm->detector, now);
-    fsm->hold_until = fh_time_add_ms(now, fsm->options.heartbeat_ms);
     fsm->fence.hold = true;
     fsm->fence.hold_since = now;
     fsm->fence.hold_beat = fsm->fence.beat + 1;

@@ -136,8 +136,9 @@ void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
         return;
     }
     bool leads = fsm->role == FH_ROLE_PRIMARY || fsm->role == FH_ROLE_PROMOTING;
-    /* Until the sinks have stopped it must not be given back, but need not be renewed either. */
-    bool keep = leads || fsm->role == FH_ROLE_DEMOTING;
+    /* Until the sinks have stopped (then the epoch is stored) it must not be given back, but need
+     * not be renewed either. */
+    bool keep = leads || (fsm->role == FH_ROLE_DEMOTING && fsm->persisting == 0);
     if (FH_MUTANT(RELEASE_EARLY) && (fsm->switching || fsm->role == FH_ROLE_DEMOTING)) {
         leads = keep = false;
     }

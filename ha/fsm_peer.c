@@ -162,7 +162,8 @@ int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wi
     if (message->instance == fsm->peer.departed) {
         return 0; /* what was still on the way when it left says nothing about now */
     }
-    fh_detector_heard(&fsm->detector, now, message->path);
+    fh_detector_heard(&fsm->detector, now, message->path,
+                      message->type == FH_WIRE_HELLO && message->instance != fsm->peer.instance);
     if (message->type == FH_WIRE_HELLO) {
         on_hello(fsm, now, message, actions);
         return 0;

@@ -234,7 +234,6 @@ void fh_fsm_demote(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const cha
     fsm->demotions++;
     fsm->switching = false;
     fsm->yield_epoch = 0;
-    fsm->hold_until = (struct fh_time){0};
     fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, evidence, "%s", reason);
     fh_fsm_add(actions, FH_FSM_STOP_DELIVERY);
 }
@@ -465,13 +464,15 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
         fsm->doubt = FH_FSM_DOUBT_ASKED;
         fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
     }
-    if (!fh_fsm_has_right(fsm, now)) {
+    if (!fh_fsm_has_right(fsm, now) || fsm->fence.hold) {
         if (!fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
-            give_up_promotion(fsm, actions, "neither the arbiter nor the peer lets it lead");
+            give_up_promotion(fsm, actions,
+                              fsm->fence.hold ? "stood still and has heard nobody since"
+                                              : "neither the arbiter nor the peer lets it lead");
         }
         return;
     }
-    if (fsm->doubt == FH_FSM_DOUBT_SETTLED && !fh_time_before(now, fsm->hold_until)) {
+    if (fsm->doubt == FH_FSM_DOUBT_SETTLED) {
         start_leading(fsm, actions);
     }
 }

@@ -205,9 +205,6 @@ static void op_apply(int n, const struct event *event)
 static void op_settle(int n, bool known, uint64_t applied)
 {
     struct node *node = &w.node[n];
-    if (!known) {
-        check_blind(n);
-    }
     for (uint64_t number = first_open(node); number <= node->report_count; number++) {
         struct report *report = &node->report[number - 1];
         if (report->state != FH_REPORT_PREPARED) {
@@ -281,6 +278,9 @@ void op_done(const struct event *event)
         op_apply(n, event);
         break;
     case OP_SETTLE:
+        /* Decided alone, then stopped before the store came to it: the one thing that is not behind
+         * the fence. */
+        w.blind |= event->a == 0 && w.now > (int64_t)event->report.epoch + FAILURE_MS / 2 * MS;
         op_settle(n, event->a != 0, event->b);
         break;
     case OP_STOP:
@@ -421,7 +421,13 @@ static void order(int n, const struct fh_fsm_input *input, const struct fh_fsm_a
         sink_turn(n);
         break;
     case FH_FSM_SETTLE_IN_DOUBT:
-        store(n, (struct event){.op = OP_SETTLE, .a = action->flag, .b = action->number});
+        if (!action->flag) {
+            check_blind(n);
+        }
+        store(n, (struct event){.op = OP_SETTLE,
+                                .a = action->flag,
+                                .b = action->number,
+                                .report.epoch = (uint64_t)w.now});
         break;
     case FH_FSM_PEER_CHECKPOINT:
         take_checkpoint(n, &action->u.checkpoint);

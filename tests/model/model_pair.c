@@ -179,7 +179,7 @@ static int run_seeds(uint64_t first, uint64_t seeds)
     uint64_t handovers = 0;
     uint64_t splits = 0;
     uint64_t seed = first;
-    for (; seed < first + seeds && failures < 5; seed++) {
+    for (; seed < first + seeds && failures < 20; seed++) {
         run_seed(seed);
         steps += w.steps;
         faults += w.faults;

@@ -32,8 +32,8 @@ static int set_up(void **state)
         fh_detector_path(&detector, i, FH_PATH_CONNECTED);
     }
     fh_detector_inbound(&detector, 2);
-    fh_detector_heard(&detector, at(0), 0);
-    fh_detector_heard(&detector, at(0), 1);
+    fh_detector_heard(&detector, at(0), 0, false);
+    fh_detector_heard(&detector, at(0), 1, false);
     fh_detector_echoed(&detector, at(0), 3);
     assert_int_equal(check(0), FH_PEER_PRESENT);
     assert_int_equal(changed, 3);
@@ -46,14 +46,14 @@ static void silence_takes_the_failure_time(void **state)
     assert_int_equal(check(FAILURE_MS - 1), FH_PEER_PRESENT);
     assert_int_equal(check(FAILURE_MS), FH_PEER_SILENT);
     assert_int_equal(changed, 3); /* both paths went down with it */
-    fh_detector_heard(&detector, at(FAILURE_MS + 1), 0);
+    fh_detector_heard(&detector, at(FAILURE_MS + 1), 0, false);
     assert_int_equal(check(FAILURE_MS + 1), FH_PEER_PRESENT);
 }
 
 static void one_silent_path_is_no_silence(void **state)
 {
     (void)state;
-    fh_detector_heard(&detector, at(1000), 0);
+    fh_detector_heard(&detector, at(1000), 0, false);
     fh_detector_echoed(&detector, at(1000), 1);
     assert_int_equal(check(FAILURE_MS), FH_PEER_PRESENT);
     assert_int_equal(changed, 2);
@@ -91,7 +91,7 @@ static void gone_lasts_until_something_is_heard(void **state)
     assert_int_equal(check(10), FH_PEER_GONE);
     fh_detector_path(&detector, 0, FH_PATH_CONNECTED); /* restarted, has not spoken */
     assert_int_equal(check(20), FH_PEER_GONE);
-    fh_detector_heard(&detector, at(30), 0);
+    fh_detector_heard(&detector, at(30), 0, false);
     assert_int_equal(check(30), FH_PEER_PRESENT);
 }
 
@@ -116,7 +116,7 @@ static void paths_out_of_range_are_ignored(void **state)
 {
     (void)state;
     fh_detector_path(&detector, 2, FH_PATH_REFUSED);
-    fh_detector_heard(&detector, at(5), 255);
+    fh_detector_heard(&detector, at(5), 255, false);
     fh_detector_echoed(&detector, at(5), 0xff);
     assert_int_equal(check(5), FH_PEER_PRESENT);
 }

@@ -1,0 +1,528 @@
+/* test_right.c: the right to publish (fence, promise, lease), hand-over and its refusals,
+ * maintenance, health, and the comparison of replicas; situation by situation. */
+#include "fsm.h"
+#include "history.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+/* cmocka wants the ones above first */
+#include <cmocka.h>
+
+#define FAILURE 1500
+#define TTL     3000
+
+static struct fh_fsm fsm;
+static struct fh_fsm_options options;
+static struct fh_fsm_actions actions, all;
+static int64_t now_ms;
+static uint64_t sequence, instance;
+static struct fh_wire_hello peer;
+static struct fh_sync_local local;
+
+static struct fh_time at(int64_t ms)
+{
+    return fh_time_add_ms((struct fh_time){1000000000}, ms);
+}
+
+static void feed(const struct fh_fsm_input *input)
+{
+    fh_fsm_step(&fsm, at(now_ms), input, &actions);
+    for (size_t i = 0; i < actions.count; i++) {
+        if (actions.action[i].type != FH_FSM_SEND_STATE && all.count < FH_FSM_ACTIONS_MAX) {
+            all.action[all.count++] = actions.action[i];
+        }
+    }
+}
+
+static const struct fh_fsm_action *did(enum fh_fsm_action_type type)
+{
+    for (size_t i = all.count; i > 0; i--) {
+        if (all.action[i - 1].type == type) {
+            return &all.action[i - 1];
+        }
+    }
+    return NULL;
+}
+
+static void simple(enum fh_fsm_input_type type)
+{
+    struct fh_fsm_input input = {.type = type};
+    feed(&input);
+}
+
+static void pass(int64_t ms)
+{
+    for (int64_t end = now_ms + ms; now_ms < end;) {
+        now_ms = now_ms + 50 < end ? now_ms + 50 : end;
+        simple(FH_FSM_TICK);
+    }
+}
+
+static void say_local(void)
+{
+    struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
+    feed(&input);
+}
+
+static void hear(bool hello)
+{
+    struct fh_wire_message m = {.version = FH_WIRE_VERSION_MAX, .instance = instance};
+    m.type = hello ? FH_WIRE_HELLO : FH_WIRE_HEARTBEAT;
+    m.sequence = ++sequence;
+    peer.state.beat++;
+    if (hello) {
+        m.u.hello = peer;
+    } else {
+        m.u.heartbeat = peer.state;
+    }
+    struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = &m};
+    feed(&input);
+}
+
+/* The peer is a ready standby that has heard our latest beat and promises to follow. */
+static void hear_follower(void)
+{
+    peer.state.role = FH_ROLE_STANDBY;
+    peer.state.ready = true;
+    peer.state.epoch = fsm.epoch;
+    peer.state.beat_heard = fsm.fence.beat;
+    peer.state.promise_epoch = fsm.epoch;
+    peer.state.promise_ms = FAILURE;
+    hear(false);
+}
+
+static void epoch_done(void)
+{
+    struct fh_fsm_input input = {.type = FH_FSM_EPOCH_DONE,
+                                 .u.epoch_done.epoch = did(FH_FSM_PERSIST_EPOCH)->number};
+    feed(&input);
+}
+
+static void arbiter(enum fh_fsm_arbiter_result result, uint64_t epoch, int64_t asked_ms)
+{
+    struct fh_fsm_arbiter_answer answer = {.result = result,
+                                           .epoch = epoch,
+                                           .holder = result == FH_FSM_ARBITER_DENIED ? "n" : "m",
+                                           .text = "why",
+                                           .ttl_ms = TTL,
+                                           .asked_at = at(asked_ms)};
+    struct fh_fsm_input input = {.type = FH_FSM_ARBITER, .u.arbiter = &answer};
+    feed(&input);
+}
+
+static void start(void)
+{
+    now_ms = 0;
+    sequence = 0;
+    all.count = 0;
+    fh_fsm_init(&fsm, at(0), &options);
+    say_local();
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    instance = 500;
+    options = (struct fh_fsm_options){.node = "m",
+                                      .instance = 400,
+                                      .store_id = 40,
+                                      .replica_id = 1,
+                                      .partitions = 0xfff,
+                                      .heartbeat_ms = 300,
+                                      .failure_after = 5,
+                                      .join_timeout_ms = 5000,
+                                      .path_count = 1,
+                                      .lease_ttl_ms = TTL,
+                                      .handover_after_ms = 10000,
+                                      .damping_ms = 600000,
+                                      .preferred = true};
+    memset(&local, 0, sizeof(local));
+    local.streams_live = local.sinks_healthy = true;
+    memset(&peer, 0, sizeof(peer));
+    strcpy(peer.node, "n");
+    peer.version_min = 1;
+    peer.version_max = FH_WIRE_VERSION_MAX;
+    peer.store_id = 50;
+    peer.replica_id = 2;
+    peer.partitions = 0xfff;
+    peer.complete = true;
+    peer.state.echo = 400;
+    peer.state.applied_final = true;
+    peer.state.streams_live = peer.state.sinks_healthy = true;
+    peer.state.report_store = 40;
+    return 0;
+}
+
+/* Primary of a pair whose other node is heard; no promise yet. */
+static void lead(void)
+{
+    start();
+    hear(true);
+    simple(FH_FSM_SETTLED);
+    if (options.arbiter) {
+        arbiter(FH_FSM_ARBITER_GRANTED, did(FH_FSM_LEASE_ACQUIRE)->number, now_ms);
+    }
+    epoch_done();
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+}
+
+static void the_fence_is_given_before_the_start(void **state)
+{
+    (void)state;
+    lead();
+    assert_true(did(FH_FSM_PUBLISH_UNTIL) < did(FH_FSM_START_DELIVERY));
+    assert_true(fh_fsm_fenced(&fsm, at(now_ms))); /* heard, but it has not said that it follows */
+    hear_follower();
+    assert_false(fh_fsm_fenced(&fsm, at(now_ms)));
+}
+
+static void a_promise_counts_from_the_beat_it_answers(void **state)
+{
+    (void)state;
+    lead();
+    pass(300);
+    int64_t sent = now_ms;
+    uint64_t beat = fsm.fence.beat;
+    pass(290);
+    hear_follower();
+    if (fsm.fence.beat == beat) {
+        assert_true(fsm.fence.until.ns <= at(sent + FAILURE * 98 / 100).ns);
+    }
+    /* The same answer again, later, is worth no more. */
+    struct fh_time until = fsm.fence.until;
+    uint64_t heard = peer.state.beat_heard;
+    pass(100);
+    peer.state.beat_heard = heard;
+    hear(false);
+    assert_int_equal(fsm.fence.until.ns, until.ns);
+}
+
+static void heard_but_not_hearing_means_fenced(void **state)
+{
+    (void)state;
+    lead();
+    hear_follower();
+    for (int i = 0; i < 8; i++) { /* its beats arrive, ours do not */
+        pass(250);
+        hear(false);
+    }
+    assert_true(fh_fsm_fenced(&fsm, at(now_ms)));
+    peer.state.patient = true; /* it never takes over from silence */
+    hear(false);
+    assert_false(fh_fsm_fenced(&fsm, at(now_ms)));
+}
+
+static void hearing_nobody_it_goes_on_alone_for_one_failure_time_at_a_time(void **state)
+{
+    (void)state;
+    lead();
+    hear_follower();
+    pass(FAILURE + 100);
+    assert_false(fh_fsm_fenced(&fsm, at(now_ms)));
+    assert_true(fsm.fence.until.ns <= at(now_ms + FAILURE).ns);
+    now_ms += 60000; /* stopped */
+    assert_true(fh_fsm_fenced(&fsm, at(now_ms)));
+    simple(FH_FSM_TICK);
+    assert_true(fh_fsm_fenced(&fsm, at(now_ms)));
+    pass(FAILURE - 100);
+    assert_true(fh_fsm_fenced(&fsm, at(now_ms)));
+    pass(200);
+    assert_false(fh_fsm_fenced(&fsm, at(now_ms)));
+}
+
+static void after_a_stall_only_a_fresh_answer_counts(void **state)
+{
+    (void)state;
+    lead();
+    hear_follower();
+    now_ms += 5000;
+    simple(FH_FSM_TICK);
+    uint64_t fresh = fsm.fence.beat;
+    peer.state.beat_heard = fresh - 1; /* was waiting in the socket */
+    hear(false);
+    assert_true(fh_fsm_fenced(&fsm, at(now_ms)));
+    pass(20);
+    hear_follower();
+    assert_false(fh_fsm_fenced(&fsm, at(now_ms)));
+}
+
+static void a_standby_keeps_its_promise(void **state)
+{
+    (void)state;
+    options.arbiter = true;
+    options.preferred = false;
+    start();
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 2;
+    hear(true);
+    pass(50);
+    epoch_done();
+    simple(FH_FSM_SETTLED);
+    hear(false);
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    struct fh_wire_message m;
+    fh_fsm_fill_state(&fsm, at(now_ms), false, &m);
+    assert_int_equal(m.u.heartbeat.promise_epoch, 2);
+    assert_int_equal(m.u.heartbeat.promise_ms, FAILURE);
+    all.count = 0;
+    struct fh_fsm_input refused = {.type = FH_FSM_PATH, .u.path = {0, FH_PATH_REFUSED}};
+    feed(&refused); /* with an arbiter that alone is no proof */
+    pass(FAILURE - 100);
+    assert_null(did(FH_FSM_LEASE_ACQUIRE));
+    pass(200);
+    assert_non_null(did(FH_FSM_LEASE_ACQUIRE));
+}
+
+static void a_lease_comes_before_the_role(void **state)
+{
+    (void)state;
+    options.arbiter = true;
+    start();
+    hear(true);
+    simple(FH_FSM_SETTLED);
+    assert_null(did(FH_FSM_PERSIST_EPOCH));
+    uint64_t epoch = did(FH_FSM_LEASE_ACQUIRE)->number;
+    now_ms += 100;
+    arbiter(FH_FSM_ARBITER_DENIED, epoch, 0);
+    assert_null(did(FH_FSM_PERSIST_EPOCH));
+    pass(300);
+    uint64_t higher = did(FH_FSM_LEASE_ACQUIRE)->number;
+    assert_true(higher > epoch); /* the other one was too old */
+    arbiter(FH_FSM_ARBITER_GRANTED, higher, now_ms - 200);
+    assert_non_null(did(FH_FSM_PERSIST_EPOCH));
+    epoch_done();
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+    assert_int_equal(fsm.fence.until.ns, at(now_ms - 200 + TTL * 98 / 100).ns);
+}
+
+static void the_arbiter_alone_lost_changes_nothing(void **state)
+{
+    (void)state;
+    options.arbiter = true;
+    lead();
+    for (int i = 0; i < 200; i++) {
+        pass(100);
+        hear_follower();
+        if (i % 10 == 9) {
+            arbiter(FH_FSM_ARBITER_UNREACHABLE, 0, now_ms);
+        }
+        assert_false(fh_fsm_fenced(&fsm, at(now_ms)));
+    }
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+    pass(FAILURE); /* and now the peer as well */
+    assert_true(fh_fsm_fenced(&fsm, at(now_ms)));
+    pass(2 * FAILURE);
+    assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
+}
+
+static void the_lease_is_renewed_and_given_back(void **state)
+{
+    (void)state;
+    options.arbiter = true;
+    lead();
+    for (int i = 0; i < 60; i++) {
+        all.count = 0;
+        pass(100);
+        if (did(FH_FSM_LEASE_RENEW)) {
+            arbiter(FH_FSM_ARBITER_GRANTED, fsm.epoch, now_ms);
+        }
+        assert_false(fh_fsm_fenced(&fsm, at(now_ms)));
+    }
+    hear_follower();
+    all.count = 0;
+    simple(FH_FSM_SWITCHOVER);
+    assert_null(did(FH_FSM_LEASE_RELEASE));
+    simple(FH_FSM_DELIVERY_STOPPED);
+    assert_non_null(did(FH_FSM_LEASE_RELEASE));
+    arbiter(FH_FSM_ARBITER_GRANTED, fsm.epoch, now_ms); /* a renewal's answer, too late */
+    assert_int_equal(fsm.lease.want, 0);
+}
+
+static void switchover_hands_over_and_comes_back(void **state)
+{
+    (void)state;
+    lead();
+    char text[200];
+    assert_int_equal(fh_fsm_switch_refused(&fsm, false, text, sizeof(text)), -EAGAIN);
+    assert_non_null(strstr(text, "--force"));
+    assert_int_equal(fh_fsm_switch_refused(&fsm, true, text, sizeof(text)), 0);
+    assert_non_null(strstr(text, "twice"));
+    hear_follower();
+    assert_int_equal(fh_fsm_switch_refused(&fsm, false, text, sizeof(text)), 0);
+    simple(FH_FSM_SWITCHOVER);
+    assert_true(did(FH_FSM_DRAIN_DELIVERY)->number > 0);
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+    assert_int_equal(fh_fsm_switch_refused(&fsm, false, text, sizeof(text)), -EALREADY);
+    simple(FH_FSM_DELIVERY_STOPPED);
+    struct fh_wire_message m;
+    fh_fsm_fill_state(&fsm, at(now_ms), false, &m);
+    assert_int_equal(m.u.heartbeat.yield_epoch, fsm.epoch);
+    epoch_done();
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    for (int i = 0; i < 30; i++) { /* it does not take over */
+        pass(100);
+        hear(false);
+        assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    }
+    peer.state.ready = false;
+    for (int i = 0; i < 30; i++) {
+        pass(100);
+        hear(false);
+    }
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+}
+
+static void a_standby_takes_what_is_handed_over(void **state)
+{
+    (void)state;
+    options.preferred = false;
+    options.epoch = 1;
+    start();
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 2;
+    hear(true);
+    pass(50);
+    epoch_done();
+    simple(FH_FSM_SETTLED);
+    all.count = 0;
+    peer.state.role = FH_ROLE_DEMOTING;
+    hear(false);
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    peer.state.yield_epoch = 2;
+    hear(false);
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+}
+
+static void maintenance_never_promotes(void **state)
+{
+    (void)state;
+    options.maintenance = true;
+    start();
+    pass(20000);
+    assert_int_equal(fsm.role, FH_ROLE_STARTING);
+    struct fh_fsm_input off = {.type = FH_FSM_MAINTENANCE, .u.on = false};
+    feed(&off);
+    assert_int_equal(fsm.role, FH_ROLE_STARTING); /* the peer may rely on it a little longer */
+    pass(FAILURE + 300);
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+}
+
+static void bad_health_hands_over_once(void **state)
+{
+    (void)state;
+    lead();
+    hear_follower();
+    local.sinks_healthy = false;
+    peer.state.sinks_healthy = false; /* both are ill: nothing to gain */
+    for (int i = 0; i < 120; i++) {
+        pass(100);
+        say_local();
+        hear_follower();
+    }
+    assert_false(fsm.switching);
+    peer.state.sinks_healthy = true;
+    for (int i = 0; i < 98; i++) {
+        pass(100);
+        say_local();
+        hear_follower();
+    }
+    assert_false(fsm.switching);
+    for (int i = 0; i < 5; i++) {
+        pass(100);
+        say_local();
+        hear_follower();
+    }
+    assert_true(fsm.switching);
+    assert_true(fsm.switching_automatic);
+}
+
+static void digest(struct fh_replica_minutes *minutes, int64_t first, uint32_t salt)
+{
+    for (int i = 0; i < FH_REPLICA_MINUTES; i++) {
+        minutes->minute[i].minute = first + i;
+        minutes->minute[i].count = 1000;
+        for (uint32_t j = 0; j < FH_REPLICA_BUCKETS; j++) {
+            minutes->minute[i].digest[j] = (uint32_t)(first + i) * 7919u + j * 31u + salt;
+        }
+    }
+}
+
+static void replicas_are_compared(void **state)
+{
+    (void)state;
+    struct fh_replica_state replica = {0};
+    struct fh_replica_minutes own;
+    struct fh_replica_minutes other;
+    uint32_t per_mille = 0;
+    uint32_t minutes = 0;
+    digest(&own, 100, 0);
+    digest(&other, 101, 0);      /* a minute ahead */
+    other.minute[0].digest[5]++; /* it misses one record of minute 101 */
+    fh_replica_compare(&replica, &own, &other);
+    fh_replica_compare(&replica, &own, &other); /* no minute counts twice */
+    assert_true(fh_replica_match(&replica, &per_mille, &minutes));
+    assert_int_equal(minutes, 2);
+    assert_int_equal(per_mille, 1000 * 31 / 32);
+    assert_false(fh_replica_differ(&replica));
+    memset(&replica, 0, sizeof(replica));
+    digest(&other, 100, 12345);
+    fh_replica_compare(&replica, &own, &other);
+    assert_true(fh_replica_differ(&replica));
+}
+
+static void history_outlives_the_process(void **state)
+{
+    (void)state;
+    static struct fh_history history;
+    static struct fh_history again;
+    static unsigned char bytes[FH_HISTORY_BYTES_MAX];
+    static struct fh_ha_transition got[FH_HA_HISTORY_MAX];
+    memset(&history, 0, sizeof(history));
+    for (unsigned i = 0; i < 130; i++) {
+        struct fh_ha_transition one = {.wall_ms = i, .to = FH_ROLE_STANDBY, .epoch = i};
+        memset(one.reason, 'r', sizeof(one.reason) - 1);
+        snprintf(one.evidence, sizeof(one.evidence), "number %u", i);
+        fh_history_add(&history, &one);
+    }
+    size_t len = fh_history_encode(&history, bytes);
+    assert_true(len <= 65536);
+    assert_int_equal(fh_history_decode(&again, bytes, len), 0);
+    assert_int_equal(fh_history_read(&again, got, FH_HA_HISTORY_MAX), 100);
+    assert_int_equal(got[0].epoch, 30);
+    assert_string_equal(got[99].evidence, "number 129");
+    assert_int_equal(fh_history_read(&again, got, 2), 2);
+    assert_int_equal(got[0].epoch, 128);
+    for (size_t cut = 0; cut < len; cut++) {
+        assert_int_equal(fh_history_decode(&again, bytes, cut), -EBADMSG);
+        assert_int_equal(again.count, 0);
+    }
+    bytes[0] = 9;
+    assert_int_equal(fh_history_decode(&again, bytes, len), -EPROTONOSUPPORT);
+}
+
+#define ROW(name) cmocka_unit_test_setup(name, set_up)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(the_fence_is_given_before_the_start),
+        ROW(a_promise_counts_from_the_beat_it_answers),
+        ROW(heard_but_not_hearing_means_fenced),
+        ROW(hearing_nobody_it_goes_on_alone_for_one_failure_time_at_a_time),
+        ROW(after_a_stall_only_a_fresh_answer_counts),
+        ROW(a_standby_keeps_its_promise),
+        ROW(a_lease_comes_before_the_role),
+        ROW(the_arbiter_alone_lost_changes_nothing),
+        ROW(the_lease_is_renewed_and_given_back),
+        ROW(switchover_hands_over_and_comes_back),
+        ROW(a_standby_takes_what_is_handed_over),
+        ROW(maintenance_never_promotes),
+        ROW(bad_health_hands_over_once),
+        ROW(replicas_are_compared),
+        ROW(history_outlives_the_process),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
