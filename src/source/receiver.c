@@ -17,11 +17,6 @@
 /* How long the body of an answer that is no stream may take. */
 #define BODY_MS 2000
 
-/* A channel that can provoke a sign of life does so after this much silence, or after this part of
- * firehose.silence_ms, if that is short. */
-#define PING_MS             20000
-#define PING_OF_SILENCE(ms) ((ms) / 5 * 3)
-
 static const char *const state_names[FH_RECEIVER_STATE_COUNT] = {
     [FH_RECEIVER_IDLE] = "idle",           [FH_RECEIVER_CONNECTING] = "connecting",
     [FH_RECEIVER_STREAMING] = "streaming", [FH_RECEIVER_PAUSED] = "paused",
@@ -71,10 +66,29 @@ static void set_state(struct fh_receiver *receiver, enum fh_receiver_state state
     receiver->changed = true;
 }
 
+static void publish(struct fh_receiver *receiver)
+{
+    const struct fh_channel_ops *channel = receiver->context->channel;
+    if (!receiver->changed) {
+        return;
+    }
+    receiver->changed = false;
+    if (channel->unknown_fields) {
+        receiver->status.unknown_fields = channel->unknown_fields(receiver->decoder);
+    }
+    pthread_mutex_lock(&receiver->lock);
+    receiver->published = receiver->status;
+    receiver->published_byte_at = receiver->byte_at;
+    receiver->published_retry_at = receiver->retry_at;
+    pthread_mutex_unlock(&receiver->lock);
+}
+
+/* Published before the lines are handed on: who has seen them finds them counted. */
 static void flush(struct fh_receiver *receiver)
 {
     if (receiver->unflushed > 0) {
         receiver->unflushed = 0;
+        publish(receiver);
         receiver->context->handler.flush(receiver->context->userdata, receiver->index);
     }
 }
@@ -335,39 +349,6 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
     return len;
 }
 
-/* What the channel says after its request. Nothing to say: libcurl asks again once send_due has
- * seen that there is. */
-static size_t on_send(char *bytes, size_t size, size_t count, void *userdata)
-{
-    struct fh_receiver *receiver = userdata;
-    if (receiver->verdict != FH_VERDICT_NONE && receiver->verdict != FH_VERDICT_STREAM) {
-        return 0; /* refused: the request has no more */
-    }
-    size_t n = receiver->context->channel->send(receiver->decoder, bytes, size * count);
-    if (n == FH_SEND_OVER) {
-        return CURL_READFUNC_ABORT;
-    }
-    receiver->send_idle = n == 0;
-    return n == 0 ? CURL_READFUNC_PAUSE : n;
-}
-
-/* Let libcurl ask on_send again, without reading on where we have paused. */
-static void send_due(struct fh_receiver *receiver)
-{
-    const struct fh_channel_ops *channel = receiver->context->channel;
-    bool refused = receiver->verdict > FH_VERDICT_STREAM;
-    if (!receiver->transfer || !receiver->send_idle ||
-        (!refused && !channel->wants_send(receiver->decoder))) {
-        return;
-    }
-    receiver->send_idle = false;
-    bool paused = receiver->status.state == FH_RECEIVER_PAUSED;
-    CURLcode code = curl_easy_pause(receiver->easy, paused ? CURLPAUSE_RECV : CURLPAUSE_CONT);
-    if (code != CURLE_OK) {
-        fh_receiver_finished(receiver, code);
-    }
-}
-
 static int prepare(struct fh_receiver *receiver, const char *url, struct fh_error *err)
 {
     const struct fh_source_context *context = receiver->context;
@@ -394,8 +375,7 @@ static int prepare(struct fh_receiver *receiver, const char *url, struct fh_erro
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, receiver);
     if (context->channel->send) {
-        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
-        curl_easy_setopt(easy, CURLOPT_READDATA, receiver);
+        fh_receiver_prepare_send(receiver);
     }
     CURLMcode code = curl_multi_add_handle(receiver->group->multi, easy);
     if (code != CURLM_OK) {
@@ -408,6 +388,7 @@ static int prepare(struct fh_receiver *receiver, const char *url, struct fh_erro
 void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url)
 {
     const struct fh_config_firehose *config = &receiver->context->config;
+    receiver->server_ms = 0;
     receiver->verdict = FH_VERDICT_NONE;
     receiver->body_len = 0;
     receiver->decode_error = 0;
@@ -454,19 +435,6 @@ static bool next_deadline(const struct fh_receiver *receiver, struct fh_time *re
     }
 }
 
-/* When to provoke a sign of life. */
-static bool ping_deadline(const struct fh_receiver *receiver, struct fh_time *ret)
-{
-    const struct fh_source_context *context = receiver->context;
-    if (!context->channel->ping || receiver->pinged ||
-        receiver->status.state != FH_RECEIVER_STREAMING) {
-        return false;
-    }
-    int64_t ms = PING_OF_SILENCE(context->config.silence_ms);
-    *ret = fh_time_add_ms(receiver->byte_at, ms < PING_MS ? ms : PING_MS);
-    return true;
-}
-
 int64_t fh_receiver_next_ms(const struct fh_receiver *receiver)
 {
     struct fh_time at;
@@ -474,7 +442,7 @@ int64_t fh_receiver_next_ms(const struct fh_receiver *receiver)
         return -1;
     }
     struct fh_time ping_at;
-    if (ping_deadline(receiver, &ping_at) && fh_time_before(ping_at, at)) {
+    if (fh_receiver_ping_deadline(receiver, &ping_at) && fh_time_before(ping_at, at)) {
         at = ping_at;
     }
     int64_t ms = fh_time_diff_ms(at, receiver->group->now) + 1;
@@ -490,21 +458,11 @@ static void silent(struct fh_receiver *receiver, const char *what, int64_t ms)
                      sizeof(reason));
 }
 
-static void speak(struct fh_receiver *receiver)
-{
-    struct fh_time at;
-    if (ping_deadline(receiver, &at) && !fh_time_before(receiver->group->now, at)) {
-        receiver->pinged = true;
-        receiver->context->channel->ping(receiver->decoder);
-    }
-    send_due(receiver);
-}
-
 void fh_receiver_tick(struct fh_receiver *receiver)
 {
     const struct fh_config_firehose *config = &receiver->context->config;
     if (receiver->context->channel->send) {
-        speak(receiver);
+        fh_receiver_speak(receiver);
     }
     struct fh_time at;
     if (!next_deadline(receiver, &at) || fh_time_before(receiver->group->now, at)) {
@@ -556,21 +514,9 @@ void fh_receiver_shut(struct fh_receiver *receiver)
     set_state(receiver, FH_RECEIVER_IDLE);
 }
 
-/* Published before the last lines are handed on: who has seen them finds them counted. */
 void fh_receiver_turn_end(struct fh_receiver *receiver)
 {
-    const struct fh_channel_ops *channel = receiver->context->channel;
-    if (receiver->changed) {
-        receiver->changed = false;
-        if (channel->unknown_fields) {
-            receiver->status.unknown_fields = channel->unknown_fields(receiver->decoder);
-        }
-        pthread_mutex_lock(&receiver->lock);
-        receiver->published = receiver->status;
-        receiver->published_byte_at = receiver->byte_at;
-        receiver->published_retry_at = receiver->retry_at;
-        pthread_mutex_unlock(&receiver->lock);
-    }
+    publish(receiver);
     flush(receiver);
 }
 

@@ -81,6 +81,7 @@ struct fh_receiver {
     bool delivering; /* a byte of the stream has come */
     bool pinged;     /* since the last sign of the stream */
     bool send_idle;  /* libcurl waits until there is something to send */
+    int sockets[8];  /* of a two-way channel's attempt, -1 = none */
     size_t unflushed;
     size_t handed_on; /* bytes of lines since can_take was asked */
     size_t skip;      /* bytes libcurl will give again that were decoded before a pause */
@@ -133,6 +134,12 @@ void fh_receiver_shut(struct fh_receiver *receiver);
 void fh_receiver_turn_end(struct fh_receiver *receiver);
 /* Any thread. */
 void fh_receiver_get_status(struct fh_receiver *receiver, struct fh_receiver_status *ret);
+
+/* receiver_send.c, for a channel that sends. */
+void fh_receiver_prepare_send(struct fh_receiver *receiver);
+/* Send what is due, ping, notice that the other side has ended. */
+void fh_receiver_speak(struct fh_receiver *receiver);
+bool fh_receiver_ping_deadline(const struct fh_receiver *receiver, struct fh_time *ret);
 
 /* connection.c: the options that every channel shares, and the same-server test for redirects. */
 int fh_connection_options(CURL *easy, const struct fh_config_firehose *config,

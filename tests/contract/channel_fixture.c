@@ -23,6 +23,19 @@ void channel_serve(struct fixture *fixture, enum fh_channel channel, channel_scr
     fixture_serve_with(fixture, channel_server_play, &server, tls);
 }
 
+enum fh_channel channel_from_arguments(int argc, char **argv)
+{
+    static const char *const names[] = {"http", "websocket", "grpc"};
+    for (unsigned i = 0; i < FH_ARRAY_LEN(names); i++) {
+        if (argc == 2 && strcmp(argv[1], names[i]) == 0) {
+            printf("over %s\n", names[i]);
+            return (enum fh_channel)i;
+        }
+    }
+    fprintf(stderr, "usage: %s http|websocket|grpc\n", argv[0]);
+    exit(2);
+}
+
 struct channel_request channel_asked(unsigned n)
 {
     return channel_server_request(&server, n);

@@ -11,6 +11,9 @@
 /* Start the server of this channel with this script and point the configuration at it. */
 void channel_serve(struct fixture *fixture, enum fh_channel channel, channel_script script,
                    bool tls);
+/* The channel a test is to run over: the first argument, http, websocket or grpc; exits otherwise.
+ */
+enum fh_channel channel_from_arguments(int argc, char **argv);
 /* What the nth connection asked for. */
 struct channel_request channel_asked(unsigned n);
 struct collected channel_collected(struct fixture *fixture);

@@ -157,8 +157,10 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream, uint8_t *bytes,
     struct h2_call *call = userdata;
     size_t left = call->out_len - call->out_at;
     size_t n = left < size ? left : size;
-    memcpy(bytes, call->out + call->out_at, n);
-    call->out_at += n;
+    if (n > 0) {
+        memcpy(bytes, call->out + call->out_at, n);
+        call->out_at += n;
+    }
     if (call->out_at < call->out_len) {
         return (ssize_t)n;
     }

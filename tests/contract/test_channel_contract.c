@@ -1,6 +1,7 @@
 /* test_channel_contract.c: the promises every channel makes, as one suite of dialogues that runs
- * over each of them: what is asked for, what arrives, what happens when the server is silent, cuts,
- * refuses or is faster than we are, and that stopping is possible in every state.
+ * over each of them: what is asked for, what arrives, what happens when the server is silent, cuts
+ * or refuses, and that stopping is possible in every state. Back-pressure is in
+ * test_channel_pressure.c.
  * Usage: test_channel_contract http|websocket|grpc */
 #include "channel_fixture.h"
 
@@ -199,10 +200,9 @@ static void play_half_then_whole(struct channel_peer *peer, void *userdata)
     }
 }
 
-static void half_a_record_is_dropped_and_asked_for_again(void **state)
+static void check_half(struct fixture *fixture, bool tls)
 {
-    struct fixture *fixture = *state;
-    channel_serve(fixture, channel, play_half_then_whole, true);
+    channel_serve(fixture, channel, play_half_then_whole, tls);
     atomic_store(&fixture->resume_from, 1000);
     fixture_start(fixture);
     assert_true(fixture_wait_lines(fixture, 1));
@@ -213,6 +213,40 @@ static void half_a_record_is_dropped_and_asked_for_again(void **state)
     assert_int_equal(channel_collected(fixture).disconnected, 1);
     assert_int_equal(fixture_logged(fixture, "[stream-down]"), 1);
     assert_int_equal(fixture_logged(fixture, "[stream-up]"), 2);
+}
+
+static void half_a_record_is_dropped_and_asked_for_again(void **state)
+{
+    check_half(*state, false);
+}
+
+static void half_a_record_over_tls(void **state)
+{
+    check_half(*state, true);
+}
+
+static void play_gone(struct channel_peer *peer, void *userdata)
+{
+    switch (peer->peer->number) {
+    case 0: /* before it answers */
+        return;
+    case 1: /* before the first record */
+        channel_open(peer);
+        return;
+    default:
+        channel_play_one(peer, userdata);
+    }
+}
+
+static void a_server_that_goes_without_a_word_is_noticed(void **state)
+{
+    struct fixture *fixture = *state;
+    channel_serve(fixture, channel, play_gone, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 1));
+    struct fh_receiver_status status = channel_status(fixture, 0);
+    assert_int_equal(status.failures, 2);
+    assert_int_equal(status.connects, 2);
 }
 
 static void play_end_first(struct channel_peer *peer, void *userdata)
@@ -345,85 +379,6 @@ static void a_limit_is_waited_out_and_faults_are_retried(void **state)
     assert_int_equal(fixture_logged(fixture, "slow down"), 1);
 }
 
-/* ---- faster than we are ---- */
-
-#define FLOOD 60000
-#define PAD   1000
-
-static atomic_bool server_stalled;
-
-static void note_stall(void *userdata)
-{
-    (void)userdata;
-    atomic_store(&server_stalled, true);
-}
-
-static void play_flood(struct channel_peer *peer, void *userdata)
-{
-    (void)userdata;
-    if (channel_open(peer) && channel_flood(peer, FLOOD, PAD, 400, note_stall, NULL)) {
-        channel_wait_closed(peer);
-    }
-}
-
-static void check_flood(struct fixture *fixture)
-{
-    struct collected result = channel_collected(fixture);
-    size_t at = 0;
-    for (unsigned n = 0; n < FLOOD; n++) {
-        char text[1400];
-        size_t len = channel_record_text(n, PAD, text, sizeof(text));
-        assert_true(at + len <= result.len);
-        assert_memory_equal(result.text + at, text, len);
-        at += len;
-    }
-    assert_int_equal(at, result.len);
-    assert_int_equal(result.connected, 1);
-}
-
-static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture->config.firehose.silence_ms = 200; /* must not fire while it is us who do not read */
-    atomic_store(&server_stalled, false);
-    atomic_store(&fixture->full, true);
-    channel_serve(fixture, channel, play_flood, false);
-    fixture_start(fixture);
-    assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
-    for (int i = 0; i < 10000 && !atomic_load(&server_stalled); i++) {
-        channel_breathe();
-    }
-    assert_true(atomic_load(&server_stalled));
-    assert_int_equal(channel_status(fixture, 0).state, FH_RECEIVER_PAUSED);
-    assert_int_equal(channel_status(fixture, 0).lines, 0);
-    atomic_store(&fixture->full, false);
-    fh_sources_wake(fixture->sources);
-    assert_true(fixture_wait_lines(fixture, FLOOD));
-    check_flood(fixture);
-}
-
-static void play_flood_freely(struct channel_peer *peer, void *userdata)
-{
-    (void)userdata;
-    if (channel_open(peer) && channel_flood(peer, FLOOD, PAD, 0, note_stall, NULL)) {
-        channel_wait_closed(peer);
-    }
-}
-
-static void pausing_again_and_again_loses_nothing(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture->refuse_every = 3;
-    channel_serve(fixture, channel, play_flood_freely, false);
-    fixture_start(fixture);
-    for (int i = 0; i < 400000 && channel_collected(fixture).lines < FLOOD; i++) {
-        fh_sources_wake(fixture->sources); /* comes before, while and after the receiver pauses */
-        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-    }
-    check_flood(fixture);
-    assert_true(atomic_load(&fixture->refusals) > 100);
-}
-
 /* ---- many, one, none ---- */
 
 static void play_by_partition(struct channel_peer *peer, void *userdata)
@@ -544,14 +499,7 @@ STOP_IN(refused, FH_RECEIVER_REFUSED)
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"http", "websocket", "grpc"};
-    const char *wanted = argc > 1 ? argv[1] : "http";
-    while (strcmp(names[channel], wanted) != 0) {
-        if (++channel == FH_ARRAY_LEN(names)) {
-            fprintf(stderr, "usage: %s http|websocket|grpc\n", argv[0]);
-            return 2;
-        }
-    }
+    channel = channel_from_arguments(argc, argv);
 #define DIALOGUE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         DIALOGUE(records_arrive_however_the_bytes_break),
@@ -563,6 +511,8 @@ int main(int argc, char **argv)
         DIALOGUE(keep_alives_keep_it_alive_and_silence_ends_it),
         DIALOGUE(no_answer_is_not_waited_for_without_end),
         DIALOGUE(half_a_record_is_dropped_and_asked_for_again),
+        DIALOGUE(half_a_record_over_tls),
+        DIALOGUE(a_server_that_goes_without_a_word_is_noticed),
         DIALOGUE(a_stream_that_ends_is_opened_again),
         DIALOGUE(reconnecting_closes_before_it_opens),
         DIALOGUE(a_bad_request_names_replica_and_ranges),
@@ -570,8 +520,6 @@ int main(int argc, char **argv)
         DIALOGUE(a_channel_not_granted_names_the_channel),
         DIALOGUE(a_wrong_path_names_the_path),
         DIALOGUE(a_limit_is_waited_out_and_faults_are_retried),
-        DIALOGUE(a_full_store_stalls_the_server_and_loses_nothing),
-        DIALOGUE(pausing_again_and_again_loses_nothing),
         DIALOGUE(twelve_connections_and_one_that_fails),
         DIALOGUE(preview_takes_what_it_wants_and_goes),
         DIALOGUE(preview_says_why_not),
@@ -581,6 +529,5 @@ int main(int argc, char **argv)
         DIALOGUE(stop_while_waiting),
         DIALOGUE(stop_while_refused),
     };
-    printf("channel %s\n", names[channel]);
-    return cmocka_run_group_tests_name(names[channel], tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -224,7 +224,7 @@ static void play_endings(struct channel_peer *peer, void *userdata)
         break;
     case 4:
         channel_open(peer);
-        h2_call_reset(peer->call, NGHTTP2_REFUSED_STREAM);
+        h2_call_reset(peer->call, NGHTTP2_INTERNAL_ERROR);
         break;
     default:
         channel_play_one(peer, userdata);
@@ -250,6 +250,41 @@ static void endings_are_told_apart_and_retried(void **state)
     assert_int_equal(fixture_logged(fixture, "the connection broke: "), 1);
     const struct scripted_peer *peers = fixture->server.peers;
     assert_in_range(peers[1].opened_ms - peers[0].opened_ms, 300, 2000); /* the pushback */
+}
+
+static atomic_bool head_seen;
+
+static void play_refused_stream(struct channel_peer *peer, void *userdata)
+{
+    if (peer->peer->number == 0) {
+        channel_open(peer);
+        channel_send_half(peer, 0);
+        while (!atomic_load(&head_seen) && h2_call_serve(peer->call, 10)) {
+        }
+        h2_call_reset(peer->call, NGHTTP2_REFUSED_STREAM);
+        channel_wait_closed(peer);
+        return;
+    }
+    channel_play_one(peer, userdata);
+}
+
+static void libcurl_does_not_repeat_a_stream_by_itself(void **state)
+{
+    struct fixture *fixture = *state;
+    atomic_store(&head_seen, false);
+    serve(fixture, play_refused_stream);
+    fixture_start(fixture);
+    assert_true(fixture_wait_connected(fixture, 1));
+    atomic_store(&head_seen, true);
+    assert_true(fixture_wait_connected(fixture, 2));
+    assert_true(fixture_wait_lines(fixture, 1));
+    fh_sources_stop(fixture->sources);
+    struct collected result = channel_collected(fixture);
+    char text[256];
+    channel_record_text(fixture->server.accepted - 1, 1, text, sizeof(text)); /* of the last one */
+    assert_int_equal(result.lines, 1);
+    assert_int_equal(result.len, strlen(text));
+    assert_memory_equal(result.text, text, result.len);
 }
 
 static void play_refused_midway(struct channel_peer *peer, void *userdata)
@@ -339,6 +374,7 @@ int main(void)
         WITH_FIXTURE(unknown_fields_are_counted_and_kept_when_asked),
         WITH_FIXTURE(a_piece_that_grows_stops_between_two_records),
         WITH_FIXTURE(endings_are_told_apart_and_retried),
+        WITH_FIXTURE(libcurl_does_not_repeat_a_stream_by_itself),
         WITH_FIXTURE(a_key_revoked_midway_is_a_refusal),
         WITH_FIXTURE(a_page_is_no_grpc),
         WITH_FIXTURE(an_encoding_not_asked_for_is_refused),

@@ -1,0 +1,107 @@
+/* test_channel_pressure.c: the promise every channel makes about a server that is faster than we
+ * are: it is not read, it notices, and nothing is lost. Usage: test_channel_pressure
+ * http|websocket|grpc */
+#include "channel_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+/* cmocka wants these above first */
+#include <cmocka.h>
+
+static enum fh_channel channel;
+
+#define FLOOD 60000
+#define PAD   1000
+
+/* A pause that is longer than the silence allowed: it must not be taken for the server's. */
+#define SILENCE_MS 1000
+#define STALL_MS   1300
+
+static atomic_bool server_stalled;
+
+static void note_stall(void *userdata)
+{
+    (void)userdata;
+    atomic_store(&server_stalled, true);
+}
+
+static void play_flood(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) &&
+        (peer->peer->number > 0 || channel_flood(peer, FLOOD, PAD, STALL_MS, note_stall, NULL))) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void check_flood(struct fixture *fixture)
+{
+    struct collected result = channel_collected(fixture);
+    size_t at = 0;
+    for (unsigned n = 0; n < FLOOD; n++) {
+        char text[1400];
+        size_t len = channel_record_text(n, PAD, text, sizeof(text));
+        assert_true(at + len <= result.len);
+        assert_memory_equal(result.text + at, text, len);
+        at += len;
+    }
+    assert_int_equal(at, result.len);
+}
+
+static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.silence_ms = SILENCE_MS;
+    atomic_store(&server_stalled, false);
+    atomic_store(&fixture->full, true);
+    channel_serve(fixture, channel, play_flood, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
+    for (int i = 0; i < 10000 && !atomic_load(&server_stalled); i++) {
+        channel_breathe();
+    }
+    assert_true(atomic_load(&server_stalled));
+    assert_int_equal(channel_status(fixture, 0).state, FH_RECEIVER_PAUSED);
+    assert_int_equal(channel_status(fixture, 0).lines, 0);
+    assert_int_equal(channel_collected(fixture).disconnected, 0);
+    atomic_store(&fixture->full, false);
+    fh_sources_wake(fixture->sources);
+    assert_true(fixture_wait_lines(fixture, FLOOD));
+    check_flood(fixture);
+}
+
+static void play_flood_freely(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (channel_open(peer) && channel_flood(peer, FLOOD, PAD, 0, note_stall, NULL)) {
+        channel_wait_closed(peer);
+    }
+}
+
+static void pausing_again_and_again_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->refuse_every = 3;
+    channel_serve(fixture, channel, play_flood_freely, false);
+    fixture_start(fixture);
+    for (int i = 0; i < 400000 && channel_collected(fixture).lines < FLOOD; i++) {
+        fh_sources_wake(fixture->sources); /* comes before, while and after the receiver pauses */
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+    check_flood(fixture);
+    assert_int_equal(channel_collected(fixture).connected, 1);
+    assert_true(atomic_load(&fixture->refusals) > 100);
+}
+
+int main(int argc, char **argv)
+{
+    channel = channel_from_arguments(argc, argv);
+#define DIALOGUE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        DIALOGUE(a_full_store_stalls_the_server_and_loses_nothing),
+        DIALOGUE(pausing_again_and_again_loses_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
