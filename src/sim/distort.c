@@ -130,7 +130,8 @@ static void drop_payload(struct fh_buf *out, size_t start)
     char *quote = found ? found + sizeof(key) - 1 : NULL;
     quote = quote ? memchr(quote, '"', (size_t)(end - quote)) : NULL;
     if (quote && end - quote > 3) {
-        memcpy(quote + 1, "}\n", 2);
+        quote[1] = '}';
+        quote[2] = '\n';
         out->len = (size_t)(quote + 3 - out->data);
     }
 }

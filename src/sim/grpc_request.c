@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#define ZLIB_CONST
 #include <zlib.h>
 
 struct cursor {
@@ -91,7 +92,7 @@ static int inflate_message(const char *bytes, size_t len, struct sim_grpc_reques
     if (inflateInit2(&stream, 15 + 16) != Z_OK) {
         return -ENOMEM;
     }
-    stream.next_in = (unsigned char *)(uintptr_t)bytes;
+    stream.next_in = (const unsigned char *)bytes;
     stream.avail_in = (unsigned)len;
     stream.next_out = plain;
     stream.avail_out = sizeof(plain);

@@ -26,7 +26,7 @@ struct sim_server {
     struct sim_producer *producer;
     struct sim_schema *schema;
     struct sim_activation *activation;
-    char url[300]; /* where it listens */
+    char url[300];               /* where it listens */
     SSL_CTX *tls;                /* NULL: plain */
     struct sim_workers *workers; /* woken after an order over the control endpoint */
     _Atomic uint64_t newest_connection;
