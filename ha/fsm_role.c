@@ -260,7 +260,8 @@ static void elect(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions 
              "node %s is %s in epoch %" PRIu64 ", we have epoch %" PRIu64, fsm->peer.hello.node,
              fh_role_name(fh_fsm_peer_role(fsm)), fsm->peer.hello.state.epoch, fsm->epoch);
     char reason[FH_FSM_REASON_MAX];
-    snprintf(reason, sizeof(reason), "neither node is primary; %s", why);
+    snprintf(reason, sizeof(reason), "%s%s",
+             fh_fsm_peer_yields(fsm) ? "" : "neither node is primary; ", why);
     if (fh_fsm_peer_yields(fsm) && fsm->peer.hello.state.yield_automatic) {
         fsm->automatic_at = now;
     }

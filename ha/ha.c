@@ -209,9 +209,7 @@ static void perform(struct fh_ha *ha, struct fh_time now, const struct fh_fsm_in
     case FH_FSM_LEASE_ACQUIRE:
     case FH_FSM_LEASE_RENEW:
     case FH_FSM_LEASE_RELEASE:
-#ifdef FH_HA_ARBITER
         fh_ha_ask_arbiter(ha, action);
-#endif
         break;
     default:
         order_host(ha, action);
@@ -414,14 +412,11 @@ int fh_ha_new(const struct fh_config *config, const char secret_key[41],
     for (size_t i = 0; i < options.path_count; i++) {
         snprintf(ha->address[i], sizeof(ha->address[i]), "%.255s", config->pair.peers[i]);
     }
-    snprintf(ha->arbiter_type, sizeof(ha->arbiter_type), "none");
-#ifdef FH_HA_ARBITER
     r = fh_ha_open_arbiter(ha, config, secret_key, &options, err);
     if (r < 0) {
         fh_ha_free(ha);
         return r;
     }
-#endif
     fh_fsm_init(&ha->fsm, fh_now(), &options);
     if (start->history && fh_history_decode(&ha->history, start->history, start->history_len) < 0) {
         fh_log(LOG_NOTICE, "the kept history of role changes cannot be read and begins anew");
@@ -466,9 +461,7 @@ void fh_ha_stop(struct fh_ha *ha)
     ha->tick_source = sd_event_source_disable_unref(ha->tick_source);
     fh_link_free(ha->link);
     ha->link = NULL;
-#ifdef FH_HA_ARBITER
     fh_ha_close_arbiter(ha);
-#endif
 }
 
 void fh_ha_free(struct fh_ha *ha)
@@ -478,9 +471,7 @@ void fh_ha_free(struct fh_ha *ha)
     }
     sd_event_source_disable_unref(ha->tick_source);
     fh_link_free(ha->link);
-#ifdef FH_HA_ARBITER
     fh_ha_close_arbiter(ha);
-#endif
     for (struct pending *pending; (pending = next_pending(ha));) {
         free(pending);
     }
