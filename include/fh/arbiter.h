@@ -48,9 +48,12 @@ struct fh_arbiter;
 int fh_arbiter_new(const struct fh_config *config, const char secret_key[41], sd_event *event,
                    const struct fh_arbiter_handler *handler, void *userdata, struct fh_error *err,
                    struct fh_arbiter **ret);
-void fh_arbiter_free(struct fh_arbiter *arbiter); /* NULL allowed; no answer comes afterwards */
+/* NULL allowed; not from within an answer. No answer comes afterwards, and what etcd was asked may
+ * not be done: wait for the answer to a release. */
+void fh_arbiter_free(struct fh_arbiter *arbiter);
 
-/* Each sends a request and returns its number (> 0). */
+/* Each sends a request and returns its number (> 0). The answer never comes from within the call;
+ * the next request may be made from within an answer. */
 uint64_t fh_arbiter_acquire(struct fh_arbiter *arbiter, uint64_t epoch);
 uint64_t fh_arbiter_renew(struct fh_arbiter *arbiter, uint64_t epoch);
 uint64_t fh_arbiter_release(struct fh_arbiter *arbiter, uint64_t epoch);

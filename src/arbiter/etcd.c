@@ -105,6 +105,8 @@ static void deny(struct course *course, enum fh_etcd_verdict verdict)
     struct fh_arbiter_answer answer = {.result = FH_ARBITER_DENIED,
                                        .epoch = view->epoch.record.epoch};
     if (view->lease.present) {
+        uint64_t held = view->lease.record.epoch;
+        answer.epoch = held > answer.epoch ? held : answer.epoch;
         memcpy(answer.holder, view->lease.record.node, sizeof(answer.holder));
     }
     if (verdict == FH_ETCD_HELD) {
@@ -296,9 +298,14 @@ static void next_endpoint(struct course *course, const char *why)
     start_step(course, course->step);
 }
 
-/* The gateway says some things in plain words, not in JSON. */
+/* Somebody else wrote under our keys; or the gateway says something in plain words, not in JSON. */
 static void not_understood(struct course *course, const struct fh_etcd_result *result)
 {
+    if (result->status == 200) {
+        give_up(course, "what stands below %.90s in etcd is no record of ours: remove it",
+                course->etcd->prefix);
+        return;
+    }
     char words[110];
     size_t len = result->len < sizeof(words) - 1 ? result->len : sizeof(words) - 1;
     memcpy(words, result->body, len);

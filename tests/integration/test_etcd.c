@@ -218,6 +218,34 @@ static void one_member(void **state)
     assert_int_equal(client_ask(&a, ACQUIRE, 12), FH_ARBITER_DENIED);
 }
 
+static void keys_that_somebody_else_touches(void **state)
+{
+    (void)state;
+    start_member(0, 1);
+    struct fh_config config = config_of("a", 1);
+    snprintf(config.arbiter.pair_name, sizeof(config.arbiter.pair_name), "campus");
+    client_new(&a, &config, a_keys.secret);
+    config = config_of("b", 1);
+    snprintf(config.arbiter.pair_name, sizeof(config.arbiter.pair_name), "campus");
+    client_new(&b, &config, b_keys.secret);
+    client_ask_until(&a, ACQUIRE, 5, FH_ARBITER_GRANTED, SLACK_MS);
+
+    /* gone, and taken by the other: that a's etcd lease is alive does not help it */
+    etcdctl("del /firehosed/campus/lease");
+    assert_int_equal(client_ask(&b, ACQUIRE, 5), FH_ARBITER_DENIED);
+    assert_int_equal(client_ask(&b, ACQUIRE, 6), FH_ARBITER_GRANTED);
+    assert_int_equal(client_ask(&a, RENEW, 5), FH_ARBITER_DENIED);
+    assert_string_equal(a.answer.holder, "b");
+    /* gone, and nobody took it: put there again */
+    etcdctl("del /firehosed/campus/lease");
+    assert_int_equal(client_ask(&b, RENEW, 6), FH_ARBITER_GRANTED);
+    assert_int_equal(client_ask(&a, ACQUIRE, 7), FH_ARBITER_DENIED);
+
+    etcdctl("put /firehosed/campus/epoch nonsense");
+    assert_int_equal(client_ask(&b, RENEW, 6), FH_ARBITER_UNREACHABLE);
+    assert_non_null(strstr(b.answer.text, "/firehosed/campus/ in etcd is no record of ours"));
+}
+
 static void stopped_and_started_again(void **state)
 {
     (void)state;
@@ -366,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_member, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_that_somebody_else_touches, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stopped_and_started_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tls_and_users, set_up, tear_down),
         cmocka_unit_test_setup_teardown(three_members_outlive_one, set_up, tear_down),
