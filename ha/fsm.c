@@ -270,6 +270,7 @@ static void on_epoch_done(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch
     }
     fsm->epoch = epoch;
     fsm->last_primary = fsm->persisting_as_primary;
+    fsm->beat_now = true; /* the peer settles, and promises, by it */
     if (fsm->seen < epoch) {
         fsm->seen = epoch;
     }

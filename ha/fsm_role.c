@@ -458,6 +458,13 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
     }
     bool usable = fh_fsm_peer_usable(fsm);
     bool patience = fh_time_before(now, fsm->drain_until);
+    bool too_late = !fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms));
+    if (fsm->fence.hold) { /* the other one may have taken over meanwhile */
+        if (too_late) {
+            give_up_promotion(fsm, actions, "stood still and has heard nobody since");
+        }
+        return;
+    }
     if (waits_for_reports(fsm, now)) {
         return;
     }
@@ -465,11 +472,9 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
         fsm->doubt = FH_FSM_DOUBT_ASKED;
         fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
     }
-    if (!fh_fsm_has_right(fsm, now) || fsm->fence.hold) {
-        if (!fh_time_before(now, fh_time_add_ms(fsm->drain_until, 3 * fsm->failure_ms))) {
-            give_up_promotion(fsm, actions,
-                              fsm->fence.hold ? "stood still and has heard nobody since"
-                                              : "neither the arbiter nor the peer lets it lead");
+    if (!fh_fsm_has_right(fsm, now)) {
+        if (too_late) {
+            give_up_promotion(fsm, actions, "neither the arbiter nor the peer lets it lead");
         }
         return;
     }
