@@ -85,6 +85,7 @@ static void add_receivers(cJSON *root, const struct fh_pipeline_status *status)
         number(row, "bytes", source->bytes);
         number(row, "connects", source->connects);
         number(row, "failures", source->failures);
+        number(row, "unknown_fields", source->unknown_fields);
         signed_number(row, "retry_in_ms", source->retry_in_ms);
         signed_number(row, "last_byte_age_ms", source->last_byte_age_ms);
         signed_number(row, "asked_from", source->asked_from_ms);

@@ -105,7 +105,7 @@ static long long parameter(const char *head, const char *name)
 {
     const char *line_end = strstr(head, "\r\n");
     const char *at = strstr(head, name);
-    return at && at < line_end ? atoll(at + strlen(name)) : 0;
+    return at && at < line_end ? strtoll(at + strlen(name), NULL, 10) : 0;
 }
 
 static void parse_head(const char *head, struct channel_request *request)

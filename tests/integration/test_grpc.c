@@ -41,12 +41,10 @@ static bool send_message(struct channel_peer *peer, bool compressed, const void 
     return alive;
 }
 
-static size_t squeeze(const void *bytes, size_t len, uint8_t *packed, size_t size)
+static size_t squeeze(void *bytes, size_t len, uint8_t *packed, size_t size)
 {
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)bytes,
-                       .avail_in = (uInt)len,
-                       .next_out = packed,
-                       .avail_out = (uInt)size};
+    z_stream stream = {
+        .next_in = bytes, .avail_in = (uInt)len, .next_out = packed, .avail_out = (uInt)size};
     if (deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK ||
         deflate(&stream, Z_FINISH) != Z_STREAM_END) {
         abort();
@@ -83,8 +81,8 @@ static void the_call_carries_its_metadata(void **state)
 
 /* ---- messages ---- */
 
-static const uint8_t record[] = "\x0a\x05"
-                                "uid-1\x10\xe8\x07\x30\x05"; /* timestamp 1000, KEEP_ALIVE */
+/* timestamp 1000, KEEP_ALIVE */
+static uint8_t record[] = {0x0a, 5, 'u', 'i', 'd', '-', '1', 0x10, 0xe8, 7, 0x30, 5};
 static const char record_text[] =
     "{\"recordUid\":\"uid-1\",\"recordTimestamp\":1000,\"spacesTenantId\":\"\","
     "\"spacesTenantName\":\"\",\"partnerTenantId\":\"\",\"eventType\":\"KEEP_ALIVE\"}\n";
@@ -93,10 +91,10 @@ static void play_compressed(struct channel_peer *peer, void *userdata)
 {
     (void)userdata;
     uint8_t packed[256];
-    size_t len = squeeze(record, sizeof(record) - 1, packed, sizeof(packed));
+    size_t len = squeeze(record, sizeof(record), packed, sizeof(packed));
     if (h2_call_open(peer->call, 200, "application/grpc+proto", "gzip") &&
         send_message(peer, true, packed, len) && /* packed, plain, and packed but damaged */
-        send_message(peer, false, record, sizeof(record) - 1) &&
+        send_message(peer, false, record, sizeof(record)) &&
         send_message(peer, true, packed, len - 3) && send_message(peer, true, packed, len)) {
         channel_wait_closed(peer);
     }
@@ -121,9 +119,9 @@ static void play_unknown_fields(struct channel_peer *peer, void *userdata)
 {
     (void)userdata;
     uint8_t bytes[64];
-    memcpy(bytes, record, sizeof(record) - 1);
-    memcpy(bytes + sizeof(record) - 1, "\xb8\x06\x01\xb8\x06\x02", 6); /* field 103, twice */
-    if (channel_open(peer) && send_message(peer, false, bytes, sizeof(record) - 1 + 6)) {
+    memcpy(bytes, record, sizeof(record));
+    memcpy(bytes + sizeof(record), "\xb8\x06\x01\xb8\x06\x02", 6); /* field 103, twice */
+    if (channel_open(peer) && send_message(peer, false, bytes, sizeof(record) + 6)) {
         channel_wait_closed(peer);
     }
 }
@@ -152,8 +150,8 @@ static void play_growing(struct channel_peer *peer, void *userdata)
     if (!plain || !wire) {
         abort();
     }
-    size_t len = sizeof(record) - 1;
-    memcpy(plain, record, len);
+    size_t len = sizeof(record);
+    memcpy(plain, record, sizeof(record));
     memcpy(plain + len, "\x22\xb0\xea\x01", 4); /* spacesTenantName, 30000 bytes */
     memset(plain + len + 4, 'x', GROWN_PAD);
     uint8_t packed[250];
@@ -213,7 +211,7 @@ static void play_endings(struct channel_peer *peer, void *userdata)
         break;
     case 1:
         channel_open(peer);
-        send_message(peer, false, record, sizeof(record) - 1);
+        send_message(peer, false, record, sizeof(record));
         h2_call_trailers(peer->call, 14, "going away", 0);
         break;
     case 2:
@@ -291,7 +289,7 @@ static void play_refused_midway(struct channel_peer *peer, void *userdata)
 {
     (void)userdata;
     channel_open(peer);
-    send_message(peer, false, record, sizeof(record) - 1);
+    send_message(peer, false, record, sizeof(record));
     h2_call_trailers(peer->call, 16, "revoked", 0);
     channel_wait_closed(peer);
 }
