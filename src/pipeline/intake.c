@@ -62,6 +62,7 @@ void fh_intake_done(struct intake *intake)
     batch_free(intake->collecting);
     batch_free(intake->filling);
     batch_free(intake->draining);
+    fh_dedup_free(intake->shown);
     pthread_mutex_destroy(&intake->lock);
 }
 
@@ -196,6 +197,9 @@ static void take_line(void *userdata, unsigned receiver, const char *line, size_
         item.reason = (uint16_t)key;
         item.key.timestamp_ms = envelope.timestamp_ms;
         item.key.fingerprint = fh_envelope_fingerprint(&envelope, line, len, key);
+        item.identity = key != FH_KEY_CONTENT
+                            ? 0
+                            : fh_envelope_fingerprint(&envelope, line, len, FH_KEY_UID_TIMESTAMP);
     }
     if (batch_add(intake->collecting, &item, line) < 0) {
         collecting_failed(pipeline, receiver);
@@ -269,6 +273,10 @@ static void connected(void *userdata, unsigned receiver, int64_t asked_from_ms)
     }
     atomic_store(&intake->asked_from_ms, asked_from_ms);
     atomic_store(&intake->restarted, true);
+    struct item item = {.kind = ITEM_CONNECTED};
+    if (batch_add(intake->collecting, &item, "") < 0) {
+        collecting_failed(pipeline, receiver);
+    }
     ring(pipeline);
 }
 

@@ -6,6 +6,7 @@
  *   deliver.c          a thread per sink: read the store, write the sink, report
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
  *   gap.c              what an outage longer than the replay window took away
+ *   twins.c            records equal in all but their uid
  *   rekey.c            what records are known by, and the change to another key
  *   quarantine.c       lines that are no records
  *   pipeline.c         construction, orders of the main thread, answers to it
@@ -28,10 +29,16 @@
 #include <stdatomic.h>
 
 /* One entry of a batch, in the order of the stream. */
-enum item_kind { ITEM_RECORD, ITEM_KEEP_ALIVE, ITEM_JUNK };
+enum item_kind {
+    ITEM_RECORD,
+    ITEM_KEEP_ALIVE,
+    ITEM_JUNK,
+    ITEM_CONNECTED, /* what follows comes from a new connection */
+};
 
 struct item {
     struct fh_record_key key; /* keep-alive: only the stamp; junk: fingerprint = stream offset */
+    uint64_t identity;        /* record known by its content: fingerprint of uid and timestamp */
     uint32_t offset;          /* into the batch's bytes */
     uint32_t len;
     uint16_t kind;
@@ -65,7 +72,8 @@ struct intake {
     atomic_int_fast64_t server_ms; /* the service's clock at that moment; 0 = not said */
     /* owned by the writer */
     struct batch *draining;
-    size_t drained; /* items of draining already done (the store was full) */
+    size_t drained;         /* items of draining already done (the store was full) */
+    struct fh_dedup *shown; /* by the connection: see twins.c; NULL unless known by content */
     struct fh_watermark mark;
     bool expect_first; /* next stamp is the first after a connect */
     int64_t expect_from_ms;
@@ -285,12 +293,27 @@ int fh_rekey_remember(struct fh_pipeline *pipeline);
 void fh_rekey_begin(struct fh_pipeline *pipeline);
 void fh_rekey_run(struct fh_pipeline *pipeline);
 void fh_rekey_again(struct fh_pipeline *pipeline);
-/* Writer: the key of an item that was scanned under another one. */
+/* Writer: the key of an item, which may have been scanned under another one, and its identity. */
 struct fh_record_key fh_rekey_item(const struct fh_pipeline *pipeline, const struct item *item,
-                                   const char *line);
+                                   const char *line, struct fh_record_key *ret_identity);
 /* A sink has come to rest: when all have, tell the writer. */
 void fh_rekey_tell(struct fh_pipeline *pipeline);
 const char *fh_rekey_name(enum fh_dedup_key key);
+
+/* twins.c: writer */
+/* The receiver's connection is a new one. */
+void fh_twins_connected(struct intake *intake);
+/* Source time has moved on. */
+void fh_twins_advance(struct intake *intake);
+/* 1: go on with the key, which was made that of the n-th twin; 0: the connection has shown this
+ * very record before; -ENOMEM: nothing happened. */
+int fh_twins_look(struct intake *intake, struct fh_record_key identity,
+                  struct fh_record_key *inout_key);
+/* The record could not be stored: it will be looked at again. */
+void fh_twins_take_back(struct intake *intake, struct fh_record_key identity,
+                        struct fh_record_key key);
+/* The key of the next twin that shown has not seen. 0 or -ENOMEM. */
+int fh_twins_number(struct fh_dedup *shown, struct fh_record_key *inout_key);
 
 /* quarantine.c */
 struct quarantine;

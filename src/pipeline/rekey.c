@@ -10,8 +10,8 @@
  *   2. sinks    let go of the keys they remember of batches in progress, and rest
  *   3. writer   new keys in the store, the de-duplication made anew from them
  *   4. sinks    go on where they were
- * Receivers are not stopped: they are held back while the writer is busy, and what they scanned
- * under the old key is recognized by the writer and scanned again. */
+ * Receivers are held back while the writer is busy; what they scanned under the old key is
+ * recognized by the writer and scanned again. In the end they reconnect (twins.c). */
 #include "internal.h"
 
 #include "fh/log.h"
@@ -69,6 +69,7 @@ static enum fh_dedup_key in_force(const struct fh_pipeline *pipeline)
 struct rekeying {
     struct fh_pipeline *pipeline;
     enum fh_dedup_key key;
+    struct fh_dedup *shown; /* for twins: everything the store has shown so far */
 };
 
 static int key_of(void *userdata, const char *record, size_t len, struct fh_record_key *ret)
@@ -80,17 +81,20 @@ static int key_of(void *userdata, const char *record, size_t len, struct fh_reco
         return -EUCLEAN; /* it was one when it was stored */
     }
     ret->fingerprint = fh_envelope_fingerprint(&envelope, record, len, rekeying->key);
-    return 0;
+    return rekeying->key == FH_KEY_CONTENT ? fh_twins_number(rekeying->shown, ret) : 0;
 }
 
 struct fh_record_key fh_rekey_item(const struct fh_pipeline *pipeline, const struct item *item,
-                                   const char *line)
+                                   const char *line, struct fh_record_key *ret_identity)
 {
     struct fh_record_key key = item->key;
     struct fh_envelope envelope;
+    *ret_identity = (struct fh_record_key){item->identity, item->key.timestamp_ms};
     if (item->reason != (uint16_t)in_force(pipeline) &&
         fh_envelope_scan(line, item->len, &envelope) == FH_ENVELOPE_OK) {
         key.fingerprint = fh_envelope_fingerprint(&envelope, line, item->len, in_force(pipeline));
+        ret_identity->fingerprint =
+            fh_envelope_fingerprint(&envelope, line, item->len, FH_KEY_UID_TIMESTAMP);
     }
     return key;
 }
@@ -143,9 +147,16 @@ static void log_done(enum fh_dedup_key key, const struct fh_store_rekeyed *done)
 
 static int rekey_store(struct fh_pipeline *pipeline, enum fh_dedup_key key, struct fh_error *err)
 {
-    struct rekeying rekeying = {pipeline, key};
+    const struct fh_config_dedup *config = &pipeline->config.dedup;
+    struct rekeying rekeying = {pipeline, key, NULL};
     struct fh_store_rekeyed done = {0};
-    int r = fh_store_rekey(pipeline->store, key_of, &rekeying, &done, err);
+    int r = fh_dedup_new((unsigned)config->window_minutes, (uint64_t)config->max_records,
+                         &fh_allocator_default, &rekeying.shown);
+    if (r < 0) {
+        return fh_error_set(err, r, "out of memory");
+    }
+    r = fh_store_rekey(pipeline->store, key_of, &rekeying, &done, err);
+    fh_dedup_free(rekeying.shown);
     if (r < 0) {
         return r;
     }
@@ -290,6 +301,9 @@ void fh_rekey_run(struct fh_pipeline *pipeline)
     }
     announce(pipeline);
     go_on(pipeline);
+    /* A twin of which one came before and one comes after this moment is only told by a connection
+     * that shows both. */
+    fh_sources_reconnect(pipeline->sources, (uint16_t)((1U << pipeline->intake_count) - 1));
 }
 
 void fh_rekey_again(struct fh_pipeline *pipeline)

@@ -79,15 +79,22 @@ void fh_writer_note_minute(struct fh_pipeline *pipeline, struct fh_record_key ke
 }
 
 /* One record. 0, -ENOSPC (nothing was changed: the same again later), -ENOMEM. */
-static int take_record(struct fh_pipeline *pipeline, const struct item *item, const char *bytes)
+static int take_record(struct fh_pipeline *pipeline, struct intake *intake, const struct item *item,
+                       const char *bytes)
 {
-    struct fh_record_key key = fh_rekey_item(pipeline, item, bytes);
-    int seen = fh_dedup_add(pipeline->dedup, key);
+    struct fh_record_key identity;
+    struct fh_record_key key = fh_rekey_item(pipeline, item, bytes, &identity);
+    int seen = fh_twins_look(intake, identity, &key);
+    bool looked = seen > 0;
+    seen = looked ? fh_dedup_add(pipeline->dedup, key) : seen;
     if (seen == 0) {
         atomic_fetch_add_explicit(&pipeline->duplicates, 1, memory_order_relaxed);
         return 0;
     }
     if (seen == -ENOMEM) {
+        if (looked) {
+            fh_twins_take_back(intake, identity, key);
+        }
         return seen;
     }
     struct fh_store_record record = {.key = key, .bytes = bytes, .len = item->len};
@@ -96,6 +103,7 @@ static int take_record(struct fh_pipeline *pipeline, const struct item *item, co
         if (seen > 0) {
             fh_dedup_remove(pipeline->dedup, key);
         }
+        fh_twins_take_back(intake, identity, key);
         return r;
     }
     if (seen == -ERANGE) {
@@ -113,9 +121,13 @@ static int take_item(struct fh_pipeline *pipeline, struct intake *intake, const 
         note_quarantine(pipeline, intake, item, bytes);
         return 0;
     }
+    if (item->kind == ITEM_CONNECTED) {
+        fh_twins_connected(intake);
+        return 0;
+    }
     int r = fh_gap_look(pipeline, intake, item->key.timestamp_ms);
     if (r == 0 && item->kind == ITEM_RECORD) {
-        r = take_record(pipeline, item, bytes);
+        r = take_record(pipeline, intake, item, bytes);
     }
     if (r < 0) {
         return r;
@@ -268,6 +280,9 @@ int fh_writer_commit(struct fh_pipeline *pipeline)
     if (now > 0) {
         fh_store_set_source_time(pipeline->store, now);
         fh_dedup_advance(pipeline->dedup, now);
+        for (size_t i = 0; i < pipeline->intake_count; i++) {
+            fh_twins_advance(&pipeline->intake[i]);
+        }
     }
     if (pipeline->covered_changed) {
         fh_pipeline_save_covered(pipeline);
