@@ -27,8 +27,8 @@
 #include <stdint.h>
 
 #define FH_WIRE_MAGIC       0x4c504846u /* "FHPL" */
-#define FH_WIRE_VERSION_MIN 1
-#define FH_WIRE_VERSION_MAX 2
+#define FH_WIRE_VERSION_MIN 1u
+#define FH_WIRE_VERSION_MAX 2u
 #define FH_WIRE_EPOCH_MAX   ((uint64_t)1 << 62)
 #define FH_WIRE_NODE_MAX    32 /* with NUL */
 #define FH_WIRE_PATHS_MAX   8

@@ -162,10 +162,10 @@ struct fh_ha_status {
     } arbiter;
     bool switching; /* a switchover is under way */
     struct {
-        bool known;          /* minutes could be compared */
-        uint32_t per_mille;  /* of the buckets compared were equal */
-        uint32_t minutes;    /* compared, of the last ten */
-        bool differ;         /* replicas_differ was called */
+        bool known;         /* minutes could be compared */
+        uint32_t per_mille; /* of the buckets compared were equal */
+        uint32_t minutes;   /* compared, of the last ten */
+        bool differ;        /* replicas_differ was called */
     } replica_match;
 };
 void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret);

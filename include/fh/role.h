@@ -13,8 +13,8 @@ enum fh_role {
 
 static inline const char *fh_role_name(enum fh_role role)
 {
-    static const char *const names[FH_ROLE_COUNT] = {"starting", "standby", "promoting",
-                                                     "primary", "demoting"};
+    static const char *const names[FH_ROLE_COUNT] = {"starting", "standby", "promoting", "primary",
+                                                     "demoting"};
     return (unsigned)role < FH_ROLE_COUNT ? names[role] : "?";
 }
 

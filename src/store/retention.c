@@ -121,8 +121,8 @@ static int drop_reports(struct fh_store *store, MDB_txn *txn, size_t limit, bool
                           &len) < 0) {
             return -EUCLEAN;
         }
-        /* Half a window longer than the records themselves: a node that comes back after hours holds
-         * records it has not given up yet, and must still learn that they were delivered. */
+        /* Half a window longer than the records themselves: a node that comes back after hours
+         * holds records it has not given up yet, and must still learn that they were delivered. */
         if (!fh_store_expired(store, age_ms + store->window_ms / 2)) {
             break;
         }

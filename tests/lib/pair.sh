@@ -86,7 +86,7 @@ node_config() {
     cat >"$WORK/$name/firehosed.conf" <<CONF
 node:     { name = "$name"; state_dir = "$WORK/$name/state"; control_socket = "$WORK/$name/control.sock"; };
 firehose: { url = "$SIM_URL"; api_key_file = "$WORK/$name/api_key"; ca_file = "$CA";
-            replica_id = $replica; receivers = ${RECEIVERS:-4}; backoff_min_ms = 100; ${FIREHOSE_EXTRA:-} };
+            channel = "${CHANNEL:-http}"; replica_id = $replica; receivers = ${RECEIVERS:-4}; backoff_min_ms = 100; ${FIREHOSE_EXTRA:-} };
 store:    { ${STORE_EXTRA:-} };
 ${CONFIG_EXTRA:-}
 CONF

@@ -60,7 +60,7 @@ static void twins_are_told_apart(void **state)
     assert_int_equal(first, 7); /* what has no twin keeps its plain key */
     assert_true(second != first && third != first && third != second);
     assert_int_equal(show(f, 104, 8, T0), 8);
-    assert_int_equal(show(f, 102, 7, T0), 0);     /* sent twice */
+    assert_int_equal(show(f, 102, 7, T0), 0); /* sent twice */
 
     /* read again, in another order: the same keys */
     fh_twins_connected(f->intake);
