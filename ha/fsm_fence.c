@@ -10,8 +10,8 @@
  *            so it costs it nothing to promise.
  *   alone    Without an arbiter only: the peer is not heard (or speaks a version without promises,
  *            or has said that it never takes over from silence). Moved on by every turn of the loop
- *            by the failure time, so that it lies behind us when we wake from a longer sleep; then
- *            it needs a fresh answer of the peer or another failure time of silence.
+ *            by half the failure time, so that it lies behind us when we wake from a sleep; then it
+ *            needs a fresh answer of the peer or another failure time of silence.
  * A primary whose beats do not arrive, but who hears the peer, has no right: the peer is about to
  * take over. Clocks may run 1 % fast or slow. */
 #include "fsm_private.h"
@@ -201,8 +201,11 @@ void fh_fsm_move_fence(struct fh_fsm *fsm, struct fh_time now, bool starting,
     }
     struct fh_time until = right_until(fsm);
     if (may_go_alone(fsm, now)) {
+        /* The peer may appear now, hear our latest beat, one interval old, and then nothing more:
+         * this has to be over before it has waited for the failure time. */
         int64_t ms = fsm->failure_ms < fsm->options.join_timeout_ms ? fsm->failure_ms
                                                                     : fsm->options.join_timeout_ms;
+        ms = fh_fsm_less_drift(ms / 2);
         until = later_of(until, fh_time_add_ms(now, ms));
     } else if (FH_MUTANT(LEASE_LATE) && starting) {
         until = fh_time_add_ms(now, fsm->failure_ms);

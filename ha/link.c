@@ -23,6 +23,8 @@
 #define ZAP_ENDPOINT      "inproc://zeromq.zap.01"
 #define KEY_BYTES         32
 
+#define REFUSED_RETRY_USEC ((uint64_t)2 * 1000 * 1000)
+
 struct path {
     struct fh_link *link;
     size_t index;
@@ -32,6 +34,7 @@ struct path {
     sd_event_source *monitor_source;
     struct fh_probe *probe;
     bool connected;
+    bool refused; /* the peer does not accept our key: ZeroMQ has given up on the address */
 };
 
 struct fh_link {
@@ -44,7 +47,7 @@ struct fh_link {
     void *router;
     void *monitor;
     void *zap;
-    sd_event_source *router_source, *monitor_source, *zap_source, *again_source;
+    sd_event_source *router_source, *monitor_source, *zap_source, *again_source, *retry_source;
     struct path path[FH_PATHS_MAX];
     size_t path_count;
     int inbound[INBOUND_MAX]; /* descriptors of accepted connections, as events name them */
@@ -178,6 +181,23 @@ static void on_probe(void *userdata)
     }
 }
 
+/* After a refusal ZeroMQ never tries the address again; but the key may have been entered at the
+ * peer meanwhile. */
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    struct fh_link *link = userdata;
+    for (size_t i = 0; i < link->path_count; i++) {
+        struct path *path = &link->path[i];
+        if (path->refused && !path->connected) {
+            (void)zmq_disconnect(path->socket, path->address);
+            (void)zmq_connect(path->socket, path->address);
+        }
+    }
+    return 0;
+}
+
 static int on_path_monitor(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     (void)source;
@@ -190,8 +210,13 @@ static int on_path_monitor(sd_event_source *source, int fd, uint32_t events, voi
     while (next_event(path->monitor, &event, &value)) {
         if (event == ZMQ_EVENT_CONNECTED) {
             fh_probe_learn(path->probe, (int)value);
+        } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+            path->refused = true;
+            sd_event_source_set_time_relative(link->retry_source, REFUSED_RETRY_USEC);
+            sd_event_source_set_enabled(link->retry_source, SD_EVENT_ONESHOT);
         } else if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED && !path->connected) {
             path->connected = true;
+            path->refused = false;
             fh_probe_stop(path->probe);
             readable(path->socket); /* lets the socket take in its new connection */
             link->handler->path(link->userdata, path->index, FH_PATH_CONNECTED);
@@ -307,7 +332,10 @@ static int open_router(struct fh_link *link, const char *secret_key)
     if ((r = watch(link, link->router, on_router, link, &link->router_source)) < 0 ||
         (r = watch(link, link->zap, on_zap, link, &link->zap_source)) < 0 ||
         (r = watch(link, link->monitor, on_router_monitor, link, &link->monitor_source)) < 0 ||
-        (r = sd_event_add_defer(link->event, &link->again_source, on_again, link)) < 0) {
+        (r = sd_event_add_defer(link->event, &link->again_source, on_again, link)) < 0 ||
+        (r = sd_event_add_time(link->event, &link->retry_source, CLOCK_BOOTTIME, 0, 0, on_retry,
+                               link)) < 0 ||
+        (r = sd_event_source_set_enabled(link->retry_source, SD_EVENT_OFF)) < 0) {
         return r;
     }
     return sd_event_source_set_enabled(link->again_source, SD_EVENT_OFF);
@@ -341,7 +369,7 @@ static int open_path(struct path *path, const char *secret_key, const char *publ
         zmq_setsockopt(path->socket, ZMQ_CURVE_SERVERKEY, peer_public_key, 40) != 0 ||
         zmq_socket_monitor(path->socket, monitor,
                            ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-                               ZMQ_EVENT_DISCONNECTED) != 0 ||
+                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED) != 0 ||
         zmq_connect(path->monitor, monitor) != 0) {
         return -zmq_errno();
     }
@@ -442,6 +470,7 @@ void fh_link_free(struct fh_link *link)
     close_socket(link->router, link->router_source);
     close_socket(link->zap, link->zap_source);
     sd_event_source_disable_unref(link->again_source);
+    sd_event_source_disable_unref(link->retry_source);
     if (link->out_reserved) {
         zmq_msg_close(&link->out);
     }

@@ -234,7 +234,7 @@ static void an_old_standby_keeps_the_pair_protected(void **state)
     assert_true(seen.in_sync);
     assert_true(fh_fsm_protected(&fsm));
     /* It makes no promises: the fence is moved on as long as this node's loop turns. */
-    assert_true(fh_time_diff_ms(seen.until, now()) > 1000);
+    assert_true(fh_time_diff_ms(seen.until, now()) > 500);
     assert_false(fh_fsm_fenced(&fsm, now()));
 }
 

@@ -23,7 +23,21 @@ static struct fh_wire_state full_state(void)
         .report_last = 1000,
         .report_applied = 900,
         .report_store = 0xfeedface,
+        .maintenance = true,
+        .yield_automatic = true,
+        .yield_epoch = 7,
+        .beat = 1234567890123,
+        .beat_heard = 55,
+        .promise_epoch = 8,
+        .promise_ms = 1500,
     };
+    for (int i = 0; i < FH_REPLICA_MINUTES; i++) {
+        state.minutes.minute[i].minute = 29000000 + i;
+        state.minutes.minute[i].count = 60000;
+        for (uint32_t j = 0; j < FH_REPLICA_BUCKETS; j++) {
+            state.minutes.minute[i].digest[j] = 0xfffffff0u + j;
+        }
+    }
     for (int i = 0; i < FH_PARTITIONS; i++) {
         state.received.partition_ms[i] = 1700000000000 + i;
         state.delivered.partition_ms[i] = 1600000000000 + i;
