@@ -177,6 +177,29 @@ static void stranger_is_turned_away(void **state)
     stop(&nb);
 }
 
+/* An operator enters the right key at one node and restarts only that one. */
+static void corrected_key_forms_the_pair(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    char right[41];
+    char wrong[41];
+    char nobody[41];
+    memcpy(right, b.peer_public, sizeof(right));
+    assert_int_equal(fh_ha_keygen(wrong, nobody), 0);
+    memcpy(b.peer_public, wrong, sizeof(wrong));
+    link_node_start(&na, &a);
+    link_node_start(&nb, &b);
+    link_node_wait(&nb, "not pair.peer_public_key", SLACK_MS);
+    stop(&nb);
+    memcpy(b.peer_public, right, sizeof(right));
+    link_node_start(&nb, &b);
+    link_node_wait(&nb, "peer-up", SLACK_MS);
+    stop(&na);
+    stop(&nb);
+}
+
 static void equal_replicas_form_no_pair(void **state)
 {
     (void)state;
@@ -235,6 +258,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(goodbye_hands_over_at_once, set_up),
         cmocka_unit_test_setup(cautious_standby_waits_for_proof, set_up),
         cmocka_unit_test_setup(stranger_is_turned_away, set_up),
+        cmocka_unit_test_setup(corrected_key_forms_the_pair, set_up),
         cmocka_unit_test_setup(equal_replicas_form_no_pair, set_up),
         cmocka_unit_test_setup(second_path_down_is_an_alarm_only, set_up),
     };
