@@ -439,6 +439,36 @@ static void bad_health_hands_over_once(void **state)
     assert_true(fsm.switching_automatic);
 }
 
+/* The peer took over although this node lives: the next silence has to last longer, a death not. */
+static void needless_failovers_are_damped(void **state)
+{
+    (void)state;
+    for (int dead = 0; dead < 2; dead++) {
+        set_up(state);
+        lead();
+        hear_follower();
+        peer.state.role = FH_ROLE_PRIMARY;
+        peer.state.epoch = fsm.epoch + 1;
+        hear(false);
+        simple(FH_FSM_DELIVERY_STOPPED);
+        epoch_done();
+        hear(false);
+        simple(FH_FSM_SETTLED);
+        assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+        if (dead) {
+            struct fh_fsm_input refused = {.type = FH_FSM_PATH, .u.path = {0, FH_PATH_REFUSED}};
+            feed(&refused);
+            assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+            continue;
+        }
+        pass(FAILURE + 100);
+        assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+        assert_non_null(strstr(fsm.reason, "needless"));
+        pass(3 * FAILURE);
+        assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+    }
+}
+
 static void digest(struct fh_replica_minutes *minutes, int64_t first, uint32_t salt)
 {
     for (int i = 0; i < FH_REPLICA_MINUTES; i++) {
@@ -521,6 +551,7 @@ int main(void)
         ROW(a_standby_takes_what_is_handed_over),
         ROW(maintenance_never_promotes),
         ROW(bad_health_hands_over_once),
+        ROW(needless_failovers_are_damped),
         ROW(replicas_are_compared),
         ROW(history_outlives_the_process),
     };
