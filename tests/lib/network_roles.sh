@@ -1,0 +1,175 @@
+# network_roles.sh: scenarios of network.sh in which a node stops, vanishes, starts, or is told what to do. Each
+# is a function scenario_NAME that runs in a shell of its own, with $WORK to itself.
+
+# The primary sleeps and wakes: from the moment the other leads it publishes nothing.
+scenario_zombie() {
+    local promoted late
+    pair_start
+    node_signal a STOP
+    wait_status b '.role == "primary"' 10
+    promoted=$(led_since b)
+    sleep 5
+    node_signal a CONT
+    wait_one_primary 30
+    [ "$primary" = b ] || fail "the woken node leads again"
+    late=$(published_after a "$promoted")
+    production_end
+    balance 0
+    [ -z "$late" ] || { keep; fail "node a published after node b led: $late"; }
+    result "stopped for 5 s, woken: nothing published after the other led; $BALANCE"
+}
+
+scenario_host_vanishes() {
+    local gone took delivered
+    pair_start
+    gone=$(now_ns)
+    ip -n "$NETWORK-a" link set link0 down
+    ip -n "$NETWORK-a" link set eth0 down
+    node_signal a KILL
+    wait_status b '.role == "primary"' 10
+    took=$(milliseconds $(($(led_since b) - gone)))
+    delivered=$(milliseconds $(($(first_birth b "$(epoch_of b)") - gone)))
+    [ "$took" -le 3000 ] && [ "$delivered" -le 3000 ] ||
+        fail "takeover took $took ms, first event after $delivered ms: more than 3000 ms"
+    ip -n "$NETWORK-a" link set eth0 up
+    ip -n "$NETWORK-a" route replace $SIM_ADDRESS via 10.97.1.1
+    link_address a
+    node_start a
+    wait_pair_protected b a 30
+    production_end
+    balance 0
+    result "primary after $took ms, first event delivered after $delivered ms; $BALANCE"
+}
+
+# Both at once, five times from nothing, the preferred one now a and now b.
+scenario_start_together() {
+    local round
+    service_start
+    for round in 1 2 3 4 5; do
+        primary=a standby=b
+        [ $((round % 2)) = 0 ] && primary=b standby=a
+        rm -rf "$WORK"/[ab]
+        node_config $primary 1 true
+        node_config $standby 2 false
+        # in turns the other way round, so that no order of starting decides
+        if [ "$round" -le 2 ]; then node_start $primary; node_start $standby; else node_start $standby; node_start $primary; fi
+        wait_pair_protected $primary $standby
+        [ "$(role_changes $primary)/$(role_changes $standby)" = 2/1 ] ||
+            fail "round $round: more than one change to lead or follow: $(ctl $primary history) $(ctl $standby history)"
+        [ "$round" = 5 ] || for name in a b; do node_signal $name KILL; done
+    done
+    sim_post /sim/start >/dev/null
+    wait_status $primary '.counters.delivered > 2000' 20
+    production_end
+    balance 0
+    result "5 times one primary, the preferred one; $BALANCE"
+}
+
+scenario_start_alone() {
+    local gone took
+    service_start
+    node_config a 1 true 'join_timeout_ms = 1500; prefer = "safety";'
+    node_config b 2 false 'join_timeout_ms = 1500;'
+    node_start a
+    sleep 4 # well past the time to join
+    wait_status a '.role == "starting" or .role == "standby"' 1
+    node_signal a KILL
+    rm -rf "$WORK/a/state"
+    gone=$(now_ns)
+    node_start b
+    wait_status b '.role == "primary"' 10
+    took=$(milliseconds $(($(led_since b) - gone)))
+    [ "$took" -ge 1500 ] && [ "$took" -le 4000 ] || fail "alone and primary after $took ms instead of 1500"
+    sim_post /sim/start >/dev/null
+    node_start a
+    wait_pair_protected b a 30
+    wait_status b '.counters.delivered > 2000' 20
+    production_end
+    balance 0
+    result "alone: prefer = safety waits, availability leads after $took ms (1500 asked for); $BALANCE"
+}
+
+# Planned hand-overs under load, in both directions.
+scenario_switchover() {
+    local round epoch pause worst=0 pauses=()
+    RATE=${SWITCHOVER_RATE:-5000} pair_start
+    primary=a
+    for round in $(seq $((2 * ${SWITCHOVERS:-5}))); do
+        epoch=$(epoch_of $primary)
+        ctl $primary switchover --wait >"$WORK/switchover.txt" 2>&1 || fail "switchover $round: $(cat "$WORK/switchover.txt")"
+        standby=$primary primary=$(other $primary)
+        wait_status $primary '.role == "primary"' 5
+        pause=$(milliseconds $(($(first_birth $primary "$(epoch_of $primary)") - $(last_publication $standby "$epoch"))))
+        pauses+=("$pause")
+        [ "$pause" -le $worst ] || worst=$pause
+        wait_pair_protected $primary $standby 30
+    done
+    [ "$worst" -le 500 ] || fail "the pauses of delivery were ${pauses[*]} ms: more than 500 ms"
+    production_end
+    balance 0
+    result "${#pauses[@]} times at ${SWITCHOVER_RATE:-5000} events/s, pauses ${pauses[*]} ms; $BALANCE"
+}
+
+scenario_maintenance() {
+    pair_start
+    ctl b maintenance on >"$WORK/maintenance.txt" 2>&1 || fail "maintenance on: $(cat "$WORK/maintenance.txt")"
+    node_signal a KILL
+    sleep 3 # twice what silence takes to be noticed
+    wait_status b '.role == "standby" and .maintenance' 1
+    ctl b maintenance off >"$WORK/maintenance.txt" 2>&1 || fail "maintenance off: $(cat "$WORK/maintenance.txt")"
+    wait_status b '.role == "primary"' 5
+    node_start a
+    wait_pair_protected b a 30
+    production_end
+    balance 0
+    result "in maintenance it does not lead, afterwards it does; $BALANCE"
+}
+
+# Both use the same replica of the service: no pair, said loudly and calmly, until one of them is mended.
+scenario_same_replica() {
+    local changes
+    service_start
+    node_config a 1 true
+    node_config b 1 false
+    node_start a
+    node_start b
+    wait_status a '.peer.refused | test("replica_id")' 20
+    wait_status b '.peer.refused | test("replica_id")' 20
+    for name in a b; do
+        wait_log "$WORK/$name.log" 'replica_id = 1' 5
+        node_status $name | jq -r .peer.refused >"$WORK/refused-$name.txt"
+    done
+    sleep 6 # longer than the time to join: whoever goes alone has gone
+    changes=$(($(role_changes a) + $(role_changes b)))
+    sleep 3
+    [ $(($(role_changes a) + $(role_changes b))) = $changes ] || fail "the nodes change their roles to and fro"
+    [ "$(node_status a | jq -r .role)/$(node_status b | jq -r .role)" != primary/primary ] || fail "both lead"
+    node_signal b KILL
+    node_config b 2 false
+    node_start b
+    wait_one_primary 30
+    sim_post /sim/start >/dev/null
+    wait_status $primary '.counters.delivered > 2000' 20
+    production_end
+    balance 0
+    result "refused: $(cat "$WORK/refused-b.txt"); mended: $BALANCE"
+}
+
+scenario_wiped_disk() {
+    pair_start
+    node_signal a KILL
+    wait_status b '.role == "primary"' 10
+    mkdir "$WORK/kept-a"
+    mv "$WORK/a/events" "$WORK/kept-a/events" # what was published had been taken away by its reader
+    rm -rf "$WORK/a"
+    node_config a 1 true
+    node_start a
+    wait_pair_protected b a 60
+    node_signal b KILL
+    wait_status a '.role == "primary"' 10
+    node_start b
+    wait_pair_protected a b 30
+    production_end
+    balance 0 kept-a
+    result "ready by itself, took over at the next kill; $BALANCE"
+}
