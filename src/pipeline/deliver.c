@@ -159,7 +159,7 @@ static bool numbered(struct delivery *delivery)
 
 /* The fence: a primary whose right to act may have ended must not make anything visible. Asked
  * right before each such step. */
-static bool fenced(const struct delivery *delivery)
+bool fh_delivery_fenced(const struct delivery *delivery)
 {
     int64_t until = atomic_load(&delivery->pipeline->publish_until_ns);
     return until != 0 && fh_now().ns >= until;
@@ -169,7 +169,7 @@ static bool fenced(const struct delivery *delivery)
 static bool released(struct delivery *delivery)
 {
     struct fh_pipeline *pipeline = delivery->pipeline;
-    if (!numbered(delivery) || fenced(delivery)) {
+    if (!numbered(delivery) || fh_delivery_fenced(delivery)) {
         return false;
     }
     return !pipeline->config.pair.present || !atomic_load(&pipeline->peer_in_sync) ||
@@ -209,7 +209,7 @@ static int write_some(struct delivery *delivery)
     struct fh_store_batch batch;
     struct fh_error err = {""};
     uint64_t next = delivery->sequence;
-    if (!delivery->ops->prepare && fenced(delivery)) {
+    if (!delivery->ops->prepare && fh_delivery_fenced(delivery)) {
         return 0; /* what such a sink takes is visible at once */
     }
     int r = fh_store_next(pipeline->store, delivery->config.name, &next, &batch, &err);

@@ -330,6 +330,8 @@ void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err);
 void fh_delivery_ok(struct delivery *delivery);
 /* Writer: the report of the batch that was ended is durable under this number. */
 void fh_delivery_numbered(struct delivery *delivery, uint64_t number);
+/* May nothing become visible now? */
+bool fh_delivery_fenced(const struct delivery *delivery);
 /* A sink has parked or drained: when all have, tell. */
 void fh_delivery_tell(struct fh_pipeline *pipeline);
 

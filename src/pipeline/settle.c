@@ -33,6 +33,9 @@ static enum verdict judge(struct delivery *delivery, const struct fh_report *rep
     bool held = known && report->number <= applied;
     int r = delivery->ops->fate(delivery->sink, report->position, &fate, &err);
     if (r == 0 && fate == FH_SINK_PREPARED) {
+        if (!known && fh_delivery_fenced(delivery)) {
+            return VERDICT_WAIT; /* alone no longer, or stopped meanwhile: asked again */
+        }
         r = held || !known ? delivery->ops->publish(delivery->sink, report->position, &err)
                            : delivery->ops->discard(delivery->sink, report->position, &err);
         fate = held || !known ? FH_SINK_PUBLISHED : FH_SINK_MISSING;
