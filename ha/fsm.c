@@ -77,6 +77,7 @@ static void tell_presence(struct fh_fsm *fsm, struct fh_time now, uint8_t change
         fh_fsm_notice(actions, FH_LOG_PEER_DOWN, true, -1, "node %s is lost: %s",
                       fsm->peer.hello.node, text);
         fsm->peer.greeted = false;
+        fsm->peer_lost_at = now;
         fh_sync_peer_lost(&fsm->sync);
     }
     if (was_present != present) {
@@ -153,6 +154,13 @@ static void judge_protection(struct fh_fsm *fsm, struct fh_time now, struct fh_f
     bool in_sync = fh_sync_in_sync(&fsm->sync, now, usable && fh_fsm_peer_idle(fsm));
     if (fsm->fence.hold) {
         in_sync = true; /* listening first: nothing becomes visible without the peer */
+    }
+    /* Out of sight of the peer, and perhaps of the arbiter too: who published now what the peer has
+     * not confirmed would have it published again by the next primary. A lease asked for since then
+     * says that there is none. */
+    if (fsm->options.arbiter && !usable && fsm->in_sync_told &&
+        !fh_time_before(fsm->peer_lost_at, fsm->lease.granted_for)) {
+        in_sync = true;
     }
     if (in_sync != fsm->in_sync_told) {
         fsm->in_sync_told = in_sync;

@@ -206,11 +206,12 @@ struct fh_fsm_fence {
 
 /* What is known of the arbiter; see fsm_lease.c. */
 struct fh_fsm_lease {
-    uint64_t want;        /* epoch asked for or held; 0 = none */
-    uint64_t spent;       /* up to here epochs are of no use for asking */
-    struct fh_time until; /* held until then */
-    bool needed;          /* by what happened in this step */
-    bool waiting;         /* for an answer */
+    uint64_t want;              /* epoch asked for or held; 0 = none */
+    uint64_t spent;             /* up to here epochs are of no use for asking */
+    struct fh_time until;       /* held until then */
+    struct fh_time granted_for; /* when the latest granted request was sent */
+    bool needed;                /* by what happened in this step */
+    bool waiting;               /* for an answer */
     struct fh_time asked_at, retry_at;
     bool reachable, told_down;
     bool unreachable_for_want; /* it did not answer when asked for want */
@@ -271,6 +272,7 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
 
     struct fh_replica_state replica;
     bool replicas_differ;
+    struct fh_time peer_lost_at;
     bool in_sync_told;
     bool protected_told;
     bool ready;

@@ -59,6 +59,7 @@ bool fh_fsm_lease_for(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch, bo
         }
         lease->want = epoch;
         lease->until = (struct fh_time){0};
+        lease->granted_for = (struct fh_time){0};
         lease->waiting = false;
         lease->retry_at = (struct fh_time){0};
         lease->unreachable_for_want = false;
@@ -122,6 +123,9 @@ void fh_fsm_lease_answer(struct fh_fsm *fsm, struct fh_time now,
         return;
     }
     lease->waiting = false;
+    if (fh_time_before(lease->granted_for, answer->asked_at)) {
+        lease->granted_for = answer->asked_at;
+    }
     struct fh_time from = FH_MUTANT(LEASE_FROM_ANSWER) ? now : answer->asked_at;
     struct fh_time until = fh_time_add_ms(from, fh_fsm_less_drift(answer->ttl_ms));
     if (fh_time_before(lease->until, until)) {
