@@ -36,6 +36,7 @@
     X(PROTECTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e05", "protected")                                  \
     X(UNPROTECTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e06", "unprotected")                              \
     X(SYNC, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e07", "sync")                                            \
+    X(DOUBLED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e60", "doubled")                                      \
     X(PATH_DOWN, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e08", "path-down")                                  \
     X(PATH_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e09", "path-up")                                      \
     X(FENCED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0a", "fenced")                                        \

@@ -233,6 +233,8 @@ struct fh_pipeline {
     struct answer *after_commit[64];
     size_t after_commit_count;
     struct fh_time last_sync, full_since;
+    uint64_t doubled_seen, doubled_told; /* delivered by both: as of the last turn, as last said */
+    struct fh_time doubled_at;
     struct fh_time rekey_at; /* set: the change of keys found no room and is tried again */
     struct quarantine *quarantine;
     struct fh_buf tail_lines;

@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 /* Commit before more than this is staged, so that a transaction's dirty pages stay in memory. */
-#define STAGED_MAX ((size_t)8 * 1024 * 1024)
-#define TAIL_MAX   ((size_t)64 * 1024)
+#define STAGED_MAX         ((size_t)8 * 1024 * 1024)
+#define DOUBLED_SETTLED_MS 3000
+#define TAIL_MAX           ((size_t)64 * 1024)
 
 /* Later stamps are only believed when several agree (watermark.h). */
 static void note_quarantine(struct fh_pipeline *pipeline, struct intake *intake,
@@ -323,6 +324,25 @@ static void sync_now_and_then(struct fh_pipeline *pipeline)
     }
 }
 
+/* After a split the peer's reports come in one after the other: said once they have stopped telling
+ * of records that this node delivered, too. */
+static void tell_doubled(struct fh_pipeline *pipeline)
+{
+    uint64_t doubled = atomic_load(&pipeline->doubled);
+    struct fh_time now = fh_now();
+    if (doubled != pipeline->doubled_seen) {
+        pipeline->doubled_seen = doubled;
+        pipeline->doubled_at = now;
+    } else if (doubled != pipeline->doubled_told &&
+               fh_time_diff_ms(now, pipeline->doubled_at) >= DOUBLED_SETTLED_MS) {
+        fh_log_event(LOG_WARNING, FH_LOG_DOUBLED, NULL, 0,
+                     "%" PRIu64 " events were delivered by both nodes while they did not hear each "
+                     "other (%" PRIu64 " since this process started)",
+                     doubled - pipeline->doubled_told, doubled);
+        pipeline->doubled_told = doubled;
+    }
+}
+
 /* How long the writer may sleep: until the group commit is due, else a while (the watchdog wants to
  * see it go round). */
 static int sleep_ms(const struct fh_pipeline *pipeline)
@@ -369,6 +389,7 @@ void *fh_writer_run(void *userdata)
             fh_writer_commit(pipeline);
         }
         sync_now_and_then(pipeline);
+        tell_doubled(pipeline);
         fh_rekey_again(pipeline);
         atomic_store(&pipeline->progress_ns, fh_now().ns);
     }
