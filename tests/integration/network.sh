@@ -4,6 +4,7 @@
 # same way: production stops, all is delivered, and the ledger is compared with what both nodes published.
 #
 #   tests/integration/network.sh [NAME...]     scenarios by name; without any all of them
+#   tests/integration/network.sh --all         also those that are known to fail
 #   tests/integration/network.sh --list
 #
 # Needs root; else says SKIPPED and exits with 77. Environment: BIN, SEED (printed), RATE (1000 events/s),
@@ -21,13 +22,24 @@ FH_NETWORK_SECONDS=${FH_NETWORK_SECONDS:-30}
 
 mapfile -t ALL < <(grep -ho '^scenario_[a-z_]*' tests/lib/network_*.sh | sed 's/^scenario_//')
 ALONE=' switchover host_vanishes witness_takeover ' # these measure time: nothing else runs beside them
+# Defects that are known and open (README, "Known defects"): these scenarios fail, so a run without names
+# leaves them out and says so. Name them, or say --all, to see them fail.
+OPEN=' wiped_disk lossy '
 [ "${1:-}" = --list ] && { printf '%s\n' "${ALL[@]}"; exit 0; }
+if [ "${1:-}" = --all ]; then
+    OPEN=' '
+    shift
+fi
 if [ $# -gt 0 ]; then
     chosen=("$@")
 else # the long ones first, so that others run beside them; those that want to be alone last
     mapfile -t chosen < <(for name in "${ALL[@]}"; do
         case $name in *lossy) echo "1 $name" ;; *) [[ $ALONE == *" $name "* ]] && echo "3 $name" || echo "2 $name" ;; esac
     done | sort -s -n -k1,1 | cut -d' ' -f2)
+    kept=()
+    for name in "${chosen[@]}"; do [[ $OPEN == *" $name "* ]] || kept+=("$name"); done
+    chosen=("${kept[@]}")
+    [ "$OPEN" = ' ' ] || echo "left out, known to fail:$OPEN"
 fi
 for SCENARIO in "${chosen[@]}"; do
     declare -F "scenario_$SCENARIO" >/dev/null || { echo "no scenario \"$SCENARIO\"; see --list" >&2; exit 2; }
