@@ -22,6 +22,9 @@
 #define RETRY_MAX_MS 5000
 #define WAIT_MAX_MS  1000
 
+/* The writer wakes us by its commit only when something new is stored. */
+#define SETTLE_POLL_MS 5
+
 static void set_error(struct delivery *delivery, const char *text)
 {
     pthread_mutex_lock(&delivery->lock);
@@ -159,7 +162,7 @@ static bool numbered(struct delivery *delivery)
 
 /* The fence: a primary whose right to act may have ended must not make anything visible. Asked
  * right before each such step. */
-bool fh_delivery_fenced(const struct delivery *delivery)
+static bool fenced(const struct delivery *delivery)
 {
     int64_t until = atomic_load(&delivery->pipeline->publish_until_ns);
     return until != 0 && fh_now().ns >= until;
@@ -169,7 +172,7 @@ bool fh_delivery_fenced(const struct delivery *delivery)
 static bool released(struct delivery *delivery)
 {
     struct fh_pipeline *pipeline = delivery->pipeline;
-    if (!numbered(delivery) || fh_delivery_fenced(delivery)) {
+    if (!numbered(delivery) || fenced(delivery)) {
         return false;
     }
     return !pipeline->config.pair.present || !atomic_load(&pipeline->peer_in_sync) ||
@@ -209,7 +212,7 @@ static int write_some(struct delivery *delivery)
     struct fh_store_batch batch;
     struct fh_error err = {""};
     uint64_t next = delivery->sequence;
-    if (!delivery->ops->prepare && fh_delivery_fenced(delivery)) {
+    if (!delivery->ops->prepare && fenced(delivery)) {
         return 0; /* what such a sink takes is visible at once */
     }
     int r = fh_store_next(pipeline->store, delivery->config.name, &next, &batch, &err);
@@ -467,7 +470,11 @@ static void *run(void *userdata)
             continue;
         }
         if (usable && epoch != 0) {
-            deliver_once(delivery);
+            if (fh_delivery_settled(delivery)) {
+                deliver_once(delivery);
+            } else {
+                pause_ms(delivery, SETTLE_POLL_MS);
+            }
             continue;
         }
         if (atomic_load(&pipeline->draining)) {

@@ -180,9 +180,11 @@ struct delivery {
     uint64_t batch_start; /* and where it was when the batch in progress began */
     struct fh_record_key *keys;
     uint32_t key_count, key_capacity;
-    uint64_t ticket;  /* taken before each turn, so that no wake is missed */
-    bool dirty;       /* written and not flushed */
-    bool handed_over; /* done with a hand-over, waiting for the others */
+    uint64_t ticket; /* taken before each turn, so that no wake is missed */
+    bool dirty;      /* written and not flushed */
+    uint64_t
+        settled_through; /* reports up to here were settled; 0 = the writer has done with them */
+    bool handed_over;    /* done with a hand-over, waiting for the others */
     int64_t retry_ms;
     struct outstanding outstanding;
 };
@@ -332,12 +334,13 @@ void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err);
 void fh_delivery_ok(struct delivery *delivery);
 /* Writer: the report of the batch that was ended is durable under this number. */
 void fh_delivery_numbered(struct delivery *delivery, uint64_t number);
-/* May nothing become visible now? */
-bool fh_delivery_fenced(const struct delivery *delivery);
 /* A sink has parked or drained: when all have, tell. */
 void fh_delivery_tell(struct fh_pipeline *pipeline);
 
 /* settle.c */
 void fh_delivery_settle(struct delivery *delivery);
+/* Nothing is in doubt any more and the writer has taken note: the cursor stands where it belongs,
+ * and delivering will not begin with a batch that was just published. */
+bool fh_delivery_settled(struct delivery *delivery);
 
 #endif

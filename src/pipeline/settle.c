@@ -33,9 +33,6 @@ static enum verdict judge(struct delivery *delivery, const struct fh_report *rep
     bool held = known && report->number <= applied;
     int r = delivery->ops->fate(delivery->sink, report->position, &fate, &err);
     if (r == 0 && fate == FH_SINK_PREPARED) {
-        if (!known && fh_delivery_fenced(delivery)) {
-            return VERDICT_WAIT; /* alone no longer, or stopped meanwhile: asked again */
-        }
         r = held || !known ? delivery->ops->publish(delivery->sink, report->position, &err)
                            : delivery->ops->discard(delivery->sink, report->position, &err);
         fate = held || !known ? FH_SINK_PUBLISHED : FH_SINK_MISSING;
@@ -76,6 +73,7 @@ static bool settle_one(struct delivery *delivery, const struct fh_report *report
     struct command command = {.kind = COMMAND_REPORT_FINISH,
                               .number = report->number,
                               .flag = verdict == VERDICT_DELIVERED};
+    delivery->settled_through = report->number;
     return fh_pipeline_command(delivery->pipeline, &command) == 0;
 }
 
@@ -97,6 +95,26 @@ static bool settle_all(struct delivery *delivery, bool known, uint64_t applied)
         fh_delivery_failed(delivery, &err);
     }
     return kept == 0;
+}
+
+bool fh_delivery_settled(struct delivery *delivery)
+{
+    pthread_mutex_lock(&delivery->lock);
+    bool wanted = delivery->settle_wanted;
+    pthread_mutex_unlock(&delivery->lock);
+    if (wanted || delivery->settled_through == 0) {
+        return !wanted;
+    }
+    struct fh_report reports[DOUBTS_MAX];
+    size_t count = fh_store_reports_in_doubt(delivery->pipeline->store, reports, DOUBTS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (reports[i].number <= delivery->settled_through &&
+            strcmp(reports[i].sink, delivery->config.name) == 0) {
+            return false;
+        }
+    }
+    delivery->settled_through = 0;
+    return true;
 }
 
 void fh_delivery_settle(struct delivery *delivery)
