@@ -117,16 +117,94 @@ struct fh_config_arbiter {
     char pair_name[64]; /* "" = made from the public keys of both nodes */
 };
 
+/* Lists of one sink. */
+#define FH_SINK_LIST_MAX   32
+#define FH_SINK_FILTER_MAX 64  /* bytes of an event type, a tenant or a location, with NUL */
+#define FH_SINK_FIELD_MAX  96  /* bytes of the path of a field, with NUL */
+#define FH_SINK_WORD_MAX   256 /* bytes of an argument, a header, a property, with NUL */
+
+enum fh_zeromq_pattern { FH_ZEROMQ_PUSH, FH_ZEROMQ_PUB };
+enum fh_webhook_body { FH_BODY_NDJSON, FH_BODY_ARRAY };
+enum fh_command_ack { FH_ACK_PIPE, FH_ACK_LINES };
+
+/* What belongs to which type says the table in src/config/schema.c; the rest keeps its default. */
 struct fh_config_sink {
     char name[FH_SINK_NAME_MAX];
-    char type[16]; /* "file" */
+    char type[16]; /* file, zeromq, webhook, command, kafka, nats, mqtt */
     bool required; /* true */
-    /* type = "file" */
+
+    /* every type: which records (an empty list: all), and how much of each */
+    char event_types[FH_SINK_LIST_MAX][FH_SINK_FILTER_MAX];
+    size_t event_type_count;
+    char tenants[FH_SINK_LIST_MAX][FH_SINK_FILTER_MAX];
+    size_t tenant_count;
+    char locations[FH_SINK_LIST_MAX][FH_SINK_FILTER_MAX]; /* ids, of any level */
+    size_t location_count;
+    char include[FH_SINK_LIST_MAX][FH_SINK_FIELD_MAX]; /* a.b.c; empty list: every field */
+    size_t include_count;
+    char drop[FH_SINK_LIST_MAX][FH_SINK_FIELD_MAX];
+    size_t drop_count;
+    bool envelope; /* add the member "_firehosed" */
+
+    /* file */
     char directory[FH_PATH_MAX];
     int64_t roll_seconds; /* 10 */
     int64_t roll_bytes;   /* 256 MiB of NDJSON before compression */
     enum fh_compression compression;
     int64_t zstd_level;
+    int64_t keep_hours; /* 0 = for ever */
+    int64_t keep_bytes; /* 0 = as many as there are */
+    char owner[64];     /* "" = the daemon's */
+    char group[64];
+    char mode[8]; /* octal, "0640" */
+
+    /* all but file: when a batch ends */
+    int64_t batch_records; /* 1000 */
+    int64_t batch_ms;      /* 100 */
+    int64_t timeout_ms;    /* 10000: one answer of the far side */
+
+    /* webhook, kafka, nats, mqtt: the far side and who we are to it */
+    char url[FH_URL_MAX];                             /* webhook */
+    char servers[FH_ENDPOINTS_MAX][FH_SINK_WORD_MAX]; /* kafka, nats, mqtt */
+    size_t server_count;
+    char ca_file[FH_PATH_MAX]; /* "" = the system's */
+    char cert_file[FH_PATH_MAX];
+    char key_file[FH_PATH_MAX];
+    char user[64];
+    char password_file[FH_PATH_MAX];
+
+    /* webhook */
+    char token_file[FH_PATH_MAX]; /* Authorization: Bearer */
+    char headers[FH_ENDPOINTS_MAX][FH_SINK_WORD_MAX];
+    size_t header_count;
+    int64_t concurrency; /* requests at a time, 4 */
+    enum fh_webhook_body body;
+
+    /* zeromq */
+    enum fh_zeromq_pattern pattern;
+    char listen[FH_SINK_WORD_MAX];
+    char secret_key_file[FH_PATH_MAX]; /* CURVE; "" = none, on this host only */
+    char client_keys[FH_SINK_LIST_MAX][41];
+    size_t client_key_count;
+    int64_t high_water; /* records per connection, 10000 */
+
+    /* command */
+    char command[FH_SINK_LIST_MAX][FH_SINK_WORD_MAX]; /* program and its arguments */
+    size_t command_count;
+    enum fh_command_ack acknowledge;
+
+    /* kafka, mqtt: topic; nats: subject. Patterns, see src/sink/pattern.h */
+    char topic[FH_SINK_WORD_MAX];
+    char transactional_id[FH_SINK_WORD_MAX];             /* kafka; "" = firehosed-NAME */
+    char properties[FH_SINK_LIST_MAX][FH_SINK_WORD_MAX]; /* kafka: NAME=VALUE of librdkafka */
+    size_t property_count;
+    char stream[FH_SINK_FILTER_MAX];       /* nats */
+    int64_t stream_replicas;               /* nats: copies when we make the stream; 0 = we do not */
+    int64_t duplicate_window_seconds;      /* nats: of a stream we make, 7200 */
+    char credentials_file[FH_PATH_MAX];    /* nats */
+    char client_id[FH_SINK_FILTER_MAX];    /* mqtt; "" = firehosed-NAME */
+    bool retain_position;                  /* mqtt */
+    char position_topic[FH_SINK_WORD_MAX]; /* mqtt: pattern of the retained ones */
 };
 
 struct fh_config {

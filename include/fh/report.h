@@ -14,7 +14,7 @@
 #include "fh/event.h"
 
 #define FH_SINK_NAME_MAX     32  /* with NUL */
-#define FH_SINK_POSITION_MAX 160 /* with NUL */
+#define FH_SINK_POSITION_MAX 240 /* with NUL; its length travels in one byte */
 #define FH_REPORT_KEYS_MAX   262144
 
 enum fh_report_state {

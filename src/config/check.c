@@ -326,6 +326,35 @@ static void check_pair(struct fh_loading *loading)
     }
 }
 
+static bool is_empty(const struct fh_option *option, struct fh_config *config, size_t sink)
+{
+    return option->type == FH_OPTION_STRINGS
+               ? *fh_option_strings_count(option, config, sink) == 0
+               : *(const char *)fh_option_value(option, config, sink) == '\0';
+}
+
+/* What belongs to another type is refused rather than ignored: it was meant to do something. */
+static void check_sink_options(struct fh_loading *loading, size_t sink)
+{
+    const char *type = loading->config->sinks[sink].type;
+    for (size_t i = 0; i < fh_option_count && type[0] != '\0'; i++) {
+        const struct fh_option *option = &fh_options[i];
+        if (!fh_option_in(option, FH_SINKS_SECTION) || !option->types) {
+            continue;
+        }
+        bool belongs = fh_option_for_type(option, type);
+        if (!belongs && fh_given(loading, option->path, sink)) {
+            fh_refuse(loading, fh_line_of(loading, option->path, sink),
+                      "%s does not belong to a %s sink (it is for: %s); remove it", option->path,
+                      type, option->types);
+        } else if (belongs && option->needed && fh_usable(loading, option->path, sink) &&
+                   is_empty(option, loading->config, sink)) {
+            fh_refuse(loading, fh_line_of(loading, option->path, sink),
+                      "%s is missing; a %s sink needs it: %s", option->path, type, option->example);
+        }
+    }
+}
+
 static void check_sinks(struct fh_loading *loading)
 {
     const struct fh_config *config = loading->config;
@@ -339,12 +368,7 @@ static void check_sinks(struct fh_loading *loading)
                 break;
             }
         }
-        if (strcmp(sink->type, "file") == 0 && sink->directory[0] == '\0' &&
-            fh_usable(loading, "sinks.directory", i)) {
-            fh_refuse(loading, loading->sink_line[i],
-                      "sinks.directory is missing; a file sink needs it: directory "
-                      "= \"/var/lib/firehosed/events\";");
-        }
+        check_sink_options(loading, i);
     }
 }
 

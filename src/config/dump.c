@@ -34,15 +34,14 @@ static int print_url(struct fh_buf *into, const char *url)
 }
 
 static int print_strings(struct fh_buf *into, const struct fh_option *option,
-                         struct fh_config *config)
+                         struct fh_config *config, size_t sink)
 {
-    char(*strings)[FH_URL_MAX] = fh_option_strings(option, config);
-    size_t count = *fh_option_strings_count(option, config);
+    size_t count = *fh_option_strings_count(option, config, sink);
     int r = fh_buf_printf(into, "(");
     for (size_t i = 0; i < count && r == 0; i++) {
         r = fh_buf_printf(into, i > 0 ? ", " : " ");
         if (r == 0) {
-            r = print_string(into, strings[i]);
+            r = print_string(into, fh_option_string(option, config, sink, i));
         }
     }
     return r < 0 ? r : fh_buf_printf(into, " )");
@@ -75,7 +74,7 @@ static int print_value(struct fh_buf *into, const struct fh_option *option,
     case FH_OPTION_PATH:
         return option->url ? print_url(into, at) : print_string(into, at);
     case FH_OPTION_STRINGS:
-        return print_strings(into, option, config);
+        return print_strings(into, option, config, sink);
     case FH_OPTION_NAME:
     case FH_OPTION_CHOICE:
     case FH_OPTION_LEVEL:
@@ -102,6 +101,9 @@ static int print_options(struct fh_buf *into, const char *section, const char *i
         const struct fh_option *option = &fh_options[i];
         /* receivers and ranges share their value; ranges say all of it */
         if (!fh_option_in(option, section) || option->type == FH_OPTION_RECEIVERS) {
+            continue;
+        }
+        if (option->types && !fh_option_for_type(option, config->sinks[sink].type)) {
             continue;
         }
         r = fh_buf_printf(into, "%s%s = ", indent, fh_option_name(option));
@@ -200,8 +202,9 @@ static int print_reference(struct fh_buf *into, const struct fh_option *option,
         r = print_default(into, option, defaults);
     }
     if (r == 0) {
-        r = fh_buf_printf(into, "%s\n      %s\n", option->reloadable ? "; reloadable" : "",
-                          option->sentence);
+        r = fh_buf_printf(into, "%s%s%s%s\n      %s\n", option->types ? "; for " : "",
+                          option->types ? option->types : "", option->needed ? "; required" : "",
+                          option->reloadable ? "; reloadable" : "", option->sentence);
     }
     return r;
 }

@@ -205,7 +205,7 @@ static bool is_sequence(const config_setting_t *setting)
 
 static int read_strings(const struct reading *reading)
 {
-    char(*strings)[FH_URL_MAX] = fh_option_strings(reading->option, reading->loading->config);
+    struct fh_config *config = reading->loading->config;
     size_t max = fh_option_strings_max(reading->option);
     if (!is_sequence(reading->setting)) {
         return wrong_type(reading, reading->setting);
@@ -218,13 +218,15 @@ static int read_strings(const struct reading *reading)
     }
     for (int i = 0; i < count; i++) {
         int r = read_string(reading, config_setting_get_elem(reading->setting, (unsigned)i),
-                            strings[i], sizeof(strings[i]));
+                            fh_option_string(reading->option, config, reading->sink, (size_t)i),
+                            reading->option->width);
         if (r < 0) {
-            memset(strings, 0, reading->option->size);
+            memset(fh_option_value(reading->option, config, reading->sink), 0,
+                   reading->option->size);
             return r;
         }
     }
-    *fh_option_strings_count(reading->option, reading->loading->config) = (size_t)count;
+    *fh_option_strings_count(reading->option, config, reading->sink) = (size_t)count;
     return 0;
 }
 

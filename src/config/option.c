@@ -27,19 +27,36 @@ bool fh_option_in(const struct fh_option *option, const char *section)
     return strncmp(option->path, section, len) == 0 && option->path[len] == '.';
 }
 
-char (*fh_option_strings(const struct fh_option *option, struct fh_config *config))[FH_URL_MAX]
+char *fh_option_string(const struct fh_option *option, struct fh_config *config, size_t sink,
+                       size_t index)
 {
-    return (char(*)[FH_URL_MAX])((char *)config + option->offset);
+    return (char *)fh_option_value(option, config, sink) + index * option->width;
 }
 
 size_t fh_option_strings_max(const struct fh_option *option)
 {
-    return option->size / FH_URL_MAX;
+    return option->size / option->width;
 }
 
-size_t *fh_option_strings_count(const struct fh_option *option, struct fh_config *config)
+size_t *fh_option_strings_count(const struct fh_option *option, struct fh_config *config,
+                                size_t sink)
 {
-    return (size_t *)(void *)((char *)config + option->count_offset);
+    char *base =
+        fh_option_in(option, FH_SINKS_SECTION) ? (char *)&config->sinks[sink] : (char *)config;
+    return (size_t *)(void *)(base + option->count_offset);
+}
+
+bool fh_option_for_type(const struct fh_option *option, const char *type)
+{
+    size_t len = strlen(type);
+    for (const char *at = option->types; at && *at;) {
+        size_t word = strcspn(at, " ");
+        if (word == len && strncmp(at, type, len) == 0) {
+            return true;
+        }
+        at += word + strspn(at + word, " ");
+    }
+    return option->types == NULL;
 }
 
 const char *fh_option_name(const struct fh_option *option)

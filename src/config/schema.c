@@ -14,8 +14,11 @@
 #define AT(member)       IN(struct fh_config, member)
 #define SINK(member)     IN(struct fh_config_sink, member)
 
-#define LIST(member, counter)                                                                      \
-    IN(struct fh_config, member), .count_offset = offsetof(struct fh_config, counter)
+#define LIST_IN(type, member, counter)                                                             \
+    IN(type, member), .width = sizeof(((type *)0)->member[0]),                                     \
+                      .count_offset = offsetof(type, counter)
+#define LIST(member, counter)      LIST_IN(struct fh_config, member, counter)
+#define SINK_LIST(member, counter) LIST_IN(struct fh_config_sink, member, counter)
 
 #define BETWEEN(low, high, standard) .min = (low), .max = (high), .number = (standard)
 
@@ -25,7 +28,13 @@ static const char *const dedup_keys[] = {"uid_timestamp", "uid", "content", NULL
 static const char *const syncs[] = {"always", "interval", NULL};
 static const char *const prefers[] = {"availability", "safety", NULL};
 static const char *const arbiters[] = {"none", "witness", "etcd", NULL};
-static const char *const sink_types[] = {"file", NULL};
+static const char *const sink_types[] = {"file",  "zeromq", "webhook", "command",
+                                         "kafka", "nats",   "mqtt",    NULL};
+static const char *const patterns[] = {"push", "pub", NULL};
+static const char *const bodies[] = {"ndjson", "array", NULL};
+static const char *const acknowledgements[] = {"none", "lines", NULL};
+/* All but file: they send, batch by batch, to somebody who answers. */
+#define SENDERS "zeromq webhook command kafka nats mqtt"
 static const char *const compressions[] = {"none", "zstd", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
@@ -212,19 +221,152 @@ const struct fh_option fh_options[] = {
     {"sinks.type", FH_OPTION_NAME, SINK(type), .required = true, .choices = sink_types,
      .example = "type = \"file\";", .sentence = "Kind of sink."},
     {"sinks.required", FH_OPTION_BOOL, SINK(required), .number = 1,
-     .sentence = "Whether the node counts as ill when this sink fails."},
-    {"sinks.directory", FH_OPTION_PATH, SINK(directory),
+     .sentence = "Whether the node counts as ill when this sink fails, and whether the checkpoint "
+                 "and the database wait for it; what an optional sink misses while the database is "
+                 "short of room is dropped for it and counted."},
+    {"sinks.event_types", FH_OPTION_STRINGS, SINK_LIST(event_types, event_type_count),
+     .example = "event_types = ( \"DEVICE_LOCATION_UPDATE\" );",
+     .sentence = "Only records of these types; an empty list: all. FIREHOSED_GAP, the declaration "
+                 "of a gap, always passes."},
+    {"sinks.tenants", FH_OPTION_STRINGS, SINK_LIST(tenants, tenant_count),
+     .sentence = "Only records of these tenants (spacesTenantId); an empty list: all."},
+    {"sinks.locations", FH_OPTION_STRINGS, SINK_LIST(locations, location_count),
+     .sentence = "Only records from these locations: ids of any level, a building includes its "
+                 "floors; an empty list: all."},
+    {"sinks.include", FH_OPTION_STRINGS, SINK_LIST(include, include_count),
+     .example = "include = ( \"deviceLocationUpdate.location\" );",
+     .sentence = "Fields to keep, as paths with dots, with all below them; recordUid, eventType, "
+                 "recordTimestamp and spacesTenantId are always kept; an empty list: every field."},
+    {"sinks.drop", FH_OPTION_STRINGS, SINK_LIST(drop, drop_count),
+     .example = "drop = ( \"deviceLocationUpdate.device.macAddress\", \"*.device.email\" );",
+     .sentence = "Fields to leave out, as paths with dots; a * stands for any one name. Keep no "
+                 "more personal data than is needed."},
+    {"sinks.envelope", FH_OPTION_BOOL, SINK(envelope),
+     .sentence = "Add \"_firehosed\": {\"node\", \"replica\", \"epoch\"} to each record."},
+
+    {"sinks.directory", FH_OPTION_PATH, SINK(directory), .types = "file", .needed = true,
      .example = "directory = \"/var/lib/firehosed/events\";",
-     .sentence = "file: directory the files are written to."},
+     .sentence = "Directory the files are written to."},
     {"sinks.roll_seconds", FH_OPTION_INTEGER, SINK(roll_seconds), BETWEEN(1, 86400, 10),
-     .reloadable = true, .sentence = "file: age at which a file is published."},
+     .types = "file", .reloadable = true, .sentence = "Age at which a file is published."},
     {"sinks.roll_bytes", FH_OPTION_SIZE, SINK(roll_bytes), BETWEEN(4 * KIB, TIB, 256 * MIB),
-     .reloadable = true,
-     .sentence = "file: size at which a file is published, before compression."},
+     .types = "file", .reloadable = true,
+     .sentence = "Size at which a file is published, before compression."},
     {"sinks.compression", FH_OPTION_CHOICE, SINK(compression), .choices = compressions,
-     .sentence = "file: compression of what is written."},
-    {"sinks.zstd_level", FH_OPTION_INTEGER, SINK(zstd_level), BETWEEN(1, 19, 3),
-     .sentence = "file: level of zstd."},
+     .types = "file", .sentence = "Compression of what is written."},
+    {"sinks.zstd_level", FH_OPTION_INTEGER, SINK(zstd_level), BETWEEN(1, 19, 3), .types = "file",
+     .sentence = "Level of zstd."},
+    {"sinks.keep_hours", FH_OPTION_INTEGER, SINK(keep_hours), BETWEEN(0, 876000, 0),
+     .types = "file", .reloadable = true,
+     .sentence = "Published files older than this are removed; 0: kept for ever."},
+    {"sinks.keep_bytes", FH_OPTION_SIZE, SINK(keep_bytes), BETWEEN(0, 1024 * TIB, 0),
+     .types = "file", .reloadable = true,
+     .sentence = "When the published files take more, the oldest are removed; 0: no limit."},
+    {"sinks.owner", FH_OPTION_STRING, SINK(owner), .types = "file",
+     .sentence = "User published files belong to; needs the right to give files away; empty: the "
+                 "daemon's."},
+    {"sinks.group", FH_OPTION_STRING, SINK(group), .types = "file",
+     .sentence = "Group published files belong to, one the daemon is a member of; empty: the "
+                 "daemon's."},
+    {"sinks.mode", FH_OPTION_STRING, SINK(mode), .text = "0640", .types = "file",
+     .sentence = "Permissions of published files, octal."},
+
+    {"sinks.batch_records", FH_OPTION_INTEGER, SINK(batch_records), BETWEEN(1, 100000, 1000),
+     .types = SENDERS, .reloadable = true, .sentence = "Records sent together, at most."},
+    {"sinks.batch_ms", FH_OPTION_INTEGER, SINK(batch_ms), BETWEEN(1, 60000, 100), .types = SENDERS,
+     .reloadable = true, .sentence = "Longest wait for a batch to fill."},
+    {"sinks.timeout_ms", FH_OPTION_INTEGER, SINK(timeout_ms), BETWEEN(100, 300000, 10000),
+     .types = SENDERS, .reloadable = true,
+     .sentence = "Longest wait for one answer of the far side."},
+
+    {"sinks.url", FH_OPTION_STRING, SINK(url), .url = true, .types = "webhook", .needed = true,
+     .example = "url = \"https://events.example/in\";",
+     .sentence = "Where batches are posted to; https, or http to this host itself."},
+    {"sinks.servers", FH_OPTION_STRINGS, SINK_LIST(servers, server_count),
+     .types = "kafka nats mqtt", .needed = true,
+     .example = "servers = ( \"broker.example:9092\" );",
+     .sentence = "Where the engine is: kafka HOST:PORT, nats nats://HOST:PORT or tls://HOST:PORT, "
+                 "mqtt mqtt://HOST:PORT or mqtts://HOST:PORT; several are tried in turn."},
+    {"sinks.ca_file", FH_OPTION_PATH, SINK(ca_file), .types = "webhook nats mqtt",
+     .sentence = "PEM file of the authorities that may vouch for the far side; empty: the "
+                 "system's."},
+    {"sinks.cert_file", FH_OPTION_PATH, SINK(cert_file), .types = "webhook nats mqtt",
+     .sentence = "PEM file of our certificate, when the far side asks for one."},
+    {"sinks.key_file", FH_OPTION_PATH, SINK(key_file), .types = "webhook nats mqtt",
+     .sentence = "PEM file of the certificate's key."},
+    {"sinks.user", FH_OPTION_STRING, SINK(user), .types = "webhook kafka nats mqtt",
+     .sentence = "User at the far side; kafka: sasl.username."},
+    {"sinks.password_file", FH_OPTION_PATH, SINK(password_file), .types = "webhook kafka nats mqtt",
+     .sentence = "File with the user's password, readable by its owner only; kafka: "
+                 "sasl.password."},
+
+    {"sinks.token_file", FH_OPTION_PATH, SINK(token_file), .types = "webhook nats",
+     .sentence = "File with a token, readable by its owner only; webhook: sent as Authorization: "
+                 "Bearer."},
+    {"sinks.headers", FH_OPTION_STRINGS, SINK_LIST(headers, header_count), .types = "webhook",
+     .example = "headers = ( \"X-Site: north\" );", .sentence = "Headers of each request."},
+    {"sinks.concurrency", FH_OPTION_INTEGER, SINK(concurrency), BETWEEN(1, 64, 4),
+     .types = "webhook",
+     .sentence = "Requests under way at a time; the records of one device never overtake each "
+                 "other."},
+    {"sinks.body", FH_OPTION_CHOICE, SINK(body), .choices = bodies, .types = "webhook",
+     .sentence = "A record per line, or one JSON array."},
+
+    {"sinks.pattern", FH_OPTION_CHOICE, SINK(pattern), .choices = patterns, .types = "zeromq",
+     .sentence = "push: each record to one of those connected, waiting for room; pub: to all who "
+                 "subscribed to its type, dropped where there is no room."},
+    {"sinks.listen", FH_OPTION_STRING, SINK(listen), .types = "zeromq", .needed = true,
+     .example = "listen = \"tcp://0.0.0.0:5580\";",
+     .sentence = "Address downstream programs connect to, on each node its own: tcp://ADDRESS:PORT "
+                 "or ipc://PATH."},
+    {"sinks.secret_key_file", FH_OPTION_PATH, SINK(secret_key_file), .types = "zeromq",
+     .sentence = "Secret CURVE key of the socket (firehosectl keygen), readable by its owner only; "
+                 "empty: in clear, allowed on this host only."},
+    {"sinks.client_keys", FH_OPTION_STRINGS, SINK_LIST(client_keys, client_key_count),
+     .types = "zeromq",
+     .sentence = "Public keys of the programs that may connect; no other is accepted."},
+    {"sinks.high_water", FH_OPTION_INTEGER, SINK(high_water), BETWEEN(1, 10000000, 10000),
+     .types = "zeromq", .sentence = "Records waiting in memory for each connection, at most."},
+
+    {"sinks.command", FH_OPTION_STRINGS, SINK_LIST(command, command_count), .types = "command",
+     .needed = true, .example = "command = ( \"/usr/local/bin/consume\", \"--site\", \"7\" );",
+     .sentence = "Program, by its absolute path, and its arguments; no shell is involved. It reads "
+                 "a record per line from its standard input."},
+    {"sinks.acknowledge", FH_OPTION_CHOICE, SINK(acknowledge), .choices = acknowledgements,
+     .types = "command",
+     .sentence = "none: what the pipe has taken counts as delivered; lines: the program writes "
+                 "\"ok N\" to its standard output when it is done with the first N records, "
+                 "counted from its start."},
+
+    {"sinks.topic", FH_OPTION_STRING, SINK(topic), .types = "kafka nats mqtt",
+     .sentence = "Topic (nats: subject), a pattern with {tenant}, {type}, {device} and {location}; "
+                 "empty: kafka firehose, nats firehose.{tenant}.{type}, mqtt "
+                 "firehose/{tenant}/{type}."},
+    {"sinks.transactional_id", FH_OPTION_STRING, SINK(transactional_id), .types = "kafka",
+     .sentence = "The same on both nodes and nowhere else: by it the cluster fences the node that "
+                 "is no longer primary; empty: firehosed- and the name of the sink."},
+    {"sinks.properties", FH_OPTION_STRINGS, SINK_LIST(properties, property_count), .types = "kafka",
+     .example = "properties = ( \"security.protocol=SASL_SSL\", \"sasl.mechanisms=PLAIN\" );",
+     .sentence = "Settings of librdkafka by name, NAME=VALUE; those the promise rests upon cannot "
+                 "be changed."},
+    {"sinks.stream", FH_OPTION_STRING, SINK(stream), .text = "FIREHOSE", .types = "nats",
+     .sentence = "Stream of JetStream the subjects belong to."},
+    {"sinks.stream_replicas", FH_OPTION_INTEGER, SINK(stream_replicas), BETWEEN(0, 5, 0),
+     .types = "nats",
+     .sentence = "Make the stream with so many copies when it is not there; 0: it must be there."},
+    {"sinks.duplicate_window_seconds", FH_OPTION_INTEGER, SINK(duplicate_window_seconds),
+     BETWEEN(1, 604800, 7200), .types = "nats",
+     .sentence = "Duplicate window of a stream we make."},
+    {"sinks.credentials_file", FH_OPTION_PATH, SINK(credentials_file), .types = "nats",
+     .sentence = "File with the user's JWT and NKey seed, readable by its owner only."},
+    {"sinks.client_id", FH_OPTION_STRING, SINK(client_id), .types = "mqtt",
+     .sentence = "The same on both nodes and nowhere else: by it the broker ends the connection of "
+                 "the node that is no longer primary; empty: firehosed- and the name of the sink."},
+    {"sinks.retain_position", FH_OPTION_BOOL, SINK(retain_position), .types = "mqtt",
+     .sentence = "Also keep the last DEVICE_LOCATION_UPDATE of each device as a retained message."},
+    {"sinks.position_topic", FH_OPTION_STRING, SINK(position_topic), .types = "mqtt",
+     .text = "firehose/{tenant}/position/{device}",
+     .sentence = "Topic of the retained ones, a pattern that has {device}."},
 };
 const size_t fh_option_count = FH_ARRAY_LEN(fh_options);
 

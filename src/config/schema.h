@@ -5,13 +5,13 @@
 
 #include "fh/config.h"
 
-#define FH_OPTIONS_MAX  96
+#define FH_OPTIONS_MAX  160
 #define FH_SECTIONS_MAX 12
 
 enum fh_option_type {
     FH_OPTION_STRING,
     FH_OPTION_PATH,    /* absolute, or "" where that means something */
-    FH_OPTION_STRINGS, /* list of strings: array of FH_URL_MAX each, their number at count_offset */
+    FH_OPTION_STRINGS, /* list of strings: array of width bytes each, their number at count_offset */
     FH_OPTION_NAME,    /* string out of choices, stored as text */
     FH_OPTION_CHOICE,  /* string out of choices, stored as an enum: min + index */
     FH_OPTION_LEVEL,   /* as CHOICE, stored as int64_t */
@@ -37,7 +37,10 @@ struct fh_option {
     const char *sentence;
     size_t offset;       /* into struct fh_config; of sinks.*: into struct fh_config_sink */
     size_t size;         /* of the member */
-    size_t count_offset; /* STRINGS: of their number, a size_t of struct fh_config */
+    size_t width;        /* STRINGS: bytes of each, with NUL */
+    size_t count_offset; /* STRINGS: of their number, a size_t; into the same struct as offset */
+    const char *types;   /* sinks.*: the types it belongs to, blank-separated; NULL: every one */
+    bool needed;         /* sinks.*: those types cannot do without it */
 };
 
 struct fh_section {
@@ -57,10 +60,14 @@ extern const size_t fh_section_count;
 /* Index in the table, or -1. */
 int fh_option_find(const char *section, size_t section_len, const char *name);
 bool fh_option_in(const struct fh_option *option, const char *section);
-/* STRINGS: the array, how many it can hold, and where their number is kept. */
-char (*fh_option_strings(const struct fh_option *option, struct fh_config *config))[FH_URL_MAX];
+/* STRINGS: one of the array, how many it can hold, and where their number is kept. */
+char *fh_option_string(const struct fh_option *option, struct fh_config *config, size_t sink,
+                       size_t index);
 size_t fh_option_strings_max(const struct fh_option *option);
-size_t *fh_option_strings_count(const struct fh_option *option, struct fh_config *config);
+size_t *fh_option_strings_count(const struct fh_option *option, struct fh_config *config,
+                                size_t sink);
+/* Does an option of sinks belong to sinks of this type? */
+bool fh_option_for_type(const struct fh_option *option, const char *type);
 /* The part after the dot. */
 const char *fh_option_name(const struct fh_option *option);
 /* Where the value lives; sink counts for options of sinks only. */

@@ -115,7 +115,7 @@ static void end_batch(struct delivery *delivery)
     struct command command = {.kind = COMMAND_REPORT_ADD, .delivery = delivery};
     struct fh_report *report = &command.report;
     int r = two_phase ? delivery->ops->prepare(delivery->sink, report->position, &err)
-                      : delivery->ops->flush(delivery->sink, &err);
+                      : delivery->ops->accept(delivery->sink, report->position, &err);
     if (r < 0) {
         start_over(delivery, &err);
         return;
@@ -257,7 +257,7 @@ static void flush_if_dirty(struct delivery *delivery)
 {
     struct fh_error err = {""};
     if (!delivery->dirty || !delivery->ops->prepare) {
-        return; /* for sinks without prepare flush ends the batch */
+        return; /* the others let go of theirs by accept */
     }
     if (delivery->ops->flush(delivery->sink, &err) < 0) {
         start_over(delivery, &err);
