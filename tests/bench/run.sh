@@ -11,7 +11,7 @@ for bench in scan dedup store world; do
         "$BUILD/bench/bench_$bench"
     fi
 done
-for script in end_to_end takeover latency; do
+for script in sinks end_to_end takeover latency; do
     printf '\n== %s\n' "$script"
     "tests/bench/$script.sh"
 done
