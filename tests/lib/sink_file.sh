@@ -20,7 +20,7 @@ CONF
 far_collect() {
     local file
     for file in "$WORK/far"/[ab]/out-*.ndjson "$WORK/far"/[ab]/out-*.ndjson.zst; do
-        [ -e "$file" ] && printf '%s %s\n' "${file##*/}" "$file"
+        if [ -e "$file" ]; then printf '%s %s\n' "${file##*/}" "$file"; fi
     done | sort | cut -d' ' -f2- | while read -r file; do
         case $file in *.zst) zstdcat "$file" ;; *) cat "$file" ;; esac
     done >"$1"
