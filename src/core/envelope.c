@@ -9,42 +9,32 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum member { MEMBER_UID, MEMBER_TIMESTAMP, MEMBER_TYPE, MEMBER_TENANT, MEMBER_OTHER };
-
 /* Longest name below, and one more byte so that a longer key cannot look equal. */
 #define KEY_MAX 16
 
 /* 2^53: up to here every integer is a double of its own, so no consumer reads another value. */
 #define TIMESTAMP_MAX (INT64_C(1) << 53)
 
-/* A value as it stands in the line, quotes and all; data is NULL when the member is absent. */
-struct members {
-    struct fh_slice value[MEMBER_OTHER];
-    struct fh_slice uid_member;
-};
-
-static enum member member_named(const char *name, size_t len)
+static enum fh_envelope_member member_named(const char *name, size_t len)
 {
     switch (len) {
     case 9:
-        return memcmp(name, "recordUid", 9) == 0   ? MEMBER_UID
-               : memcmp(name, "eventType", 9) == 0 ? MEMBER_TYPE
-                                                   : MEMBER_OTHER;
+        return memcmp(name, "recordUid", 9) == 0   ? FH_MEMBER_UID
+               : memcmp(name, "eventType", 9) == 0 ? FH_MEMBER_TYPE
+                                                   : FH_MEMBER_OTHER;
     case 14:
-        return memcmp(name, "spacesTenantId", 14) == 0 ? MEMBER_TENANT : MEMBER_OTHER;
+        return memcmp(name, "spacesTenantId", 14) == 0 ? FH_MEMBER_TENANT : FH_MEMBER_OTHER;
     case 15:
-        return memcmp(name, "recordTimestamp", 15) == 0 ? MEMBER_TIMESTAMP : MEMBER_OTHER;
+        return memcmp(name, "recordTimestamp", 15) == 0 ? FH_MEMBER_TIMESTAMP : FH_MEMBER_OTHER;
     default:
-        return MEMBER_OTHER;
+        return FH_MEMBER_OTHER;
     }
 }
 
-/* key: between the quotes. False for a key that is one of ours up to a \u0000: half of the world
- * reads it as ours and half does not, so the line has no certain identity. */
-static bool identify(const char *key, size_t len, enum member *ret_member)
+bool fh_envelope_identify(const char *key, size_t len, enum fh_envelope_member *ret_member)
 {
     *ret_member = member_named(key, len);
-    if (*ret_member != MEMBER_OTHER || !memchr(key, '\\', len)) {
+    if (*ret_member != FH_MEMBER_OTHER || !memchr(key, '\\', len)) {
         return true;
     }
     char name[KEY_MAX];
@@ -54,34 +44,22 @@ static bool identify(const char *key, size_t len, enum member *ret_member)
     if (text != FH_JSON_TEXT_TOO_LONG) {
         *ret_member = member_named(name, name_len);
     }
-    return text != FH_JSON_TEXT_NUL || *ret_member == MEMBER_OTHER;
+    return text != FH_JSON_TEXT_NUL || *ret_member == FH_MEMBER_OTHER;
 }
 
-/* A key and its colon; p is at the byte that should be the opening quote. */
+/* A key of the outermost object and its colon. */
 static const uint8_t *scan_key(const struct fh_json_ops *ops, struct fh_json *json,
-                               const uint8_t *p, enum member *ret_member)
+                               const uint8_t *p, enum fh_envelope_member *ret_member)
 {
-    if (p == json->end || *p != '"') {
-        return fh_json_fail(json, p);
-    }
-    const uint8_t *key = p;
-    p = ops->string(json, p);
-    if (!p) {
-        return NULL;
-    }
-    if (!identify((const char *)key + 1, (size_t)(p - key) - 2, ret_member)) {
-        return fh_json_fail(json, key);
-    }
-    p = fh_json_skip_blanks(p, json->end);
-    if (p == json->end || *p != ':') {
-        return fh_json_fail(json, p);
-    }
-    return fh_json_skip_blanks(p + 1, json->end);
+    struct fh_slice key;
+    const uint8_t *value = fh_json_key(ops, json, p, &key);
+    return !value || fh_envelope_identify(key.data, key.len, ret_member) ? value
+                                                                         : fh_json_fail(json, p);
 }
 
 /* The outermost object; p is at its brace. */
 static const uint8_t *scan_members(const struct fh_json_ops *ops, struct fh_json *json,
-                                   const uint8_t *p, struct members *members)
+                                   const uint8_t *p, struct fh_envelope_members *members)
 {
     const uint8_t *end = json->end;
     const uint8_t *comma = NULL; /* before the current member */
@@ -91,7 +69,7 @@ static const uint8_t *scan_members(const struct fh_json_ops *ops, struct fh_json
     }
     for (;;) {
         const uint8_t *key = p;
-        enum member member = MEMBER_OTHER;
+        enum fh_envelope_member member = FH_MEMBER_OTHER;
         const uint8_t *value = scan_key(ops, json, p, &member);
         const uint8_t *after = value ? ops->value(json, value, 1) : NULL;
         if (!after) {
@@ -101,10 +79,10 @@ static const uint8_t *scan_members(const struct fh_json_ops *ops, struct fh_json
         if (p == end || (*p != ',' && *p != '}')) {
             return fh_json_fail(json, p);
         }
-        if (member != MEMBER_OTHER && !members->value[member].data) {
+        if (member != FH_MEMBER_OTHER && !members->value[member].data) {
             members->value[member] =
                 (struct fh_slice){(const char *)value, (size_t)(after - value)};
-            if (member == MEMBER_UID) {
+            if (member == FH_MEMBER_UID) {
                 const uint8_t *from = *p == ',' || !comma ? key : comma;
                 const uint8_t *to = *p == ',' ? p + 1 : after;
                 members->uid_member = (struct fh_slice){(const char *)from, (size_t)(to - from)};
@@ -118,9 +96,7 @@ static const uint8_t *scan_members(const struct fh_json_ops *ops, struct fh_json
     }
 }
 
-/* The contents of a string value of 1 .. max bytes, unescaped into scratch when it must be. A NUL
- * is refused: a consumer in C would see another, shorter value. */
-static bool decode_string(struct fh_slice value, char *scratch, size_t max, struct fh_slice *ret)
+bool fh_envelope_string(struct fh_slice value, char *scratch, size_t max, struct fh_slice *ret)
 {
     if (!value.data || value.data[0] != '"' || value.len == 2) {
         return false;
@@ -207,34 +183,34 @@ static bool decode_timestamp(struct fh_slice value, int64_t *ret)
     if (value.data[0] == '"') {
         char scratch[32];
         struct fh_slice text;
-        return decode_string(value, scratch, sizeof(scratch), &text) &&
+        return fh_envelope_string(value, scratch, sizeof(scratch), &text) &&
                decode_digits(text.data, text.len, 0, ret);
     }
     bool number = value.data[0] == '-' || (value.data[0] >= '0' && value.data[0] <= '9');
     return number && decode_number(value, ret);
 }
 
-/* The line was valid; is it a record? */
-static enum fh_envelope_result decode_members(const struct members *members, const char *line,
-                                              size_t len, struct fh_envelope *ret)
+enum fh_envelope_result fh_envelope_decode(const struct fh_envelope_members *members,
+                                           const char *line, size_t len, struct fh_envelope *ret)
 {
-    static const enum fh_envelope_result missing[MEMBER_TENANT] = {
+    static const enum fh_envelope_result missing[FH_MEMBER_TENANT] = {
         FH_ENVELOPE_NO_UID, FH_ENVELOPE_NO_TIMESTAMP, FH_ENVELOPE_NO_TYPE};
     const struct fh_slice *value = members->value;
+    /* cppcheck-suppress ctuuninitvar ; ret is what this function fills */
     char *type_scratch = ret->scratch + FH_UID_MAX;
     char *tenant_scratch = type_scratch + FH_TYPE_MAX;
-    const bool good[MEMBER_TENANT] = {
-        decode_string(value[MEMBER_UID], ret->scratch, FH_UID_MAX, &ret->uid),
-        decode_timestamp(value[MEMBER_TIMESTAMP], &ret->timestamp_ms),
-        decode_string(value[MEMBER_TYPE], type_scratch, FH_TYPE_MAX, &ret->type),
+    const bool good[FH_MEMBER_TENANT] = {
+        fh_envelope_string(value[FH_MEMBER_UID], ret->scratch, FH_UID_MAX, &ret->uid),
+        decode_timestamp(value[FH_MEMBER_TIMESTAMP], &ret->timestamp_ms),
+        fh_envelope_string(value[FH_MEMBER_TYPE], type_scratch, FH_TYPE_MAX, &ret->type),
     };
-    for (int i = 0; i < MEMBER_TENANT; i++) {
+    for (int i = 0; i < FH_MEMBER_TENANT; i++) {
         if (!good[i]) {
             ret->error_offset = value[i].data ? (size_t)(value[i].data - line) : len;
             return missing[i];
         }
     }
-    if (!decode_string(value[MEMBER_TENANT], tenant_scratch, FH_TENANT_MAX, &ret->tenant)) {
+    if (!fh_envelope_string(value[FH_MEMBER_TENANT], tenant_scratch, FH_TENANT_MAX, &ret->tenant)) {
         ret->tenant = (struct fh_slice){"", 0};
     }
     ret->uid_member = members->uid_member;
@@ -248,7 +224,7 @@ enum fh_envelope_result fh_envelope_scan_with(const struct fh_json_ops *ops, con
     ret->timestamp_ms = 0;
     ret->error_offset = 0;
     struct fh_json json = {.start = (const uint8_t *)line, .end = (const uint8_t *)line + len};
-    struct members members = {0};
+    struct fh_envelope_members members = {0};
     const uint8_t *p = fh_json_skip_blanks(json.start, json.end);
     bool object = p < json.end && *p == '{';
     p = object ? scan_members(ops, &json, p, &members) : ops->value(&json, p, 0);
@@ -260,7 +236,7 @@ enum fh_envelope_result fh_envelope_scan_with(const struct fh_json_ops *ops, con
         ret->error_offset = (size_t)(json.failed - json.start);
         return json.too_deep ? FH_ENVELOPE_TOO_DEEP : FH_ENVELOPE_NOT_JSON;
     }
-    return object ? decode_members(&members, line, len, ret) : FH_ENVELOPE_NOT_OBJECT;
+    return object ? fh_envelope_decode(&members, line, len, ret) : FH_ENVELOPE_NOT_OBJECT;
 }
 
 enum fh_envelope_result fh_envelope_scan(const char *line, size_t len, struct fh_envelope *ret)

@@ -155,6 +155,24 @@ const uint8_t *fh_json_string_special(struct fh_json *json, const uint8_t *p)
     return p;
 }
 
+const uint8_t *fh_json_key(const struct fh_json_ops *ops, struct fh_json *json, const uint8_t *p,
+                           struct fh_slice *ret_key)
+{
+    if (p == json->end || *p != '"') {
+        return fh_json_fail(json, p);
+    }
+    const uint8_t *after = ops->string(json, p);
+    if (!after) {
+        return NULL;
+    }
+    *ret_key = (struct fh_slice){(const char *)p + 1, (size_t)(after - p) - 2};
+    p = fh_json_skip_blanks(after, json->end);
+    if (p == json->end || *p != ':') {
+        return fh_json_fail(json, p);
+    }
+    return fh_json_skip_blanks(p + 1, json->end);
+}
+
 static unsigned utf8_encode(uint32_t code, uint8_t out[4])
 {
     if (code < 0x80) {
@@ -211,4 +229,17 @@ enum fh_json_text fh_json_unescape(const uint8_t *text, size_t len, char *out, s
     }
     *ret_len = written;
     return FH_JSON_TEXT_WHOLE;
+}
+
+bool fh_json_name(struct fh_slice key, char *scratch, size_t capacity, struct fh_slice *ret)
+{
+    if (memchr(key.data, '\\', key.len)) {
+        if (fh_json_unescape((const uint8_t *)key.data, key.len, scratch, capacity, &key.len) !=
+            FH_JSON_TEXT_WHOLE) {
+            return false;
+        }
+        key.data = scratch;
+    }
+    *ret = key;
+    return true;
 }

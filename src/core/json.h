@@ -6,6 +6,8 @@
 #ifndef FH_CORE_JSON_H
 #define FH_CORE_JSON_H
 
+#include "fh/event.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +46,13 @@ const uint8_t *fh_json_fail(struct fh_json *json, const uint8_t *p);
 const uint8_t *fh_json_string_special(struct fh_json *json, const uint8_t *p);
 const uint8_t *fh_json_literal(struct fh_json *json, const uint8_t *p);
 
+/* ---- for whoever goes through an object member by member ---- */
+
+/* A key and its colon; p is at the byte that should be the opening quote. Returns the first byte of
+ * the value, or the end of the text; ret_key is what stands between the quotes. */
+const uint8_t *fh_json_key(const struct fh_json_ops *ops, struct fh_json *json, const uint8_t *p,
+                           struct fh_slice *ret_key);
+
 static inline const uint8_t *fh_json_skip_blanks(const uint8_t *p, const uint8_t *end)
 {
     while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) {
@@ -62,5 +71,8 @@ enum fh_json_text {
 /* Unescape the bytes between the quotes. The string must have passed string() or value(). */
 enum fh_json_text fh_json_unescape(const uint8_t *text, size_t len, char *out, size_t capacity,
                                    size_t *ret_len);
+/* The name a key stands for: the key itself, or its text in scratch when it has escapes. False for
+ * one that is longer than scratch or has a NUL in it. */
+bool fh_json_name(struct fh_slice key, char *scratch, size_t capacity, struct fh_slice *ret);
 
 #endif
