@@ -123,7 +123,7 @@ struct fh_config_arbiter {
 #define FH_SINK_FIELD_MAX  96  /* bytes of the path of a field, with NUL */
 #define FH_SINK_WORD_MAX   256 /* bytes of an argument, a header, a property, with NUL */
 
-enum fh_zeromq_pattern { FH_ZEROMQ_PUSH, FH_ZEROMQ_PUB };
+enum fh_zeromq_pattern { FH_ZEROMQ_PUSH, FH_ZEROMQ_PUB, FH_ZEROMQ_DEALER };
 enum fh_webhook_body { FH_BODY_NDJSON, FH_BODY_ARRAY };
 enum fh_command_ack { FH_ACK_PIPE, FH_ACK_LINES };
 

@@ -131,6 +131,9 @@ static inline void fh_sink_dropped(const struct fh_sink_context *context, uint64
 
 /* The registry: NULL for an unknown type, or one this build was made without. */
 const struct fh_sink_ops *fh_sink_find(const char *type);
+/* The one for this configuration: a type whose patterns end a batch in different ways has a row for
+ * each ("zeromq" for push and dealer, "zeromq-pub" for pub; configurations say "zeromq"). */
+const struct fh_sink_ops *fh_sink_for(const struct fh_config_sink *config);
 /* Names of the types built in, NULL-terminated. */
 const char *const *fh_sink_types(void);
 

@@ -30,7 +30,7 @@ static const char *const prefers[] = {"availability", "safety", NULL};
 static const char *const arbiters[] = {"none", "witness", "etcd", NULL};
 static const char *const sink_types[] = {"file",  "zeromq", "webhook", "command",
                                          "kafka", "nats",   "mqtt",    NULL};
-static const char *const patterns[] = {"push", "pub", NULL};
+static const char *const patterns[] = {"push", "pub", "dealer", NULL};
 static const char *const bodies[] = {"ndjson", "array", NULL};
 static const char *const acknowledgements[] = {"none", "lines", NULL};
 /* All but file: they send, batch by batch, to somebody who answers. */
@@ -313,8 +313,9 @@ const struct fh_option fh_options[] = {
      .sentence = "A record per line, or one JSON array."},
 
     {"sinks.pattern", FH_OPTION_CHOICE, SINK(pattern), .choices = patterns, .types = "zeromq",
-     .sentence = "push: each record to one of those connected, waiting for room; pub: to all who "
-                 "subscribed to its type, dropped where there is no room."},
+     .sentence = "push: each record to one of those connected (PULL sockets), waiting for room; "
+                 "dealer: the same to DEALER sockets, which confirm each record; pub: to all who "
+                 "subscribed to its type (SUB sockets), dropped where there is no room."},
     {"sinks.listen", FH_OPTION_STRING, SINK(listen), .types = "zeromq", .needed = true,
      .example = "listen = \"tcp://0.0.0.0:5580\";",
      .sentence = "Address downstream programs connect to, on each node its own: tcp://ADDRESS:PORT "

@@ -492,7 +492,7 @@ int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, struct fh_erro
     struct delivery *delivery = &pipeline->delivery[index];
     delivery->pipeline = pipeline;
     delivery->config = pipeline->config.sinks[index];
-    delivery->ops = fh_sink_find(delivery->config.type);
+    delivery->ops = fh_sink_for(&delivery->config);
     if (!delivery->ops) {
         return fh_error_set(err, -EINVAL, "sink %s: there is no sink type \"%s\"",
                             delivery->config.name, delivery->config.type);

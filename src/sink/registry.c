@@ -18,6 +18,12 @@ const struct fh_sink_ops *fh_sink_find(const char *type)
     return NULL;
 }
 
+const struct fh_sink_ops *fh_sink_for(const struct fh_config_sink *config)
+{
+    bool pub = strcmp(config->type, "zeromq") == 0 && config->pattern == FH_ZEROMQ_PUB;
+    return fh_sink_find(pub ? "zeromq-pub" : config->type);
+}
+
 const char *const *fh_sink_types(void)
 {
     static const char *const types[] = {"file", NULL};

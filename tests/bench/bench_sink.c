@@ -239,7 +239,7 @@ int main(int argc, char **argv)
     load(argv[1], &config);
     read_samples(argc > 3 ? argv[3] : "tests/data/sample-events.ndjson");
     portion.bytes = malloc(PORTION * RECORD_MAX);
-    run.ops = fh_sink_find(config.sinks[0].type);
+    run.ops = fh_sink_for(&config.sinks[0]);
     if (!portion.bytes || !run.ops) {
         die(config.sinks[0].type, "not in this build");
     }
