@@ -6,6 +6,7 @@
 
 static const struct fh_sink_ops *const registry[] = {
     &fh_sink_file_ops,
+    &fh_sink_webhook_ops,
 };
 
 const struct fh_sink_ops *fh_sink_find(const char *type)
@@ -26,7 +27,7 @@ const struct fh_sink_ops *fh_sink_for(const struct fh_config_sink *config)
 
 const char *const *fh_sink_types(void)
 {
-    static const char *const types[] = {"file", NULL};
+    static const char *const types[] = {"file", "webhook", NULL};
     _Static_assert(FH_ARRAY_LEN(types) == FH_ARRAY_LEN(registry) + 1, "one name per row");
     return types;
 }

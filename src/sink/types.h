@@ -6,5 +6,6 @@
 #include "fh/sink.h"
 
 extern const struct fh_sink_ops fh_sink_file_ops;
+extern const struct fh_sink_ops fh_sink_webhook_ops;
 
 #endif
