@@ -47,6 +47,33 @@ void fh_detector_heard(struct fh_detector *detector, struct fh_time now, uint8_t
     }
 }
 
+void fh_detector_datagram(struct fh_detector *detector, struct fh_time now, uint8_t their_path)
+{
+    if (detector->gone) {
+        if (fh_time_diff_ms(now, detector->gone_since) < detector->failure_ms) {
+            return;
+        }
+        detector->gone = false;
+        for (size_t i = 0; i < detector->path_count; i++) {
+            detector->path[i].refused = false;
+        }
+    }
+    /* A refusal that counts once its connections are closed, too, stays: this may be a leftover. */
+    detector->last_heard = now;
+    if (their_path < FH_WIRE_PATHS_MAX) {
+        detector->path[their_path].datagram_heard = now;
+    }
+}
+
+void fh_detector_datagram_echoed(struct fh_detector *detector, struct fh_time now, uint8_t paths)
+{
+    for (size_t i = 0; i < detector->path_count; i++) {
+        if (paths & (1u << i)) {
+            detector->path[i].datagram_echoed = now;
+        }
+    }
+}
+
 void fh_detector_echoed(struct fh_detector *detector, struct fh_time now, uint8_t heard_paths)
 {
     for (size_t i = 0; i < detector->path_count; i++) {
@@ -118,6 +145,9 @@ enum fh_detector_verdict fh_detector_check(struct fh_detector *detector, struct 
     }
     /* Gone stays gone until something is heard: a listener that is back has not yet said who it
      * is. */
+    if (verdict == FH_PEER_GONE && !detector->gone) {
+        detector->gone_since = now;
+    }
     detector->gone = verdict == FH_PEER_GONE;
     detector->verdict = verdict;
     *ret_changed = changed;
@@ -133,4 +163,22 @@ uint8_t fh_detector_heard_paths(const struct fh_detector *detector, struct fh_ti
         }
     }
     return paths;
+}
+
+uint8_t fh_detector_datagram_paths(const struct fh_detector *detector, struct fh_time now)
+{
+    uint8_t paths = 0;
+    for (size_t i = 0; i < FH_WIRE_PATHS_MAX; i++) {
+        if (recent(detector, now, detector->path[i].datagram_heard)) {
+            paths = (uint8_t)(paths | (1u << i));
+        }
+    }
+    return paths;
+}
+
+bool fh_detector_datagrams_arrive(const struct fh_detector *detector, struct fh_time now,
+                                  size_t path)
+{
+    return path < detector->path_count &&
+           recent(detector, now, detector->path[path].datagram_echoed);
 }

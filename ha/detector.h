@@ -7,6 +7,9 @@
  *   silent  nothing heard on any path for failure_after heartbeats
  * One path down while another is up is an alarm for people, not evidence.
  *
+ * Heartbeats may come as datagrams as well. One of them says that the peer is there, as any message
+ * does, but nothing about a connection: a path is up by what comes over its connection alone.
+ *
  * Pure: no clock, I/O or allocation. */
 #ifndef FH_HA_DETECTOR_H
 #define FH_HA_DETECTOR_H
@@ -36,13 +39,16 @@ struct fh_detector {
         bool connected;
         bool refused;
         bool up;
-        struct fh_time echoed; /* the peer said it hears us here */
-        struct fh_time heard;  /* last message over the peer's path of this index */
+        struct fh_time echoed;          /* the peer said it hears us here */
+        struct fh_time heard;           /* last message over the peer's path of this index */
+        struct fh_time datagram_heard;  /* last datagram, the same */
+        struct fh_time datagram_echoed; /* the peer said that ours come over this path */
     } path[FH_WIRE_PATHS_MAX];
     size_t inbound; /* connections of the peer to us */
     struct fh_time last_heard;
     bool departed;
     bool gone;
+    struct fh_time gone_since;
     enum fh_detector_verdict verdict;
 };
 
@@ -53,8 +59,14 @@ void fh_detector_inbound(struct fh_detector *detector, size_t connections);
  * dead process left on the way does not bring it back. */
 void fh_detector_heard(struct fh_detector *detector, struct fh_time now, uint8_t their_path,
                        bool new_process);
+/* A datagram of the process heard last came over the peer's path. One that was on its way when the
+ * process died does not bring it back; after a failure time none is on its way any more, so whoever
+ * sends them lives, and only its connections are refused. */
+void fh_detector_datagram(struct fh_detector *detector, struct fh_time now, uint8_t their_path);
 /* The peer hears us over these of our paths. */
 void fh_detector_echoed(struct fh_detector *detector, struct fh_time now, uint8_t heard_paths);
+/* Our datagrams come to the peer over these of our paths. */
+void fh_detector_datagram_echoed(struct fh_detector *detector, struct fh_time now, uint8_t paths);
 void fh_detector_goodbye(struct fh_detector *detector);
 /* This node itself stood still: silence so far says nothing about the peer. */
 void fh_detector_stalled(struct fh_detector *detector, struct fh_time now);
@@ -64,5 +76,9 @@ enum fh_detector_verdict fh_detector_check(struct fh_detector *detector, struct 
                                            uint8_t *ret_changed);
 /* What to put into our own heartbeat. */
 uint8_t fh_detector_heard_paths(const struct fh_detector *detector, struct fh_time now);
+uint8_t fh_detector_datagram_paths(const struct fh_detector *detector, struct fh_time now);
+/* Do our datagrams arrive over this path? */
+bool fh_detector_datagrams_arrive(const struct fh_detector *detector, struct fh_time now,
+                                  size_t path);
 
 #endif

@@ -52,11 +52,13 @@ struct fh_fsm_options {
     int64_t lease_ttl_ms;
     int64_t handover_after_ms, damping_ms;
     uint8_t version_max; /* of the link's protocol; 0: the newest */
+    bool datagrams;      /* takes and sends heartbeats as datagrams, too */
 };
 
 enum fh_fsm_input_type {
     FH_FSM_TICK, /* at least every heartbeat / 4 */
     FH_FSM_MESSAGE,
+    FH_FSM_DATAGRAM, /* a HEARTBEAT that came as one, of the process whose HELLO was accepted */
     FH_FSM_PATH,
     FH_FSM_INBOUND,
     FH_FSM_LOCAL,
@@ -134,9 +136,10 @@ enum fh_fsm_action_type {
     FH_FSM_LEASE_RENEW,
     FH_FSM_LEASE_RELEASE,
     /* to the link */
-    FH_FSM_SEND_STATE,  /* HELLO (flag) or HEARTBEAT on every path: fh_fsm_fill_state */
-    FH_FSM_SEND_REPORT, /* the report of the input, on the first path that is up */
-    FH_FSM_SEND,        /* message, on the first path that is up */
+    FH_FSM_SEND_STATE,    /* HELLO (flag) or HEARTBEAT on every path: fh_fsm_fill_state */
+    FH_FSM_SEND_DATAGRAM, /* HEARTBEAT as a datagram on every path */
+    FH_FSM_SEND_REPORT,   /* the report of the input, on the first path that is up */
+    FH_FSM_SEND,          /* message, on the first path that is up */
     FH_FSM_SEND_GOODBYE,
     /* to the journal */
     FH_FSM_ROLE_CHANGED,
@@ -178,6 +181,7 @@ struct fh_fsm_peer {
     uint64_t instance; /* of the HELLO that was accepted or refused last; 0 = none yet */
     uint64_t departed; /* instance that said goodbye */
     uint64_t state_sequence;
+    uint64_t reports_sent;      /* up to here they are in front of us in the connection */
     struct fh_time met;         /* when this instance introduced itself */
     struct fh_wire_hello hello; /* .state: as of the latest HELLO or HEARTBEAT */
     char refused[200];          /* why no pair can be formed with it; empty = it can */
@@ -238,6 +242,7 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     struct fh_time started;
     struct fh_time last_step;
     struct fh_time last_beat;
+    struct fh_time last_datagram;
     bool beat_now;
     bool stopped;
 
@@ -298,6 +303,8 @@ bool fh_fsm_peer_usable(const struct fh_fsm *fsm);
 bool fh_fsm_fenced(const struct fh_fsm *fsm, struct fh_time now);
 /* Stopped so that the peer takes over, which it has not yet. */
 bool fh_fsm_yielding(const struct fh_fsm *fsm, struct fh_time now);
+/* Does the peer take heartbeats as datagrams, and do we send them? */
+bool fh_fsm_datagrams(const struct fh_fsm *fsm);
 /* Version of the link's protocol to speak with this peer. */
 uint8_t fh_fsm_version(const struct fh_fsm *fsm);
 /* The other node is a ready standby; or we are, and the primary is there. */

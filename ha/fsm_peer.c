@@ -38,10 +38,11 @@ static void judge_identity(const struct fh_fsm *fsm, const struct fh_wire_hello 
 static void on_state(struct fh_fsm *fsm, struct fh_time now, uint64_t sequence,
                      const struct fh_wire_state *state, struct fh_fsm_actions *actions)
 {
-    fh_detector_echoed(&fsm->detector, now, state->heard_paths);
     if (sequence <= fsm->peer.state_sequence) {
         return; /* the same beat over another path, or late */
     }
+    fh_detector_echoed(&fsm->detector, now, state->heard_paths);
+    fh_detector_datagram_echoed(&fsm->detector, now, state->datagram_paths);
     fsm->peer.state_sequence = sequence;
     if (state->role != fsm->peer.hello.state.role || !fh_time_is_set(fsm->peer.role_since)) {
         fsm->peer.role_since = now;
@@ -84,6 +85,7 @@ static void on_hello(struct fh_fsm *fsm, struct fh_time now, const struct fh_wir
     if (new_instance) {
         peer->instance = message->instance;
         peer->state_sequence = 0;
+        peer->reports_sent = 0;
         peer->met = now;
         peer->role_since = (struct fh_time){0};
         fh_fsm_promise_over(fsm); /* whom it was given to is no more */
@@ -149,6 +151,16 @@ static void on_confirm(struct fh_fsm *fsm, uint64_t store_id, uint64_t number,
     }
 }
 
+/* What a state says of reports is said behind them in the same connection: what is missing then is
+ * lost. A datagram overtakes them; asked for by its word, all that waits in a slow connection would
+ * be sent again. */
+static void note_reports(struct fh_fsm_peer *peer, const struct fh_wire_state *state)
+{
+    if (state->report_last > peer->reports_sent) {
+        peer->reports_sent = state->report_last;
+    }
+}
+
 static void on_goodbye(struct fh_fsm *fsm, uint64_t instance)
 {
     fsm->peer.departed = instance;
@@ -166,12 +178,14 @@ int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wi
                       message->type == FH_WIRE_HELLO && message->instance != fsm->peer.instance);
     if (message->type == FH_WIRE_HELLO) {
         on_hello(fsm, now, message, actions);
+        note_reports(&fsm->peer, &message->u.hello.state);
         return 0;
     }
     if (message->instance != fsm->peer.instance) {
         return 0; /* it will say HELLO as long as our heartbeats do not name it */
     }
     if (message->type == FH_WIRE_HEARTBEAT) {
+        note_reports(&fsm->peer, &message->u.heartbeat);
         on_state(fsm, now, message->sequence, &message->u.heartbeat, actions);
         return 0;
     }
@@ -201,4 +215,29 @@ int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wi
     default:
         return -EBADMSG;
     }
+}
+
+int fh_fsm_on_datagram(struct fh_fsm *fsm, struct fh_time now,
+                       const struct fh_wire_message *message, struct fh_fsm_actions *actions)
+{
+    const struct fh_fsm_peer *peer = &fsm->peer;
+    if (message->type != FH_WIRE_HEARTBEAT) {
+        return -EBADMSG;
+    }
+    if (peer->instance == 0 || message->instance != peer->instance ||
+        message->instance == peer->departed) {
+        return 0;
+    }
+    fh_detector_datagram(&fsm->detector, now, message->path);
+    on_state(fsm, now, message->sequence, &message->u.heartbeat, actions);
+    return 0;
+}
+
+bool fh_fsm_datagrams(const struct fh_fsm *fsm)
+{
+    const struct fh_fsm_peer *peer = &fsm->peer;
+    /* Also to a peer that is not heard: what comes back first may be a datagram. */
+    return fsm->options.datagrams && peer->instance != 0 && peer->hello.state.datagrams &&
+           fh_fsm_peer_knows_us(fsm) && peer->instance != peer->departed &&
+           fsm->detector.verdict != FH_PEER_GONE;
 }

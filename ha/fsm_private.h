@@ -16,6 +16,8 @@ void fh_fsm_notice(struct fh_fsm_actions *actions, enum fh_log_id id, bool alarm
 /* fsm_peer.c */
 int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wire_message *message,
                       struct fh_fsm_actions *actions);
+int fh_fsm_on_datagram(struct fh_fsm *fsm, struct fh_time now,
+                       const struct fh_wire_message *message, struct fh_fsm_actions *actions);
 
 /* fsm_role.c */
 void fh_fsm_in_role(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);

@@ -189,6 +189,9 @@ static void perform(struct fh_ha *ha, struct fh_time now, const struct fh_fsm_in
         fh_fsm_fill_state(&ha->fsm, now, action->flag, &message);
         send_everywhere(ha, &message);
         break;
+    case FH_FSM_SEND_DATAGRAM:
+        fh_ha_send_datagram(ha, now);
+        break;
     case FH_FSM_SEND_GOODBYE:
         memset(&message, 0, sizeof(message));
         message.type = FH_WIRE_GOODBYE;
@@ -220,6 +223,7 @@ static void step(struct fh_ha *ha, const struct fh_fsm_input *input, const void 
 {
     struct fh_time now = fh_now();
     fh_fsm_step(&ha->fsm, now, input, ha->scratch);
+    fh_ha_follow_session(ha);
     for (size_t i = 0; i < ha->scratch->count; i++) {
         perform(ha, now, input, bytes, &ha->scratch->action[i]);
     }
@@ -339,8 +343,11 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* ---- life ---- */
 
-static const struct fh_link_handler link_handler = {
-    .frame = on_frame, .path = on_path, .inbound = on_inbound, .stranger = on_stranger};
+static const struct fh_link_handler link_handler = {.frame = on_frame,
+                                                    .datagram = fh_ha_on_datagram,
+                                                    .path = on_path,
+                                                    .inbound = on_inbound,
+                                                    .stranger = on_stranger};
 
 static int fill_options(const struct fh_config *config, const char *secret_key,
                         const struct fh_ha_start *start, struct fh_fsm_options *ret)
@@ -444,6 +451,7 @@ int fh_ha_start(struct fh_ha *ha, struct fh_error *err)
     if (r < 0) {
         return fh_error_set(err, r, "cannot start the pair's timer");
     }
+    fh_ha_open_datagrams(ha);
     ha->fsm.started = fh_now();
     ha->fsm.last_step = ha->fsm.started;
     ha->started = true;

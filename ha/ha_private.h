@@ -1,4 +1,4 @@
-/* ha_private.h: what ha.c (the engine), ha_arbiter.c and ha_status.c share. */
+/* ha_private.h: what ha.c (the engine), ha_arbiter.c, ha_datagram.c and ha_status.c share. */
 #ifndef FH_HA_PRIVATE_H
 #define FH_HA_PRIVATE_H
 
@@ -35,6 +35,7 @@ struct fh_ha {
     uint64_t tick_usec;
     struct fh_link *link;
     uint64_t sequence;
+    uint64_t session; /* the peer's process datagrams are sealed for */
     bool started;
     bool stepping;
     struct pending *first_pending, **last_pending;
@@ -52,6 +53,13 @@ struct fh_ha {
 void fh_ha_feed(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes);
 /* The same for what the host says: nobody listens any more after fh_ha_stop. */
 void fh_ha_from_host(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes);
+
+/* ha_datagram.c */
+void fh_ha_open_datagrams(struct fh_ha *ha);
+/* After a step: seal for whoever the machine knows now. */
+void fh_ha_follow_session(struct fh_ha *ha);
+void fh_ha_send_datagram(struct fh_ha *ha, struct fh_time now);
+void fh_ha_on_datagram(void *userdata, uint8_t path, const void *bytes, size_t len);
 
 /* ha_arbiter.c */
 int fh_ha_open_arbiter(struct fh_ha *ha, const struct fh_config *config, const char *secret_key,

@@ -44,6 +44,7 @@ void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret)
     for (size_t i = 0; i < fsm->detector.path_count; i++) {
         memcpy(ret->peer.path[i].address, ha->address[i], sizeof(ha->address[i]));
         ret->peer.path[i].up = fsm->detector.path[i].up;
+        ret->peer.path[i].datagrams = fh_detector_datagrams_arrive(&fsm->detector, now, i);
     }
     ret->peer.path_count = fsm->detector.path_count;
     ret->maintenance = fsm->maintenance;

@@ -4,6 +4,7 @@
  * back by a deferred event), otherwise a message could lie there until the next one arrives. */
 #include "link.h"
 
+#include "datagram.h"
 #include "probe.h"
 
 #include <errno.h>
@@ -54,6 +55,7 @@ struct fh_link {
     size_t inbound_count;
     zmq_msg_t out;
     bool out_reserved;
+    struct fh_datagrams *datagrams; /* NULL: pair.datagrams is off */
 };
 
 static int set_int(void *socket, int option, int value)
@@ -377,6 +379,12 @@ static int open_path(struct path *path, const char *secret_key, const char *publ
     return watch(link, path->monitor, on_path_monitor, path, &path->monitor_source);
 }
 
+static void on_datagram(void *userdata, uint8_t path, const void *bytes, size_t len)
+{
+    struct fh_link *link = userdata;
+    link->handler->datagram(link->userdata, path, bytes, len);
+}
+
 static int open_all(struct fh_link *link, const struct fh_config_pair *pair, const char *secret_key,
                     int64_t probe_ms)
 {
@@ -386,6 +394,10 @@ static int open_all(struct fh_link *link, const struct fh_config_pair *pair, con
         return -EINVAL;
     }
     int r = open_router(link, secret_key);
+    if (r >= 0 && pair->datagrams) {
+        r = fh_datagrams_new(secret_key, pair->peer_public_key, link->event, on_datagram, link,
+                             &link->datagrams);
+    }
     for (size_t i = 0; r >= 0 && i < pair->peer_count; i++) {
         struct path *path = &link->path[link->path_count++];
         path->link = link;
@@ -441,6 +453,11 @@ int fh_link_start(struct fh_link *link, struct fh_error *err)
     return 0;
 }
 
+int fh_link_take_datagrams(struct fh_link *link, struct fh_error *err)
+{
+    return link->datagrams ? fh_datagrams_bind(link->datagrams, link->listen, err) : -EOPNOTSUPP;
+}
+
 static void close_socket(void *socket, sd_event_source *source)
 {
     sd_event_source_disable_unref(source); /* first: the descriptor goes with the socket */
@@ -454,6 +471,7 @@ void fh_link_free(struct fh_link *link)
     if (!link) {
         return;
     }
+    fh_datagrams_free(link->datagrams);
     for (size_t i = 0; i < link->path_count; i++) {
         struct path *path = &link->path[i];
         fh_probe_free(path->probe);
@@ -513,4 +531,20 @@ int fh_link_send(struct fh_link *link, size_t path)
         return -code;
     }
     return 0;
+}
+
+void fh_link_session(struct fh_link *link, uint64_t own_instance, uint64_t peer_instance)
+{
+    if (link->datagrams) {
+        fh_datagrams_session(link->datagrams, own_instance, peer_instance);
+    }
+}
+
+void fh_link_send_datagram(struct fh_link *link, size_t path, const void *bytes, size_t len)
+{
+    const struct sockaddr_storage *to =
+        path < link->path_count ? fh_probe_address(link->path[path].probe) : NULL;
+    if (link->datagrams && to) {
+        fh_datagrams_send(link->datagrams, (uint8_t)path, to, bytes, len);
+    }
 }

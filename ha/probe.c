@@ -1,12 +1,13 @@
 /* probe.c: owns the question whether the peer's port is closed. Never sends a byte. */
 #include "probe.h"
 
+#include "address.h"
+
 #include "fh/clock.h"
 
 #include <errno.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,39 +27,6 @@ struct fh_probe {
     int fd;
     sd_event_source *io_source, *again_source;
 };
-
-/* "tcp://HOST:PORT" or "tcp://[V6]:PORT" without asking a name server. */
-static bool parse_numeric(struct fh_probe *probe, const char *endpoint)
-{
-    char host[256];
-    const char *start = strncmp(endpoint, "tcp://", 6) == 0 ? endpoint + 6 : endpoint;
-    const char *source = strrchr(start, ';'); /* ZeroMQ: "source;destination" */
-    start = source ? source + 1 : start;
-    const char *colon = strrchr(start, ':');
-    if (!colon) {
-        return false;
-    }
-    size_t len = (size_t)(colon - start);
-    if (len >= 2 && start[0] == '[' && start[len - 1] == ']') {
-        start++;
-        len -= 2;
-    }
-    if (len == 0 || len >= sizeof(host)) {
-        return false;
-    }
-    memcpy(host, start, len);
-    host[len] = '\0';
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-                             .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    if (getaddrinfo(host, colon + 1, &hints, &found) != 0) {
-        return false;
-    }
-    memcpy(&probe->address, found->ai_addr, found->ai_addrlen);
-    probe->address_len = found->ai_addrlen;
-    freeaddrinfo(found);
-    return true;
-}
 
 static void close_attempt(struct fh_probe *probe)
 {
@@ -131,7 +99,7 @@ int fh_probe_new(sd_event *event, const char *endpoint, int64_t duration_ms,
     probe->userdata = userdata;
     probe->duration_ms = duration_ms;
     probe->event = sd_event_ref(event);
-    probe->numeric = parse_numeric(probe, endpoint);
+    probe->numeric = fh_address_parse(endpoint, &probe->address, &probe->address_len) == 0;
     int r =
         sd_event_add_time(event, &probe->again_source, CLOCK_BOOTTIME, 0, 1000, on_again, probe);
     if (r >= 0) {
@@ -167,6 +135,11 @@ void fh_probe_learn(struct fh_probe *probe, int fd)
         probe->address = address;
         probe->address_len = len;
     }
+}
+
+const struct sockaddr_storage *fh_probe_address(const struct fh_probe *probe)
+{
+    return probe->address_len != 0 ? &probe->address : NULL;
 }
 
 void fh_probe_start(struct fh_probe *probe)

@@ -6,6 +6,7 @@
 #define FH_HA_PROBE_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 #include <systemd/sd-event.h>
 
 struct fh_probe;
@@ -17,6 +18,8 @@ int fh_probe_new(sd_event *event, const char *endpoint, int64_t duration_ms,
 void fh_probe_free(struct fh_probe *probe); /* NULL allowed */
 /* Take the address from a connected descriptor, if it is still one. */
 void fh_probe_learn(struct fh_probe *probe, int fd);
+/* The peer's address; NULL: not known yet. */
+const struct sockaddr_storage *fh_probe_address(const struct fh_probe *probe);
 /* Try now and again for duration_ms: a process that is dying may close its listener last. */
 void fh_probe_start(struct fh_probe *probe);
 void fh_probe_stop(struct fh_probe *probe);

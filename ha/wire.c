@@ -95,7 +95,8 @@ static unsigned char *put(unsigned char *at, uint64_t value, size_t width)
 }
 
 enum { FLAG_LAST_PRIMARY = 1, FLAG_READY = 2, FLAG_LIVE = 4, FLAG_HEALTHY = 8, FLAG_FINAL = 16 };
-enum { MORE_MAINTENANCE = 1, MORE_PATIENT = 2, MORE_AUTOMATIC = 4 };
+enum { MORE_MAINTENANCE = 1, MORE_PATIENT = 2, MORE_AUTOMATIC = 4, MORE_DATAGRAMS = 8 };
+#define DATAGRAM_PATHS_SHIFT 8 /* the upper byte: a bit per path */
 
 static unsigned char *put_state_1(unsigned char *at, const struct fh_wire_state *state)
 {
@@ -125,7 +126,9 @@ static unsigned char *put_state_2(unsigned char *at, const struct fh_wire_state 
 {
     at = put(at,
              (state->maintenance ? MORE_MAINTENANCE : 0u) | (state->patient ? MORE_PATIENT : 0u) |
-                 (state->yield_automatic ? MORE_AUTOMATIC : 0u),
+                 (state->yield_automatic ? MORE_AUTOMATIC : 0u) |
+                 (state->datagrams ? MORE_DATAGRAMS : 0u) |
+                 ((unsigned)state->datagram_paths << DATAGRAM_PATHS_SHIFT),
              2);
     at = put(at, state->yield_epoch, 8);
     at = put(at, state->beat, 8);
@@ -149,6 +152,8 @@ static void get_state_2(struct cursor *cursor, struct fh_wire_state *state)
     state->maintenance = (flags & MORE_MAINTENANCE) != 0;
     state->patient = (flags & MORE_PATIENT) != 0;
     state->yield_automatic = (flags & MORE_AUTOMATIC) != 0;
+    state->datagrams = (flags & MORE_DATAGRAMS) != 0;
+    state->datagram_paths = (uint8_t)(flags >> DATAGRAM_PATHS_SHIFT);
     state->yield_epoch = get_epoch(cursor);
     state->beat = get(cursor, 8);
     state->beat_heard = get(cursor, 8);

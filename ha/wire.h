@@ -9,7 +9,8 @@
  *
  * Version 2 appends to the state of a node: beats and promises (see fsm.h), the hand-over, flags
  * for maintenance and patience, and digests of what it received. A node that speaks 2 says HELLO
- * in a form that 1 understands, and everything else in the highest version both speak.
+ * in a form that 1 understands, and everything else in the highest version both speak. Flags that
+ * came later than version 2 itself (datagrams) stand in bits that its first readers pass over.
  *
  * Pure: no clock, I/O or allocation. */
 #ifndef FH_HA_WIRE_H
@@ -73,6 +74,8 @@ struct fh_wire_state {
     uint64_t beat_heard;  /* the receiver's latest beat that was heard ... */
     uint64_t promise_epoch; /* ... as a leader of this epoch, which it follows ... */
     uint32_t promise_ms;    /* ... for so long since it heard that beat: it will not lead itself */
+    bool datagrams;         /* takes heartbeats as datagrams, too (seal.h) */
+    uint8_t datagram_paths; /* bit per path of the receiver over which they came lately */
     struct fh_replica_minutes minutes;
 };
 

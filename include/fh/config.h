@@ -96,6 +96,7 @@ struct fh_config_pair {
     int64_t join_timeout_ms;   /* 5000 */
     int64_t handover_after_ms; /* 30000; 0: never because of health */
     int64_t damping_ms;        /* 600000 */
+    bool datagrams;            /* true: heartbeats over UDP, too */
 };
 
 struct fh_config_arbiter {

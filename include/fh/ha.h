@@ -144,6 +144,7 @@ struct fh_ha_status {
         struct {
             char address[256];
             bool up;
+            bool datagrams; /* ours arrive at the peer over it */
         } path[FH_PATHS_MAX];
         size_t path_count;
         char refused[200]; /* why the pair cannot be formed; empty = it can */

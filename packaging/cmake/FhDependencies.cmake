@@ -7,6 +7,8 @@ pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.76)
 pkg_check_modules(CONFIG REQUIRED IMPORTED_TARGET libconfig>=1.5)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd>=250)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq>=4.3.4)
+# Datagrams between the nodes; the library ZeroMQ takes its CURVE from, so it is there anyway.
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb>=0.9.24)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4>=1.9.3)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8.0)

@@ -42,6 +42,16 @@ END { if (open) print ".El" }' | awk '
 { line[NR] = $0 }
 END { for (i = 1; i <= NR; i++) if (!(line[i] == ".br" && (line[i + 1] ~ /^\.(It|El|Ss)/ || i == NR))) print line[i] }'
 cat <<'TAIL'
+.Sh NETWORK
+A firewall between the nodes has to let TCP pass to the port of
+.Va pair.listen
+of either node, and should let UDP pass to the same port, in both directions:
+.Bd -literal
+firewall-cmd --permanent --add-port=5570/tcp --add-port=5570/udp
+.Ed
+.Pp
+Without UDP the pair works, but packet loss on the way may be taken for a failure; see
+.Xr firehosed-ha 7 .
 .Sh EXAMPLES
 Node a of a pair; on node b name, replica_id, peers, peer_public_key and preferred differ:
 .Bd -literal

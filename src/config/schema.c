@@ -185,6 +185,9 @@ const struct fh_option fh_options[] = {
     {"pair.damping_ms", FH_OPTION_INTEGER, AT(pair.damping_ms), BETWEEN(0, 86400000, 600000),
      .sentence =
          "At most one change of role in this time that nobody ordered, unless a node dies."},
+    {"pair.datagrams", FH_OPTION_BOOL, AT(pair.datagrams), .number = 1,
+     .sentence = "Send heartbeats over UDP, too, on the ports of listen and peers, so that packet "
+                 "loss is not taken for a failure; where UDP does not pass, nothing is lost."},
 
     {"arbiter.type", FH_OPTION_CHOICE, AT(arbiter.type), .choices = arbiters,
      .sentence = "Who says which node may lead: nobody, firehose-witness on a third host, or an "

@@ -234,8 +234,9 @@ static void say_peer(const cJSON *status, struct page *page)
     const cJSON *path;
     cJSON_ArrayForEach(path, member(peer, "paths"))
     {
-        say(page, "  path      %s %s\n", string(path, "address", text, sizeof(text)),
-            is_true(path, "up") ? "up" : "DOWN");
+        say(page, "  path      %s %s%s\n", string(path, "address", text, sizeof(text)),
+            is_true(path, "up") ? "up" : "DOWN",
+            cJSON_IsFalse(member(path, "datagrams")) ? ", no datagrams" : "");
     }
 }
 

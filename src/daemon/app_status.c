@@ -33,6 +33,7 @@ static void add_peer(cJSON *root, const struct app *app, const struct fh_ha_stat
         cJSON *path = cJSON_CreateObject();
         cJSON_AddStringToObject(path, "address", ha->peer.path[i].address);
         cJSON_AddBoolToObject(path, "up", ha->peer.path[i].up);
+        cJSON_AddBoolToObject(path, "datagrams", ha->peer.path[i].datagrams);
         cJSON_AddItemToArray(paths, path);
     }
 }

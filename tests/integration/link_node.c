@@ -219,6 +219,10 @@ static void command(const char *line)
             send_one(me.books.own_last);
         }
         write_books();
+    } else if (strcmp(line, "status") == 0) {
+        struct fh_ha_status status;
+        fh_ha_status(me.ha, &status);
+        printf("datagrams %d\n", status.peer.path[0].datagrams);
     }
 }
 
@@ -253,7 +257,7 @@ static int on_term(sd_event_source *source, const struct signalfd_siginfo *info,
 
 int link_node_main(int argc, char **argv)
 {
-    if (argc != 10) {
+    if (argc != 11) {
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -277,7 +281,8 @@ int link_node_main(int argc, char **argv)
     pair->join_timeout_ms = 1000;
     pair->preferred = argv[7][0] == '1';
     pair->prefer = argv[8][0] == '1' ? FH_PREFER_SAFETY : FH_PREFER_AVAILABILITY;
-    me.state = argv[9];
+    pair->datagrams = argv[9][0] == '1';
+    me.state = argv[10];
     read_books(argv[0]);
     write_books();
     fh_log_init("node", FH_LOG_STDERR, LOG_DEBUG);
@@ -350,7 +355,8 @@ void link_node_start(struct link_node *node, const struct link_node_options *opt
         close(out[1]);
         execl("/proc/self/exe", "test_link", "node", options->name, text[0], text[1], text[2],
               options->secret, options->peer_public, text[3], options->preferred ? "1" : "0",
-              options->safety ? "1" : "0", options->state, (char *)NULL);
+              options->safety ? "1" : "0", options->datagrams ? "1" : "0", options->state,
+              (char *)NULL);
         _exit(127);
     }
     close(in[0]);

@@ -16,12 +16,14 @@ struct link_node_options {
     int replica;
     bool preferred;
     bool safety;
+    bool datagrams;
     char state[256]; /* file that stands for the node's disk */
 };
 
-/* The node's main(): argv after "node". Reads "report N" from stdin; prints a line per order of the
- * engine, among them "role NAME EPOCH", "confirmed N", "applied N", "in-sync 0|1", "ready 0|1",
- * "protected 0|1". The journal goes to the same stream. */
+/* The node's main(): argv after "node". Reads "report N" and "status" from stdin; prints a line per
+ * order of the engine, among them "role NAME EPOCH", "confirmed N", "applied N", "in-sync 0|1",
+ * "ready 0|1", "protected 0|1"; "datagrams 0|1" (ours arrive over the first path) for "status". The
+ * journal goes to the same stream. */
 int link_node_main(int argc, char **argv);
 
 struct link_node {

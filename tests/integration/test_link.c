@@ -1,6 +1,8 @@
 /* test_link.c: two engines as two processes over TCP and CURVE: forming, reports, death, silence,
- * goodbye, return, strangers. Waits for what the nodes say; prints how long takeovers took. */
+ * goodbye, return, strangers, and what datagrams are good for. Waits for what the nodes say; prints
+ * how long takeovers took. */
 #include "link_node.h"
+#include "link_relay.h"
 
 #include "fh/ha.h"
 
@@ -39,6 +41,8 @@ static int set_up(void **state)
     a.replica = 1;
     b.replica = 2;
     a.preferred = true;
+    a.datagrams = true;
+    b.datagrams = true;
     a.port = link_node_free_port();
     b.port = link_node_free_port();
     a.peer_port[0] = b.port;
@@ -231,6 +235,108 @@ static void second_path_down_is_an_alarm_only(void **state)
     stop(&nb);
 }
 
+static struct link_relay to_a, to_b;
+
+static void both_relays(enum link_relay_order order)
+{
+    link_relay_order(&to_a, order);
+    link_relay_order(&to_b, order);
+}
+
+static void start_pair_behind_relays(struct link_node *node_a, struct link_node *node_b)
+{
+    link_relay_start(&to_a, a.port);
+    link_relay_start(&to_b, b.port);
+    a.peer_port[0] = to_b.port;
+    b.peer_port[0] = to_a.port;
+    start_pair(node_a, node_b);
+}
+
+static void stop_all(struct link_node *node_a, struct link_node *node_b)
+{
+    stop(node_a);
+    stop(node_b);
+    link_relay_stop(&to_a);
+    link_relay_stop(&to_b);
+}
+
+static bool have_datagrams(struct link_node *node, int timeout_ms)
+{
+    bool have = false;
+    for (int waited = 0; !have && waited < timeout_ms; waited += 50) {
+        link_node_say(node, "status\n");
+        have = link_node_hears(node, "datagrams 1", 50);
+    }
+    return have;
+}
+
+static void wait_for_datagrams(struct link_node *node)
+{
+    assert_true(have_datagrams(node, SLACK_MS));
+}
+
+/* What packet loss does to TCP, at its worst: the connections stand and nothing comes through. */
+static void datagrams_carry_the_pair_over_stalled_connections(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    start_pair_behind_relays(&na, &nb);
+    wait_for_datagrams(&na);
+    wait_for_datagrams(&nb);
+    both_relays(RELAY_HOLD_CONNECTIONS);
+    link_node_wait(&nb, "[path-down]", SLACK_MS); /* they did stall */
+    assert_false(link_node_hears(&nb, "start ", 2000));
+    assert_false(link_node_hears(&na, "[peer-down]", 100));
+    both_relays(RELAY_DROP_DATAGRAMS);
+    int64_t took = link_node_wait(&nb, "start ", SLACK_MS);
+    printf("  takeover after the last datagram: %d ms (failure time 500 ms)\n", (int)took);
+    assert_in_range(took, 380, 500 + 400);
+    both_relays(RELAY_PASS_CONNECTIONS);
+    both_relays(RELAY_PASS_DATAGRAMS);
+    link_node_wait(&na, "role standby", SLACK_MS);
+    link_node_wait(&nb, "[protected]", SLACK_MS);
+    stop_all(&na, &nb);
+}
+
+static void repeated_datagrams_prove_nothing(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    start_pair_behind_relays(&na, &nb);
+    wait_for_datagrams(&na);
+    both_relays(RELAY_HOLD_CONNECTIONS);
+    both_relays(RELAY_REPLAY_DATAGRAMS);
+    int64_t took = link_node_wait(&nb, "start ", SLACK_MS);
+    printf("  takeover while old datagrams come again: %d ms (failure time 500 ms)\n", (int)took);
+    assert_in_range(took, 380, 500 + 400);
+    stop_all(&na, &nb);
+}
+
+static void datagrams_are_not_needed(void **state)
+{
+    (void)state;
+    for (int drop = 0; drop < 2; drop++) { /* one node has them off; both have them, none arrives */
+        struct link_node na;
+        struct link_node nb;
+        (void)set_up(NULL);
+        b.datagrams = drop;
+        link_relay_start(&to_a, a.port);
+        link_relay_start(&to_b, b.port);
+        a.peer_port[0] = to_b.port;
+        b.peer_port[0] = to_a.port;
+        both_relays(RELAY_DROP_DATAGRAMS);
+        start_pair(&na, &nb);
+        assert_false(have_datagrams(&na, 600));
+        link_node_say(&na, "report 10\n");
+        link_node_wait(&na, "confirmed 10", SLACK_MS);
+        both_relays(RELAY_HOLD_CONNECTIONS);
+        link_node_wait(&nb, "start ", SLACK_MS);
+        stop_all(&na, &nb);
+    }
+}
+
 static void keys_are_checked(void **state)
 {
     (void)state;
@@ -261,6 +367,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(corrected_key_forms_the_pair, set_up),
         cmocka_unit_test_setup(equal_replicas_form_no_pair, set_up),
         cmocka_unit_test_setup(second_path_down_is_an_alarm_only, set_up),
+        cmocka_unit_test_setup(datagrams_carry_the_pair_over_stalled_connections, set_up),
+        cmocka_unit_test_setup(repeated_datagrams_prove_nothing, set_up),
+        cmocka_unit_test_setup(datagrams_are_not_needed, set_up),
     };
     snprintf(directory, sizeof(directory), "/tmp/test_link.XXXXXX");
     if (!mkdtemp(directory)) {

@@ -360,16 +360,16 @@ static void send_report(int n, uint64_t number, uint64_t previous)
     message.u.report.previous = previous;
     message.u.report.number = number;
     message.u.report.bytes = (struct fh_slice){bytes, fh_report_size(&report)};
-    transmit(n, best_path(n), &message);
+    transmit(n, best_path(n), &message, false);
 }
 
-static void send_state(int n, bool hello)
+static void send_state(int n, bool hello, bool datagram)
 {
     static struct fh_wire_message message;
     fh_fsm_fill_state(&w.node[n].fsm, clock_of(n), hello, &message);
     message.sequence = ++w.node[n].sequence;
     for (size_t i = 0; i < w.paths; i++) {
-        transmit(n, i, &message);
+        transmit(n, i, &message, datagram);
     }
 }
 
@@ -446,7 +446,10 @@ static void perform(int n, const struct fh_fsm_input *input, struct fh_fsm_actio
 {
     switch (action->type) {
     case FH_FSM_SEND_STATE:
-        send_state(n, action->flag);
+        send_state(n, action->flag, false);
+        break;
+    case FH_FSM_SEND_DATAGRAM:
+        send_state(n, false, true);
         break;
     case FH_FSM_SEND_REPORT:
         send_report(n, input->u.own_report.number, action->number);
@@ -460,7 +463,7 @@ static void perform(int n, const struct fh_fsm_input *input, struct fh_fsm_actio
               action->u.message.type == FH_WIRE_ANSWERED ? action->u.message.u.answered.previous
               : action->u.message.type == FH_WIRE_WANT   ? action->u.message.u.want.from
                                                          : action->u.message.u.confirm.number);
-        transmit(n, best_path(n), &action->u.message);
+        transmit(n, best_path(n), &action->u.message, false);
         break;
     case FH_FSM_LEASE_ACQUIRE:
         ask_arbiter(n, FH_LEASE_ACQUIRE, action->number);
@@ -553,6 +556,7 @@ void start_node(int n)
         .handover_after_ms = HANDOVER_MS,
         .damping_ms = DAMPING_MS,
         .version_max = node->version,
+        .datagrams = w.datagrams && node->version >= 2,
     };
     options.node[0] = (char)('a' + n);
     fh_fsm_init(&node->fsm, clock_of(n), &options);

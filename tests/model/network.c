@@ -42,7 +42,9 @@ static void fill_frame(struct frame *frame, const struct fh_wire_message *messag
     }
 }
 
-void transmit(int from, size_t path, const struct fh_wire_message *message)
+/* A datagram is sealed for one process of the peer: another one cannot open it. The event's life
+ * says the same. */
+void transmit(int from, size_t path, const struct fh_wire_message *message, bool datagram)
 {
     struct node *node = &w.node[from];
     struct fh_wire_message copy = *message;
@@ -52,6 +54,7 @@ void transmit(int from, size_t path, const struct fh_wire_message *message)
     for (int i = copies(is_cut(from, path)); i > 0; i--) {
         struct event event = {.what = EV_FRAME, .node = !from, .life = w.node[!from].life};
         event.at = arrival();
+        event.a = datagram;
         event.frame = frame_new();
         fill_frame(frame_at(event.frame), &copy);
         push(event);
@@ -62,7 +65,8 @@ void frame_arrived(const struct event *event)
 {
     struct frame *frame = frame_at(event->frame);
     struct fh_wire_message decoded;
-    struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = &frame->message};
+    struct fh_fsm_input input = {.type = event->a ? FH_FSM_DATAGRAM : FH_FSM_MESSAGE,
+                                 .u.message = &frame->message};
     if (frame->len > 0) {
         if (fh_wire_decode(frame->bytes, frame->len, &decoded) < 0) {
             fail("a message does not decode");

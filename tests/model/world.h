@@ -132,10 +132,11 @@ struct world {
     uint64_t seed, random, order;
     int64_t now;
     bool failed, calm;
-    bool clean;   /* one fault at a time, and only when the pair is protected */
-    bool arbiter; /* there is one */
-    bool encoded; /* messages go as bytes */
-    bool old;     /* one node speaks version 1 of the link */
+    bool clean;     /* one fault at a time, and only when the pair is protected */
+    bool arbiter;   /* there is one */
+    bool encoded;   /* messages go as bytes */
+    bool old;       /* one node speaks version 1 of the link */
+    bool datagrams; /* heartbeats go as datagrams, too */
     enum sink sink;
     struct node node[2];
     size_t paths;
@@ -185,7 +186,7 @@ void frame_free(int index);
 
 /* network.c */
 bool is_cut(int from, size_t path);
-void transmit(int from, size_t path, const struct fh_wire_message *message);
+void transmit(int from, size_t path, const struct fh_wire_message *message, bool datagram);
 void frame_arrived(const struct event *event);
 void path_event(int n, size_t path, enum fh_path_event event);
 void inbound(int n, size_t count);

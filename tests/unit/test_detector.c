@@ -121,6 +121,40 @@ static void paths_out_of_range_are_ignored(void **state)
     assert_int_equal(check(5), FH_PEER_PRESENT);
 }
 
+static void datagrams_break_the_silence_and_hold_no_path_up(void **state)
+{
+    (void)state;
+    fh_detector_datagram(&detector, at(FAILURE_MS - 1), 1);
+    fh_detector_datagram_echoed(&detector, at(FAILURE_MS - 1), 1);
+    assert_int_equal(check(FAILURE_MS), FH_PEER_PRESENT);
+    assert_int_equal(changed, 3);
+    assert_false(detector.path[0].up);
+    assert_false(detector.path[1].up);
+    assert_int_equal(fh_detector_heard_paths(&detector, at(FAILURE_MS)), 0);
+    assert_int_equal(fh_detector_datagram_paths(&detector, at(FAILURE_MS)), 2);
+    assert_true(fh_detector_datagrams_arrive(&detector, at(FAILURE_MS), 0));
+    assert_false(fh_detector_datagrams_arrive(&detector, at(FAILURE_MS), 1));
+    assert_false(fh_detector_datagrams_arrive(&detector, at(FAILURE_MS), 2));
+    assert_int_equal(check(2 * FAILURE_MS - 1), FH_PEER_SILENT);
+}
+
+static void a_datagram_left_over_revives_nobody(void **state)
+{
+    (void)state;
+    fh_detector_path(&detector, 0, FH_PATH_REFUSED);
+    fh_detector_path(&detector, 1, FH_PATH_DISCONNECTED);
+    fh_detector_datagram(&detector, at(5), 0); /* does not undo what was refused */
+    fh_detector_inbound(&detector, 0);
+    assert_int_equal(check(10), FH_PEER_GONE);
+    fh_detector_datagram(&detector, at(10 + FAILURE_MS - 1), 0);
+    assert_int_equal(check(10 + FAILURE_MS - 1), FH_PEER_GONE);
+    /* Nothing stays on its way for so long: it lives, only its connections are refused. */
+    fh_detector_datagram(&detector, at(10 + FAILURE_MS), 0);
+    assert_int_equal(check(10 + FAILURE_MS), FH_PEER_PRESENT);
+    fh_detector_datagram(&detector, at(20 + FAILURE_MS), 255);
+    assert_int_equal(check(20 + FAILURE_MS), FH_PEER_PRESENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +166,8 @@ int main(void)
         cmocka_unit_test_setup(goodbye_is_believed, set_up),
         cmocka_unit_test_setup(own_pause_proves_nothing, set_up),
         cmocka_unit_test_setup(paths_out_of_range_are_ignored, set_up),
+        cmocka_unit_test_setup(datagrams_break_the_silence_and_hold_no_path_up, set_up),
+        cmocka_unit_test_setup(a_datagram_left_over_revives_nobody, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

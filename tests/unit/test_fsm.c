@@ -94,6 +94,26 @@ static void pass_with_peer(int64_t ms)
     }
 }
 
+static void datagram(void)
+{
+    struct fh_wire_message m = {.version = FH_WIRE_VERSION_MAX,
+                                .type = FH_WIRE_HEARTBEAT,
+                                .instance = 500,
+                                .sequence = ++sequence,
+                                .u.heartbeat = peer.state};
+    struct fh_fsm_input input = {.type = FH_FSM_DATAGRAM, .u.message = &m};
+    feed(&input);
+}
+
+static size_t count_of(enum fh_fsm_action_type type)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < actions.count; i++) {
+        count += actions.action[i].type == type;
+    }
+    return count;
+}
+
 static const struct fh_fsm_action *did(enum fh_fsm_action_type type)
 {
     for (size_t i = 0; i < all.count; i++) {
@@ -674,6 +694,105 @@ static void nothing_is_said_before_the_host_has_spoken(void **state)
     assert_int_equal(fsm.peer.instance, 0);
 }
 
+/* A pair in which both take datagrams; the peer leads, we are its ready standby. */
+static void become_standby_with_datagrams(void)
+{
+    options.datagrams = true;
+    peer.version_max = 2;
+    peer.state.datagrams = true;
+    start();
+    become_ready_standby();
+}
+
+static void datagrams_alone_keep_the_peer(void **state)
+{
+    (void)state;
+    become_standby_with_datagrams();
+    struct fh_fsm_input closed = {.type = FH_FSM_PATH, .u.path = {0, FH_PATH_DISCONNECTED}};
+    feed(&closed);
+    for (int i = 0; i < 200; i++) {
+        now_ms += 50;
+        datagram();
+    }
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    assert_true(fsm.ready);
+    pass(FAILURE);
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+}
+
+static void datagrams_go_to_a_peer_that_takes_them(void **state)
+{
+    (void)state;
+    for (int takes = 0; takes < 2; takes++) {
+        become_standby_with_datagrams();
+        peer.state.datagrams = takes;
+        heartbeat();
+        size_t states = 0;
+        size_t datagrams = 0;
+        for (int64_t end = now_ms + 3000; now_ms < end;) {
+            now_ms += 50;
+            tick();
+            states += count_of(FH_FSM_SEND_STATE);
+            datagrams += count_of(FH_FSM_SEND_DATAGRAM);
+            if (now_ms % 500 == 0) {
+                heartbeat();
+                datagrams += count_of(FH_FSM_SEND_DATAGRAM);
+            }
+        }
+        assert_in_range(states, 3000 / HEARTBEAT, 3000 / HEARTBEAT + 1);
+        assert_in_range(datagrams, takes ? 55 : 0, takes ? 61 : 0);
+    }
+    peer.state.echo = 399; /* it does not know this process: it could not open them */
+    heartbeat();
+    now_ms += HEARTBEAT;
+    tick();
+    assert_int_equal(count_of(FH_FSM_SEND_DATAGRAM), 0);
+}
+
+/* A report on its way in the connection is not lost because a datagram was faster. */
+static void a_datagram_asks_for_no_reports(void **state)
+{
+    (void)state;
+    become_standby_with_datagrams();
+    peer.state.report_last = 7;
+    datagram();
+    now_ms += HEARTBEAT;
+    datagram();
+    assert_null(did(FH_FSM_SEND));
+    uint64_t overtaken = sequence++;
+    datagram();
+    sequence = overtaken; /* what the connection says is older, and still true of it */
+    heartbeat();
+    assert_int_equal(did(FH_FSM_SEND)->u.message.type, FH_WIRE_WANT);
+    assert_int_equal(did(FH_FSM_SEND)->u.message.u.want.from, 1);
+}
+
+static void strange_and_late_datagrams_do_not_count(void **state)
+{
+    (void)state;
+    become_standby_with_datagrams();
+    struct fh_wire_message m = {.type = FH_WIRE_HEARTBEAT,
+                                .instance = 501,
+                                .sequence = 1000,
+                                .u.heartbeat = {.role = FH_ROLE_PRIMARY, .epoch = 9}};
+    struct fh_fsm_input input = {.type = FH_FSM_DATAGRAM, .u.message = &m};
+    feed(&input);
+    assert_int_equal(fsm.seen, 4);
+    m.instance = 500;
+    m.sequence = 1;
+    feed(&input);
+    assert_int_equal(fsm.seen, 4);
+    m.type = FH_WIRE_GOODBYE;
+    m.sequence = 1001;
+    assert_int_equal(fh_fsm_step(&fsm, at(now_ms), &input, &actions), -EBADMSG);
+    assert_true(fh_fsm_peer_usable(&fsm));
+    m.type = FH_WIRE_GOODBYE;
+    message(&m);
+    peer.state.epoch = 9;
+    datagram(); /* of the process that has left */
+    assert_int_equal(fsm.seen, 4);
+}
+
 static void goodbye_is_the_last_word(void **state)
 {
     (void)state;
@@ -713,6 +832,10 @@ int main(void)
         ROW(late_words_of_the_departed_are_ignored),
         ROW(old_heartbeats_do_not_count),
         ROW(nothing_is_said_before_the_host_has_spoken),
+        ROW(datagrams_alone_keep_the_peer),
+        ROW(datagrams_go_to_a_peer_that_takes_them),
+        ROW(a_datagram_asks_for_no_reports),
+        ROW(strange_and_late_datagrams_do_not_count),
         ROW(goodbye_is_the_last_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

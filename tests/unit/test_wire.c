@@ -30,6 +30,8 @@ static struct fh_wire_state full_state(void)
         .beat_heard = 55,
         .promise_epoch = 8,
         .promise_ms = 1500,
+        .datagrams = true,
+        .datagram_paths = 0x85,
     };
     for (int i = 0; i < FH_REPLICA_MINUTES; i++) {
         state.minutes.minute[i].minute = 29000000 + i;
