@@ -60,7 +60,8 @@ mkdir "$KEYS"
 (WORK=$KEYS pair_keys) || exit 1
 
 scenario_leave() {
-    if [ -e "$WORK/kept" ]; then KEEP_WORK=1; fi
+    if [ -e "$WORK/kept" ]; then export KEEP_WORK=1; fi
+    far_end
     pair_cleanup
     netns_undo "$NETWORK"
 }

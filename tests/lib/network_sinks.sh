@@ -14,6 +14,9 @@ far() {
     case $answer in ok*) FAR_ANSWER=${answer#ok} ;; *) fail "far side: $*: $answer" ;; esac
 }
 
+# Its shell ends with its orders, and ends what it started.
+far_end() { [ -z "${FAR_ORDERS:-}" ] || exec {FAR_ORDERS}>&-; }
+
 # rewrite SPACE CHAIN MATCH... TARGET: TCP only.
 rewrite() { in_space "$1" iptables -t nat -A "$2" -p tcp "${@:3:$#-3}" -j DNAT --to-destination "${!#}"; }
 
