@@ -89,8 +89,9 @@ static void on_denied(struct fh_fsm *fsm, struct fh_time now,
     if (answer->epoch <= FH_WIRE_EPOCH_MAX && answer->epoch > lease->spent) {
         lease->spent = answer->epoch;
     }
-    /* A hand-over waits only for the release to arrive. */
-    int64_t pause = fh_fsm_peer_yields(fsm) ? 20 : fsm->options.heartbeat_ms / 2;
+    /* A hand-over waits only for the release to arrive; a takeover for the end of the lease, which
+     * nobody tells. */
+    int64_t pause = fh_fsm_peer_yields(fsm) ? 20 : fsm->options.heartbeat_ms / 4;
     lease->retry_at = fh_time_add_ms(now, pause);
     snprintf(lease->error, sizeof(lease->error), "%s", answer->text);
 }

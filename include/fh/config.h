@@ -101,7 +101,7 @@ struct fh_config_pair {
 
 struct fh_config_arbiter {
     enum fh_arbiter_type type;
-    int64_t ttl_ms;             /* 3000: how long a lease lasts */
+    int64_t ttl_ms;             /* 2000: how long a lease lasts */
     int64_t request_timeout_ms; /* 1000 */
     /* type = "witness" */
     char addresses[FH_PATHS_MAX][FH_URL_MAX]; /* tcp://HOST:PORT, one per path */

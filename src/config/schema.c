@@ -192,7 +192,7 @@ const struct fh_option fh_options[] = {
     {"arbiter.type", FH_OPTION_CHOICE, AT(arbiter.type), .choices = arbiters,
      .sentence = "Who says which node may lead: nobody, firehose-witness on a third host, or an "
                  "etcd cluster; the same on both nodes."},
-    {"arbiter.ttl_ms", FH_OPTION_INTEGER, AT(arbiter.ttl_ms), BETWEEN(500, 600000, 3000),
+    {"arbiter.ttl_ms", FH_OPTION_INTEGER, AT(arbiter.ttl_ms), BETWEEN(500, 600000, 2000),
      .sentence = "How long the right to lead lasts without being renewed; the same on both nodes. "
                  "Longer than heartbeat_ms x failure_after; etcd counts whole seconds."},
     {"arbiter.request_timeout_ms", FH_OPTION_INTEGER, AT(arbiter.request_timeout_ms),

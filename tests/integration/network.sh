@@ -22,7 +22,7 @@ FH_NETWORK_SECONDS=${FH_NETWORK_SECONDS:-30}
 . tests/lib/network_sinks.sh
 
 mapfile -t ALL < <(grep -ho '^scenario_[a-z_]*' tests/lib/network_*.sh | sed 's/^scenario_//')
-ALONE=' switchover host_vanishes witness_takeover ' # these measure time: nothing else runs beside them
+ALONE=' switchover host_vanishes witness_takeover etcd_takeover ' # these measure time: nothing else runs beside them
 # Defects that are known and open (README, "Known defects"): these scenarios fail, so a run without names
 # leaves them out and says so. Name them, or say --all, to see them fail.
 OPEN=' wiped_disk '

@@ -23,7 +23,7 @@
 #define FAILURE_AFTER 5
 #define FAILURE_MS    (HEARTBEAT_MS * FAILURE_AFTER)
 #define JOIN_MS       3000
-#define TTL_MS        3000
+#define TTL_MS        2000
 #define HANDOVER_MS   3000
 #define DAMPING_MS    10000
 #define REQUEST_MS    1000
