@@ -52,6 +52,9 @@ void fh_check_name(struct fh_loading *loading, const char *path, const char *nam
 void fh_check_public_key(struct fh_loading *loading, const char *path, const char *key,
                          const char *where);
 
+/* check_shape.c: the filters and fields of a sink. */
+void fh_config_check_shape(struct fh_loading *loading, size_t sink);
+
 /* check_arbiter.c: the section arbiter. */
 void fh_config_check_arbiter(struct fh_loading *loading);
 
