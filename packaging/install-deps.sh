@@ -7,9 +7,9 @@ what=${1:-build}
 debian_build=(build-essential cmake ninja-build pkg-config ca-certificates
     libcurl4-openssl-dev libcjson-dev libconfig-dev libsystemd-dev libzmq3-dev libsodium-dev liblmdb-dev liblz4-dev
     libxxhash-dev libzstd-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libprotobuf-dev
-    libnghttp2-dev libssl-dev libwslay-dev libcmocka-dev curl jq)
+    libnghttp2-dev libssl-dev libwslay-dev libnats-dev libcmocka-dev curl jq)
 debian_test=(clang clang-format clang-tidy cppcheck libclang-rt-14-dev nghttp2-client mandoc python3-protobuf python3-grpcio python3-websockets nginx-light tinyproxy zstd iproute2 iptables procps
-    debootstrap systemd systemd-container etcd-server etcd-client openssl)
+    debootstrap systemd systemd-container etcd-server etcd-client openssl nats-server)
 redhat_build=(gcc cmake ninja-build pkgconf-pkg-config libcurl-devel cjson-devel libconfig-devel systemd-devel
     zeromq-devel libsodium-devel lmdb-devel lz4-devel xxhash-devel libzstd-devel zlib-devel protobuf-c-devel protobuf-c-compiler
     protobuf-compiler protobuf-devel libnghttp2-devel openssl-devel wslay-devel libcmocka-devel
@@ -40,6 +40,8 @@ elif command -v dnf >/dev/null; then
         echo "installing with dnf (EPEL and CodeReady Builder must be enabled): ${packages[*]}"
         as_root dnf install -y -q "${packages[@]}"
     }
+    pkg-config --exists 'libnats >= 3.4' ||
+        echo "no libnats (no package of RHEL or EPEL has it): build nats.c from its source, or firehosed with -DFH_NATS=OFF"
     # not in every repository: without it the test against a real etcd is skipped, and says so
     if [ "$what" = test ] && ! rpm -q etcd >/dev/null 2>&1; then
         as_root dnf install -y -q etcd openssl || echo "no package etcd: its test will be skipped"

@@ -17,7 +17,9 @@ packaging/install-deps.sh build
 echo "all there"
 
 step "2. Building"
-cmake -S . -B "$build" -G Ninja >/dev/null
+without=()
+pkg-config --exists 'libnats >= 3.4' || without+=(-DFH_NATS=OFF)
+cmake -S . -B "$build" -G Ninja "${without[@]}" >/dev/null
 ninja -C "$build" --quiet bin/firehosed bin/firehosectl bin/firehose-sim bin/firehose-ledger
 ls "$build"/bin
 

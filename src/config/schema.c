@@ -360,7 +360,8 @@ const struct fh_option fh_options[] = {
      .sentence = "Make the stream with so many copies when it is not there; 0: it must be there."},
     {"sinks.duplicate_window_seconds", FH_OPTION_INTEGER, SINK(duplicate_window_seconds),
      BETWEEN(1, 604800, 7200), .types = "nats",
-     .sentence = "Duplicate window of a stream we make."},
+     .sentence = "How long the stream recognises duplicates, which is what the promise rests upon: "
+                 "so long in a stream we make, and at least so long in one that is there."},
     {"sinks.credentials_file", FH_OPTION_PATH, SINK(credentials_file), .types = "nats",
      .sentence = "File with the user's JWT and NKey seed, readable by its owner only."},
     {"sinks.client_id", FH_OPTION_STRING, SINK(client_id), .types = "mqtt",

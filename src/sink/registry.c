@@ -7,6 +7,9 @@
 static const struct fh_sink_ops *const registry[] = {
     &fh_sink_file_ops,
     &fh_sink_webhook_ops,
+#ifdef FH_NATS
+    &fh_sink_nats_ops,
+#endif
 };
 
 const struct fh_sink_ops *fh_sink_find(const char *type)
@@ -27,7 +30,14 @@ const struct fh_sink_ops *fh_sink_for(const struct fh_config_sink *config)
 
 const char *const *fh_sink_types(void)
 {
-    static const char *const types[] = {"file", "webhook", NULL};
+    static const char *const types[] = {
+        "file",
+        "webhook",
+#ifdef FH_NATS
+        "nats",
+#endif
+        NULL,
+    };
     _Static_assert(FH_ARRAY_LEN(types) == FH_ARRAY_LEN(registry) + 1, "one name per row");
     return types;
 }

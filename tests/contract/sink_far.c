@@ -19,6 +19,7 @@ const struct suite_row suite_rows[] = {
     {"file", "file", "zstd", SUITE_TWO_PHASE | SUITE_STAYS | SUITE_TAKES_ALL},
     {"webhook", "webhook", "", 0},
     {"webhook", "webhook", "array", 0},
+    {"nats", "nats", "", 0},
 };
 const size_t suite_row_count = FH_ARRAY_LEN(suite_rows);
 
