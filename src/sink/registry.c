@@ -10,6 +10,7 @@ static const struct fh_sink_ops *const registry[] = {
 #ifdef FH_NATS
     &fh_sink_nats_ops,
 #endif
+    &fh_sink_command_ops,
 };
 
 const struct fh_sink_ops *fh_sink_find(const char *type)
@@ -31,8 +32,7 @@ const struct fh_sink_ops *fh_sink_for(const struct fh_config_sink *config)
 const char *const *fh_sink_types(void)
 {
     static const char *const types[] = {
-        "file",
-        "webhook",
+        "file", "webhook", "command",
 #ifdef FH_NATS
         "nats",
 #endif

@@ -20,6 +20,8 @@ const struct suite_row suite_rows[] = {
     {"webhook", "webhook", "", 0},
     {"webhook", "webhook", "array", 0},
     {"nats", "nats", "", 0},
+    {"command", "command", "", 0},
+    {"command", "command", "none", SUITE_STAYS | SUITE_TAKES_ALL},
 };
 const size_t suite_row_count = FH_ARRAY_LEN(suite_rows);
 
