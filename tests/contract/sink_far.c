@@ -21,7 +21,7 @@ const struct suite_row suite_rows[] = {
     {"webhook", "webhook", "array", 0},
     {"nats", "nats", "", 0},
     {"command", "command", "", 0},
-    {"command", "command", "none", SUITE_STAYS | SUITE_TAKES_ALL},
+    {"command", "command", "none", SUITE_STAYS | SUITE_TAKES_ALL | SUITE_UNREAD},
 };
 const size_t suite_row_count = FH_ARRAY_LEN(suite_rows);
 

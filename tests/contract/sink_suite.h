@@ -34,6 +34,7 @@ struct suite_row {
 #define SUITE_TWO_PHASE 1U /* the pipeline keeps the fence: publish() is not called */
 #define SUITE_STAYS     2U /* FAR_DOWN=no */
 #define SUITE_TAKES_ALL 4U /* FAR_REFUSES=no */
+#define SUITE_UNREAD    8U /* accepted before it is read: no order between two nodes at a time */
 extern const struct suite_row suite_rows[];
 extern const size_t suite_row_count;
 
