@@ -241,6 +241,18 @@ int fh_config_parse(const char *text, const char *name, struct fh_config *ret,
 struct fh_buf;
 int fh_config_dump(const struct fh_config *values, struct fh_buf *into);
 int fh_config_reference(struct fh_buf *into);
+/* The rules of one type of sink that need more than one option; a sentence that names them. Used by
+ * fh_config_load, and by the sink itself. 0 or -EINVAL. */
+int fh_config_check_zeromq(const struct fh_config_sink *sink, struct fh_error *err);
+int fh_config_check_mqtt(const struct fh_config_sink *sink, struct fh_error *err);
+/* "mqtt[s]://HOST[:PORT]" taken apart. 0 or -EINVAL. */
+struct fh_mqtt_server {
+    char host[256]; /* without brackets */
+    int port;
+    bool tls;
+    bool loopback;
+};
+int fh_config_mqtt_server(const char *text, struct fh_error *err, struct fh_mqtt_server *ret);
 /* What changed between two configurations and cannot be taken over while running: the paths of
  * those options, comma-separated, into text. Returns their number. */
 size_t fh_config_restart_needed(const struct fh_config *before, const struct fh_config *after,

@@ -9,16 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-struct authority {
-    char host[256]; /* without brackets */
-    bool bracketed; /* [...]: an IPv6 address */
-    char port[8];   /* "" when none is given */
-};
-
-/* HOST[:PORT] or [V6][:PORT]; len bytes at text. */
-static int split_authority(const char *text, size_t len, struct authority *ret)
+int fh_authority_split(const char *text, size_t len, struct fh_authority *ret)
 {
-    struct authority parts = {0};
+    struct fh_authority parts = {0};
     const char *host = text;
     const char *end = text + len;
     const char *host_end;
@@ -63,7 +56,7 @@ static bool is_port(const char *text)
     return port >= 1 && port <= 65535;
 }
 
-static bool is_host(const struct authority *authority)
+static bool is_host(const struct fh_authority *authority)
 {
     unsigned char address[16];
     if (authority->bracketed) {
@@ -75,6 +68,24 @@ static bool is_host(const struct authority *authority)
         }
     }
     return true;
+}
+
+bool fh_authority_is_good(const struct fh_authority *authority)
+{
+    return is_host(authority) && (authority->port[0] == '\0' || is_port(authority->port));
+}
+
+bool fh_authority_is_loopback(const struct fh_authority *authority)
+{
+    if (authority->bracketed) {
+        static const unsigned char loopback[16] = {[15] = 1};
+        unsigned char address[16];
+        return inet_pton(AF_INET6, authority->host, address) == 1 &&
+               memcmp(address, loopback, sizeof(loopback)) == 0;
+    }
+    unsigned char address[4];
+    return strcasecmp(authority->host, "localhost") == 0 ||
+           (inet_pton(AF_INET, authority->host, address) == 1 && address[0] == 127);
 }
 
 /* Behind "http://" or "https://"; NULL when the scheme is another. */
@@ -112,8 +123,8 @@ int fh_url_check(const char *url, struct fh_error *err)
         return fh_error_set(err, -EINVAL,
                             "must not contain a user or password; the API key is all it takes");
     }
-    struct authority authority;
-    if (split_authority(rest, len, &authority) < 0 || !is_host(&authority)) {
+    struct fh_authority authority;
+    if (fh_authority_split(rest, len, &authority) < 0 || !is_host(&authority)) {
         return fh_error_set(err, -EINVAL, "needs a host, as in https://partners.example/");
     }
     if (authority.port[0] != '\0' && !is_port(authority.port)) {
@@ -125,19 +136,11 @@ int fh_url_check(const char *url, struct fh_error *err)
 bool fh_url_is_loopback(const char *url)
 {
     const char *rest = after_scheme(url);
-    struct authority authority;
-    if (!rest || split_authority(rest, strcspn(rest, "/"), &authority) < 0) {
+    struct fh_authority authority;
+    if (!rest || fh_authority_split(rest, strcspn(rest, "/"), &authority) < 0) {
         return false;
     }
-    if (authority.bracketed) {
-        static const unsigned char loopback[16] = {[15] = 1};
-        unsigned char address[16];
-        return inet_pton(AF_INET6, authority.host, address) == 1 &&
-               memcmp(address, loopback, sizeof(loopback)) == 0;
-    }
-    unsigned char address[4];
-    return strcasecmp(authority.host, "localhost") == 0 ||
-           (inet_pton(AF_INET, authority.host, address) == 1 && address[0] == 127);
+    return fh_authority_is_loopback(&authority);
 }
 
 int fh_endpoint_check(const char *endpoint, bool listen, struct fh_error *err)
@@ -146,9 +149,9 @@ int fh_endpoint_check(const char *endpoint, bool listen, struct fh_error *err)
     if (strncmp(endpoint, "tcp://", 6) != 0) {
         return fh_error_set(err, -EINVAL, "must look like %s", example);
     }
-    struct authority authority;
+    struct fh_authority authority;
     const char *rest = endpoint + 6;
-    if (split_authority(rest, strlen(rest), &authority) < 0 || !is_port(authority.port)) {
+    if (fh_authority_split(rest, strlen(rest), &authority) < 0 || !is_port(authority.port)) {
         return fh_error_set(err, -EINVAL, "needs a host and a port from 1 to 65535, as in %s",
                             example);
     }

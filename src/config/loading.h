@@ -37,6 +37,16 @@ bool fh_usable(const struct fh_loading *loading, const char *path, size_t sink);
 int fh_config_prepare(struct fh_loading *loading, const char *text, struct fh_buf *ret);
 
 /* address.c */
+/* HOST, HOST:PORT, [V6] or [V6]:PORT at text, len bytes. */
+struct fh_authority {
+    char host[256]; /* without brackets */
+    bool bracketed; /* [...]: an IPv6 address */
+    char port[8];   /* "" when none is given */
+};
+int fh_authority_split(const char *text, size_t len, struct fh_authority *ret);
+bool fh_authority_is_good(const struct fh_authority *authority);
+/* This host: localhost, 127.0.0.0/8 or [::1]. */
+bool fh_authority_is_loopback(const struct fh_authority *authority);
 /* An http or https base address. */
 int fh_url_check(const char *url, struct fh_error *err);
 /* Its host is this host: localhost, 127.0.0.0/8 or [::1]. */
@@ -54,6 +64,8 @@ void fh_check_public_key(struct fh_loading *loading, const char *path, const cha
 
 /* check_shape.c: the filters and fields of a sink. */
 void fh_config_check_shape(struct fh_loading *loading, size_t sink);
+/* check_messaging.c: sinks of the types zeromq and mqtt; others pass. */
+void fh_config_check_messaging(struct fh_loading *loading, size_t sink);
 
 /* check_arbiter.c: the section arbiter. */
 void fh_config_check_arbiter(struct fh_loading *loading);

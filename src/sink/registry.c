@@ -5,8 +5,7 @@
 #include <string.h>
 
 static const struct fh_sink_ops *const registry[] = {
-    &fh_sink_file_ops,
-    &fh_sink_webhook_ops,
+    &fh_sink_file_ops,    &fh_sink_webhook_ops, &fh_sink_zeromq_ops, &fh_sink_zeromq_pub_ops,
 #ifdef FH_NATS
     &fh_sink_nats_ops,
 #endif
@@ -32,7 +31,7 @@ const struct fh_sink_ops *fh_sink_for(const struct fh_config_sink *config)
 const char *const *fh_sink_types(void)
 {
     static const char *const types[] = {
-        "file", "webhook", "command",
+        "file", "webhook", "command", "zeromq", "zeromq-pub",
 #ifdef FH_NATS
         "nats",
 #endif

@@ -22,6 +22,12 @@ const struct suite_row suite_rows[] = {
     {"nats", "nats", "", 0},
     {"command", "command", "", 0},
     {"command", "command", "none", SUITE_STAYS | SUITE_TAKES_ALL | SUITE_UNREAD},
+    {"command", "command", "none", SUITE_STAYS | SUITE_TAKES_ALL},
+    {"zeromq", "zeromq_push", "", SUITE_TAKES_ALL},
+    {"zeromq", "zeromq_push", "curve", SUITE_TAKES_ALL},
+    {"zeromq", "zeromq_dealer", "", SUITE_TAKES_ALL},
+    {"zeromq-pub", "zeromq_pub", "", SUITE_TWO_PHASE | SUITE_STAYS | SUITE_TAKES_ALL},
+    {"zeromq-pub", "zeromq_pub", "curve", SUITE_TWO_PHASE | SUITE_STAYS | SUITE_TAKES_ALL},
 };
 const size_t suite_row_count = FH_ARRAY_LEN(suite_rows);
 

@@ -1,0 +1,5 @@
+# sink_zeromq_push.sh: the far side of a ZeroMQ sink with pattern = "push". Sourced after pair.sh.
+FAR_PROMISE=least
+FAR_PATTERN=push
+FAR_SOCKET=pull
+. "$(dirname "${BASH_SOURCE[0]}")/zeromq_far.sh"
