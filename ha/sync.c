@@ -340,6 +340,23 @@ static bool late(struct fh_sync_state *sync, struct fh_time now, bool was_ready,
     return !was_ready || fh_time_diff_ms(now, sync->behind_since) >= sync->failure_ms;
 }
 
+/* Of two empty nodes the one that receives its first event later begins behind the other, and
+ * resumes from there: its streams are closed and opened again. A standby that was ready until then
+ * stays it for as long as this may take; promoted meanwhile, it would resume from the same point.
+ */
+static bool fills(struct fh_sync_state *sync, struct fh_time now, bool was_ready, bool hole)
+{
+    if (!was_ready || (!hole && sync->local.streams_live)) {
+        sync->hole_since = (struct fh_time){0};
+        return false;
+    }
+    if (hole && !fh_time_is_set(sync->hole_since)) {
+        sync->hole_since = now;
+    }
+    return fh_time_is_set(sync->hole_since) &&
+           fh_time_diff_ms(now, sync->hole_since) < 2 * sync->failure_ms;
+}
+
 #define LACKS(...) snprintf(sync->lacks, sizeof(sync->lacks), __VA_ARGS__)
 
 bool fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
@@ -354,22 +371,21 @@ bool fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
     if (!reports_behind && !stream_behind) {
         sync->behind_since = (struct fh_time){0};
     }
+    bool same_ranges = (primary_partitions & ~own_partitions) == 0;
     int partition = hole_at(sync, primary);
-    bool resume = false;
-    if ((primary_partitions & ~own_partitions) != 0) {
+    bool filling = fills(sync, now, was_ready, partition != 0);
+    bool resume = partition != 0 && same_ranges && (sync->local.streams_live || filling) &&
+                  hole_needs_resume(sync, primary) &&
+                  (!fh_time_is_set(sync->resumed_at) ||
+                   fh_time_diff_ms(now, sync->resumed_at) >= FH_SYNC_RESUME_MS);
+    if (!same_ranges) {
         LACKS("the primary reads partitions this node does not read; give both the same ranges");
     } else if (late(sync, now, was_ready, reports_behind)) {
         LACKS("report %" PRIu64 " of %" PRIu64 " of the primary applied%s", held,
               primary->report_last, sync->refused ? "; the next one is in doubt" : "");
-    } else if (!sync->local.streams_live) {
+    } else if (!sync->local.streams_live && !filling) {
         LACKS("own streams are not caught up with now");
-    } else if (partition != 0) {
-        resume = hole_needs_resume(sync, primary) &&
-                 (!fh_time_is_set(sync->resumed_at) ||
-                  fh_time_diff_ms(now, sync->resumed_at) >= FH_SYNC_RESUME_MS);
-        if (resume) {
-            sync->resumed_at = now;
-        }
+    } else if (partition != 0 && !filling) {
         LACKS("own store begins behind the primary's checkpoint in partition %d; streams resume "
               "from there",
               partition);
@@ -377,6 +393,9 @@ bool fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
         LACKS("own streams are %" PRId64 " s behind the primary's", gap_ms / 1000);
     } else {
         sync->lacks[0] = '\0';
+    }
+    if (resume) {
+        sync->resumed_at = now;
     }
     return resume;
 }

@@ -71,6 +71,7 @@ struct fh_sync_state { /* NOLINT(clang-analyzer-optin.performance.Padding): see 
 
     /* readiness */
     struct fh_time behind_since;
+    struct fh_time hole_since; /* a ready standby found a hole, and is filling it */
     struct fh_time resumed_at;
     char lacks[160]; /* empty = ready */
 };

@@ -43,7 +43,7 @@ scenario_host_vanishes() {
 
 # Both at once, five times from nothing, the preferred one now a and now b.
 scenario_start_together() {
-    local round
+    local round unprotected
     service_start
     for round in 1 2 3 4 5; do
         primary=a standby=b
@@ -58,11 +58,36 @@ scenario_start_together() {
             fail "round $round: more than one change to lead or follow: $(ctl $primary history) $(ctl $standby history)"
         [ "$round" = 5 ] || for name in a b; do node_signal $name KILL; done
     done
+    unprotected=$(grep -c '\[unprotected\]' "$WORK/$primary.log")
     sim_post /sim/start >/dev/null
     wait_status $primary '.counters.delivered > 2000' 20
+    [ "$(grep -c '\[unprotected\]' "$WORK/$primary.log")" = "$unprotected" ] ||
+        fail "the first events ended the protection: $(tail -n 20 "$WORK/$standby.log")"
     production_end
     balance 0
     result "5 times one primary, the preferred one; $BALANCE"
+}
+
+# The primary dies while the first events of all come in, which the standby begins to receive at another place.
+scenario_first_events() {
+    local after
+    service_start
+    node_config a 1 true
+    node_config b 2 false
+    node_start a
+    node_start b
+    wait_pair_protected a b
+    after=$((SEED % 12))
+    sim_post /sim/start >/dev/null
+    sleep $((after / 10)).$((after % 10))
+    node_signal a KILL
+    wait_status b '.role == "primary"' 10
+    node_start a
+    wait_pair_protected b a 30
+    wait_status b '.counters.delivered > 2000' 20
+    production_end
+    balance 0
+    result "killed ${after}00 ms after the first event; $BALANCE"
 }
 
 scenario_start_alone() {

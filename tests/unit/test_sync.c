@@ -291,6 +291,40 @@ static void a_hole_is_filled_by_resuming_now_and_then(void **state)
     assert_string_equal(s->lacks, "");
 }
 
+/* Two empty nodes are ready for each other; then the first events come, here later than there. */
+static void a_ready_standby_fills_a_hole_and_stays_ready(void **state)
+{
+    (void)state;
+    struct fh_wire_state primary = primary_state();
+    fh_sync_judge_ready(s, at(0), &primary, 0xfff, 0xfff);
+    local.covered_from.partition_ms[4] = 0; /* nothing received yet */
+    fh_sync_local(s, &local);
+    assert_false(fh_sync_judge_ready(s, at(100), &primary, 0xfff, 0xfff));
+    assert_string_equal(s->lacks, "");
+    local.covered_from.partition_ms[4] = 1000001;
+    fh_sync_local(s, &local);
+    assert_true(fh_sync_judge_ready(s, at(200), &primary, 0xfff, 0xfff));
+    assert_string_equal(s->lacks, "");
+    local.streams_live = false; /* they are opened anew */
+    fh_sync_local(s, &local);
+    assert_false(fh_sync_judge_ready(s, at(300), &primary, 0xfff, 0xfff));
+    assert_string_equal(s->lacks, "");
+    local.covered_from.partition_ms[4] = 1000000;
+    fh_sync_local(s, &local);
+    fh_sync_judge_ready(s, at(3099), &primary, 0xfff, 0xfff);
+    assert_string_equal(s->lacks, "");
+    fh_sync_judge_ready(s, at(3100), &primary, 0xfff, 0xfff); /* not for ever */
+    assert_non_null(strstr(s->lacks, "streams"));
+    local.streams_live = true;
+    fh_sync_local(s, &local);
+    fh_sync_judge_ready(s, at(3200), &primary, 0xfff, 0xfff);
+    assert_string_equal(s->lacks, "");
+    local.streams_live = false; /* without a hole that is no filling */
+    fh_sync_local(s, &local);
+    fh_sync_judge_ready(s, at(3300), &primary, 0xfff, 0xfff);
+    assert_non_null(strstr(s->lacks, "streams"));
+}
+
 static void far_behind_is_not_ready(void **state)
 {
     (void)state;
@@ -319,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup(a_standby_says_what_it_lacks, set_up),
         cmocka_unit_test_setup(a_ready_standby_may_be_behind_for_a_moment, set_up),
         cmocka_unit_test_setup(a_hole_is_filled_by_resuming_now_and_then, set_up),
+        cmocka_unit_test_setup(a_ready_standby_fills_a_hole_and_stays_ready, set_up),
         cmocka_unit_test_setup(far_behind_is_not_ready, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
