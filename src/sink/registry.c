@@ -10,6 +10,9 @@ static const struct fh_sink_ops *const registry[] = {
     &fh_sink_nats_ops,
 #endif
     &fh_sink_command_ops,
+#ifdef FH_KAFKA
+    &fh_sink_kafka_ops,
+#endif
 };
 
 const struct fh_sink_ops *fh_sink_find(const char *type)
@@ -31,9 +34,12 @@ const struct fh_sink_ops *fh_sink_for(const struct fh_config_sink *config)
 const char *const *fh_sink_types(void)
 {
     static const char *const types[] = {
-        "file", "webhook", "command", "zeromq", "zeromq-pub",
+        "file",  "webhook", "command", "zeromq", "zeromq-pub",
 #ifdef FH_NATS
         "nats",
+#endif
+#ifdef FH_KAFKA
+        "kafka",
 #endif
         NULL,
     };

@@ -11,5 +11,6 @@ extern const struct fh_sink_ops fh_sink_nats_ops; /* with FH_NATS */
 extern const struct fh_sink_ops fh_sink_command_ops;
 extern const struct fh_sink_ops fh_sink_zeromq_ops;
 extern const struct fh_sink_ops fh_sink_zeromq_pub_ops;
+extern const struct fh_sink_ops fh_sink_kafka_ops; /* with FH_KAFKA */
 
 #endif

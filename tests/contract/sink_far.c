@@ -27,6 +27,8 @@ const struct suite_row suite_rows[] = {
     {"zeromq", "zeromq_dealer", "", SUITE_TAKES_ALL},
     {"zeromq-pub", "zeromq_pub", "", SUITE_TWO_PHASE | SUITE_STAYS | SUITE_TAKES_ALL},
     {"zeromq-pub", "zeromq_pub", "curve", SUITE_TWO_PHASE | SUITE_STAYS | SUITE_TAKES_ALL},
+    {"kafka", "kafka", "", 0},
+    {"kafka", "kafka", "pattern", 0},
 };
 const size_t suite_row_count = FH_ARRAY_LEN(suite_rows);
 
