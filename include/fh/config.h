@@ -49,6 +49,7 @@ struct fh_config_firehose {
     struct fh_ranges ranges;    /* from receivers = N or ranges = (...) */
     uint16_t range_holes;       /* bit per partition nobody of ours reads */
     int64_t threads;            /* receiver threads, 1..12 */
+    bool multiplex;             /* the receivers of a thread share an HTTP/2 connection */
     int64_t silence_ms;         /* 35000 */
     int64_t connect_timeout_ms; /* 10000 */
     int64_t backoff_min_ms;     /* 1000 */

@@ -205,6 +205,24 @@ static void check_ranges(struct fh_loading *loading)
     }
 }
 
+static void check_multiplex(struct fh_loading *loading)
+{
+    const struct fh_config_firehose *firehose = &loading->config->firehose;
+    int line = fh_line_of(loading, "firehose.multiplex", 0);
+    if (!firehose->multiplex) {
+        return;
+    }
+    if (firehose->channel == FH_CHANNEL_WEBSOCKET && fh_usable(loading, "firehose.channel", 0)) {
+        fh_refuse(loading, line,
+                  "firehose.multiplex needs HTTP/2, but a WebSocket has a connection of its own; "
+                  "remove it, or use another channel");
+    } else if (firehose->http_version == FH_HTTP_1_1) {
+        fh_refuse(loading, line,
+                  "firehose.multiplex needs HTTP/2, but firehose.http_version is \"1.1\"; remove "
+                  "one of them");
+    }
+}
+
 static void check_firehose(struct fh_loading *loading)
 {
     const struct fh_config_firehose *firehose = &loading->config->firehose;
@@ -212,6 +230,7 @@ static void check_firehose(struct fh_loading *loading)
     check_path(loading, "firehose.path", firehose->path);
     check_path(loading, "firehose.grpc_path", firehose->grpc_path);
     check_ranges(loading);
+    check_multiplex(loading);
     check_order(loading, "firehose.backoff_min_ms", firehose->backoff_min_ms,
                 "firehose.backoff_max_ms", firehose->backoff_max_ms, "exchange them");
     check_order(loading, "firehose.overlap_min_ms", firehose->overlap_min_ms,

@@ -91,6 +91,10 @@ const struct fh_option fh_options[] = {
      .sentence = "The ranges themselves, instead of receivers."},
     {"firehose.threads", FH_OPTION_INTEGER, AT(firehose.threads), BETWEEN(1, FH_PARTITIONS, 1),
      .sentence = "Threads the connections are spread over."},
+    {"firehose.multiplex", FH_OPTION_BOOL, AT(firehose.multiplex),
+     .sentence = "The receivers of a thread share one HTTP/2 connection (channel http or grpc): "
+                 "fewer connections through a firewall, but what breaks it breaks them all; over "
+                 "HTTP/1.1 each has its own all the same."},
     {"firehose.silence_ms", FH_OPTION_INTEGER, AT(firehose.silence_ms),
      BETWEEN(15001, 3600000, 35000),
      .sentence = "A stream without a byte for so long is dead; longer than the keep-alive period "

@@ -77,6 +77,8 @@ struct fh_channel_ops {
     uint64_t (*offset)(const void *decoder);
     /* (NULL) Did the server end the stream in the channel's own words? */
     bool (*ending)(const void *decoder, struct fh_ending *ret);
+    /* (NULL) What it means when it ended it without them: part of a sentence. */
+    const char *unsaid;
 
     /* (NULL, together) What is sent after the request. wants_send: there is something, or nothing
      * will come any more and the connection may go. send: up to size bytes; 0 = nothing now;

@@ -23,13 +23,18 @@
 
 /* FRESH_CONNECT and FORBID_REUSE: connections with one key and replica share the events between
  * them, so a connection left open in a pool would swallow a share of them. FORBID_REUSE also makes
- * libcurl close the socket when the transfer is removed, hence before the next one opens. */
+ * libcurl close the socket when the transfer is removed, hence before the next one opens.
+ *
+ * With firehose.multiplex the stream of HTTP/2 takes the place of the connection: removing the
+ * transfer resets the stream (RFC 9113 8.7) ahead of the next request on the same connection. A
+ * connection without a stream takes no events. PIPEWAIT: wait until the first one has found out
+ * whether it can be shared. */
 static CURLcode set_manners(CURL *easy, const struct fh_config_firehose *config)
 {
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_FRESH_CONNECT, 1L);
-    SET(CURLOPT_FORBID_REUSE, 1L);
-    SET(CURLOPT_PIPEWAIT, 0L);
+    SET(CURLOPT_FRESH_CONNECT, config->multiplex ? 0L : 1L);
+    SET(CURLOPT_FORBID_REUSE, config->multiplex ? 0L : 1L);
+    SET(CURLOPT_PIPEWAIT, config->multiplex ? 1L : 0L);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_USERAGENT, "firehosed/" FH_VERSION);
     SET(CURLOPT_BUFFERSIZE, READ_BUFFER_BYTES);

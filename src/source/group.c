@@ -28,13 +28,14 @@ int fh_curl_init(struct fh_error *err)
     return 0;
 }
 
-int fh_group_init(struct fh_group *group)
+int fh_group_init(struct fh_group *group, bool multiplex)
 {
     group->multi = curl_multi_init();
     if (!group->multi) {
         return -ENOMEM;
     }
-    curl_multi_setopt(group->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    curl_multi_setopt(group->multi, CURLMOPT_PIPELINING,
+                      multiplex ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
     atomic_init(&group->stop, false);
     atomic_init(&group->wake, false);
     atomic_init(&group->new_key, false);

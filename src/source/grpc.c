@@ -358,5 +358,9 @@ const struct fh_channel_ops fh_channel_grpc = {
     .decode = grpc_decode,
     .offset = grpc_offset,
     .ending = grpc_ending,
+    /* libcurl 7.88 ends a stream in good order when GOAWAY with NO_ERROR and the end of the
+     * connection cut it off; the gRPC specification makes a status that is missing UNAVAILABLE
+     * (statuscodes.md, "network transport failure"). */
+    .unsaid = "without a grpc-status, as when it goes away: UNAVAILABLE",
     .unknown_fields = grpc_unknown_fields,
 };

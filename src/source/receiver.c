@@ -349,15 +349,33 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
     return len;
 }
 
+/* Resetting keeps TLS sessions, so that a reconnect is a short handshake. A handle that shared its
+ * connection keeps buffers of it (libcurl 7.88 frees them for the last one only) and then refuses
+ * CURLOPT_BUFFERSIZE: it is replaced, and needs no handshake anyway. */
+static int renew_handle(struct fh_receiver *receiver, struct fh_error *err)
+{
+    const struct fh_config_firehose *config = &receiver->context->config;
+    if (config->multiplex) {
+        CURL *easy = curl_easy_init();
+        if (!easy) {
+            return fh_error_set(err, -ENOMEM, "out of memory");
+        }
+        curl_easy_cleanup(receiver->easy);
+        receiver->easy = easy;
+    } else {
+        curl_easy_reset(receiver->easy);
+    }
+    return fh_connection_options(receiver->easy, config, err);
+}
+
 static int prepare(struct fh_receiver *receiver, const char *url, struct fh_error *err)
 {
     const struct fh_source_context *context = receiver->context;
-    CURL *easy = receiver->easy;
-    curl_easy_reset(easy); /* keeps TLS sessions, so that a reconnect is a short handshake */
-    int r = fh_connection_options(easy, &context->config, err);
+    int r = renew_handle(receiver, err);
     if (r < 0) {
         return r;
     }
+    CURL *easy = receiver->easy;
     struct fh_request request = {.config = &context->config,
                                  .api_key = receiver->key,
                                  .url = url,
@@ -394,6 +412,7 @@ void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url)
     receiver->decode_error = 0;
     receiver->delivering = false;
     receiver->send_idle = false;
+    receiver->condemned = false;
     receiver->skip = 0;
     receiver->deadline =
         fh_time_add_ms(receiver->group->now, config->connect_timeout_ms + config->silence_ms);
@@ -464,6 +483,11 @@ void fh_receiver_tick(struct fh_receiver *receiver)
     if (receiver->context->channel->send) {
         fh_receiver_speak(receiver);
     }
+    if (receiver->condemned) {
+        receiver->condemned = false;
+        silent(receiver, "not a byte on the connection it shares", config->silence_ms);
+        return;
+    }
     struct fh_time at;
     if (!next_deadline(receiver, &at) || fh_time_before(receiver->group->now, at)) {
         return;
@@ -478,6 +502,7 @@ void fh_receiver_tick(struct fh_receiver *receiver)
         }
         break;
     case FH_RECEIVER_STREAMING:
+        fh_multiplex_silent(receiver);
         silent(receiver, "not a byte", config->silence_ms);
         break;
     default:

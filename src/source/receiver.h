@@ -80,6 +80,7 @@ struct fh_receiver {
     int decode_error;
     bool delivering; /* a byte of the stream has come */
     bool pinged;     /* since the last sign of the stream */
+    bool condemned;  /* the connection it shares is dead (multiplex.c) */
     bool send_idle;  /* libcurl waits until there is something to send */
     int sockets[8];  /* of a two-way channel's attempt, -1 = none */
     size_t unflushed;
@@ -146,6 +147,10 @@ int fh_connection_options(CURL *easy, const struct fh_config_firehose *config,
                           struct fh_error *err);
 bool fh_same_server(const char *url, const char *other);
 
+/* multiplex.c: the receiver was silent for too long: find out whether it is only its stream or the
+ * connection it shares, and condemn all who share a dead one. */
+void fh_multiplex_silent(struct fh_receiver *receiver);
+
 /* receiver_log.c */
 /* Make text fit for a log line: control characters and what is not ASCII become '?', every
  * occurrence of key becomes "[key]". */
@@ -159,7 +164,8 @@ void fh_curl_reason(CURLcode code, const char *detail, const struct fh_config_fi
                     char *text, size_t size);
 
 /* group.c */
-int fh_group_init(struct fh_group *group);
+/* multiplex: its receivers share an HTTP/2 connection. */
+int fh_group_init(struct fh_group *group, bool multiplex);
 void fh_group_done(struct fh_group *group);
 /* The thread's loop: returns after stop was set; all connections are closed then. */
 void fh_group_run(struct fh_group *group);

@@ -58,7 +58,9 @@ static void judge_stream_end(struct fh_receiver *receiver, CURLcode code)
 {
     char reason[512];
     if (code == CURLE_OK) {
-        snprintf(reason, sizeof(reason), "the server ended the stream");
+        const char *unsaid = receiver->context->channel->unsaid;
+        snprintf(reason, sizeof(reason), "the server ended the stream%s%s", unsaid ? " " : "",
+                 unsaid ? unsaid : "");
         fh_receiver_fail(receiver, FH_FAILURE_ENDED, 0, 0, reason, sizeof(reason));
     } else if (receiver->decode_error < 0) {
         char text[128];

@@ -52,7 +52,7 @@ static int fill(struct fh_sources *sources)
     size_t threads = config->threads < 1 ? 1 : (size_t)config->threads;
     threads = threads < sources->count ? threads : sources->count;
     for (; sources->group_count < threads; sources->group_count++) {
-        int r = fh_group_init(&sources->groups[sources->group_count]);
+        int r = fh_group_init(&sources->groups[sources->group_count], config->multiplex);
         if (r < 0) {
             return r;
         }

@@ -5,6 +5,7 @@
 
 #include "fh/clock.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -367,6 +369,87 @@ static void reconnecting_in_full_flight_loses_nothing(void **state)
     assert_int_equal(fixture_logged(fixture, "429"), 0);
 }
 
+/* ---- several receivers over one connection ---- */
+
+static int both_setup_multiplex(void **state)
+{
+    int r = both_setup(state);
+    if (r == 0) {
+        ((struct fixture *)*state)->config.firehose.multiplex = true;
+    }
+    return r;
+}
+
+/* Sockets of this process that lead to the simulator. */
+static unsigned connections(void)
+{
+    unsigned port = 0;
+    unsigned count = 0;
+    assert_int_equal(sscanf(strrchr(simulator.url, ':'), ":%u", &port), 1);
+    for (int fd = 0; fd < 256; fd++) {
+        struct sockaddr_in address;
+        socklen_t len = sizeof(address);
+        if (getpeername(fd, (struct sockaddr *)&address, &len) == 0 &&
+            address.sin_family == AF_INET && ntohs(address.sin_port) == port) {
+            count++;
+        }
+    }
+    return count;
+}
+
+static void receivers_of_a_thread_share_a_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    connect_all(fixture, 12, 2);
+    assert_int_equal(connections(), 2);
+    free(ask("POST", "/sim/start"));
+    for (int i = 0; i < 3; i++) { /* one stream anew; its neighbours notice nothing */
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        fh_sources_reconnect(fixture->sources, 1);
+    }
+    drain(fixture, false);
+    for (unsigned i = 1; i < 12; i++) {
+        struct fh_receiver_status status;
+        fh_sources_status(fixture->sources, i, &status);
+        assert_int_equal(status.connects, 1);
+    }
+    assert_int_equal(connections(), 2);
+    assert_int_equal(fixture_logged(fixture, "[stream-down]"), 0);
+}
+
+/* The other side is there and says nothing any more: a new attempt over the same connection would
+ * hear as little. */
+static void a_dead_connection_is_given_up_by_all(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.silence_ms = 3000;
+    fixture->config.firehose.connect_timeout_ms = 3000;
+    atomic_store(&fixture->resume_from, 1000);
+    connect_all(fixture, 4, 1);
+    free(ask("POST", "/sim/start"));
+    kill(simulator.pid, SIGSTOP);
+    for (int wait = 0; wait < 20000 && fixture_logged(fixture, "[stream-silent]") == 0; wait++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    kill(simulator.pid, SIGCONT);
+    for (unsigned i = 0; i < 4; i++) {
+        struct fh_receiver_status status = {0};
+        for (int wait = 0; wait < 20000 && status.connects < 2; wait++) {
+            fh_sources_status(fixture->sources, i, &status);
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        assert_true(status.connects >= 2);
+    }
+    drain(fixture, false);
+    size_t duplicates = 0;
+    size_t sent = 0;
+    assert_int_equal(missing(fixture, &duplicates, &sent), 0);
+    assert_int_equal(connections(), 1);
+    char *status = ask("GET", "/sim/status"); /* none of the old streams is still served */
+    assert_non_null(strstr(status, "\"replica\":1,\"connections\":4,"));
+    free(status);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -380,6 +463,14 @@ int main(int argc, char **argv)
         WITH_SIMULATOR(pausing_over_http2_loses_nothing),
         WITH_SIMULATOR(a_long_pause_over_http2_is_backpressure),
         WITH_SIMULATOR(reconnecting_in_full_flight_loses_nothing),
+#define MULTIPLEXED(name, test) {name, test, both_setup_multiplex, both_teardown, NULL}
+        MULTIPLEXED("multiplexed: a burst", a_burst_arrives_once_and_in_full),
+        MULTIPLEXED("multiplexed: pausing", pausing_over_http2_loses_nothing),
+        MULTIPLEXED("multiplexed: a long pause", a_long_pause_over_http2_is_backpressure),
+        MULTIPLEXED("multiplexed: reconnecting", reconnecting_in_full_flight_loses_nothing),
+        MULTIPLEXED("multiplexed: one connection a thread",
+                    receivers_of_a_thread_share_a_connection),
+        MULTIPLEXED("multiplexed: a dead connection", a_dead_connection_is_given_up_by_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
