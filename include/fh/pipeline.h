@@ -102,6 +102,17 @@ struct fh_pipeline_counters {
     uint64_t doubled;   /* delivered by both nodes (learnt from the peer's reports) */
 };
 
+/* Records received by event type, by the name they carry, known to us or not. */
+#define FH_PIPELINE_TYPES 64
+struct fh_pipeline_types {
+    size_t count;
+    struct fh_pipeline_type {
+        char name[FH_TYPE_MAX + 1];
+        uint64_t received;
+    } type[FH_PIPELINE_TYPES];
+    uint64_t other; /* all for whose names there was no room */
+};
+
 struct fh_pipeline_receiver {
     struct fh_receiver_status source;
     int64_t last_timestamp_ms; /* watermark */
@@ -132,6 +143,7 @@ struct fh_pipeline_minute {
 
 struct fh_pipeline_status {
     struct fh_pipeline_counters counters;
+    struct fh_pipeline_types types;
     struct fh_pipeline_receiver receiver[FH_PARTITIONS];
     size_t receiver_count;
     struct fh_pipeline_sink sink[FH_SINKS_MAX];

@@ -57,17 +57,23 @@ static int64_t number(const cJSON *object, const char *name, int64_t otherwise)
     return whole(member(object, name), otherwise);
 }
 
-/* The string without control characters, "" when there is none. Cut to size. */
-static const char *string(const cJSON *object, const char *name, char *text, size_t size)
+/* Without control characters, cut to size. */
+static const char *printable(const char *from, char *text, size_t size)
 {
-    const cJSON *item = member(object, name);
-    snprintf(text, size, "%s", cJSON_IsString(item) ? item->valuestring : "");
+    snprintf(text, size, "%s", from);
     for (char *at = text; *at; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f) {
             *at = '?';
         }
     }
     return text;
+}
+
+/* The string that can be printed, "" when there is none. */
+static const char *string(const cJSON *object, const char *name, char *text, size_t size)
+{
+    const cJSON *item = member(object, name);
+    return printable(cJSON_IsString(item) ? item->valuestring : "", text, size);
 }
 
 /* ---- words for values -------------------------------------------------------------------------
@@ -305,11 +311,18 @@ static void say_sinks(const cJSON *status, struct page *page)
         char name[64];
         char type[32];
         char text[512];
-        say(page, "  %s (%s%s): delivered %" PRId64 ", pending %" PRId64 "%s\n",
+        say(page, "  %s (%s%s): delivered %" PRId64 ", pending %" PRId64,
             string(sink, "name", name, sizeof(name)), string(sink, "type", type, sizeof(type)),
             cJSON_IsFalse(member(sink, "required")) ? ", not required" : "",
-            number(sink, "delivered", 0), number(sink, "pending", 0),
-            cJSON_IsFalse(member(sink, "healthy")) ? ", UNHEALTHY" : "");
+            number(sink, "delivered", 0), number(sink, "pending", 0));
+        if (number(sink, "filtered", 0) > 0) {
+            say(page, ", filtered out %" PRId64, number(sink, "filtered", 0));
+        }
+        say(page, "%s\n", cJSON_IsFalse(member(sink, "healthy")) ? ", UNHEALTHY" : "");
+        if (number(sink, "refused", 0) > 0) {
+            say(page, "    REFUSED by the far side: %" PRId64 ", kept in %s\n",
+                number(sink, "refused", 0), string(sink, "dead_letters", text, sizeof(text)));
+        }
         if (string(sink, "promise", text, sizeof(text))[0]) {
             say(page, "    promise: %s\n", text);
         }
@@ -340,6 +353,45 @@ static void say_counters(const cJSON *status, struct page *page)
     if (!first) {
         say(page, "\n");
     }
+}
+
+struct type_row {
+    const char *name;
+    int64_t count;
+};
+
+static int compare_rows(const void *left, const void *right)
+{
+    const struct type_row *a = left;
+    const struct type_row *b = right;
+    return a->count > b->count ? -1 : a->count < b->count;
+}
+
+/* The types received, the most frequent first, as many in a line as are good to read. */
+static void say_types(const cJSON *status, struct page *page)
+{
+    const cJSON *types = member(member(status, "counters"), "types");
+    struct type_row row[FH_TABLE_ROWS] = {{NULL, 0}};
+    size_t rows = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, types)
+    {
+        if (cJSON_IsNumber(item) && item->string && rows < FH_TABLE_ROWS) {
+            row[rows++] = (struct type_row){item->string, whole(item, 0)};
+        }
+    }
+    qsort(row, rows, sizeof(row[0]), compare_rows);
+    size_t column = 0;
+    for (size_t i = 0; i < rows; i++) {
+        char name[64];
+        char text[96];
+        printable(row[i].name, name, sizeof(name));
+        int len = snprintf(text, sizeof(text), "%s %" PRId64, name, row[i].count);
+        bool wrap = column + (size_t)len > 100;
+        say(page, "%s%s", i == 0 ? "types       " : wrap ? ",\n            " : ", ", text);
+        column = (i == 0 || wrap ? 12 : column + 2) + (size_t)len;
+    }
+    say(page, rows > 0 ? "\n" : "");
 }
 
 /* Oldest known stamp of a {"1": ms, ...} object; 0 when none is known. */
@@ -404,6 +456,7 @@ int fh_render_status_text(const cJSON *status, struct fh_buf *into)
     say_receivers(status, table, &page);
     say_sinks(status, &page);
     say_counters(status, &page);
+    say_types(status, &page);
     say_checkpoint(status, &page);
     say_store(status, &page);
     free(table);

@@ -115,7 +115,24 @@ static void add_sinks(cJSON *root, const struct fh_pipeline_status *status)
     }
 }
 
-static void add_counters(cJSON *root, const struct fh_pipeline_counters *counters)
+static void add_types(cJSON *counters, const struct fh_pipeline_types *types)
+{
+    cJSON *object = cJSON_AddObjectToObject(counters, "types");
+    uint64_t other = types->other;
+    for (size_t i = 0; i < types->count; i++) {
+        if (strcmp(types->type[i].name, "other") == 0) {
+            other += types->type[i].received;
+        } else {
+            number(object, types->type[i].name, types->type[i].received);
+        }
+    }
+    if (other > 0) {
+        number(object, "other", other);
+    }
+}
+
+static void add_counters(cJSON *root, const struct fh_pipeline_counters *counters,
+                         const struct fh_pipeline_types *types)
 {
     cJSON *object = cJSON_AddObjectToObject(root, "counters");
     number(object, "received", counters->received);
@@ -126,6 +143,7 @@ static void add_counters(cJSON *root, const struct fh_pipeline_counters *counter
     number(object, "keep_alives", counters->keep_alives);
     number(object, "late", counters->late);
     number(object, "doubled", counters->doubled);
+    add_types(object, types);
 }
 
 static void add_checkpoint_map(cJSON *into, const char *name, const struct fh_checkpoint *values)
@@ -194,7 +212,7 @@ cJSON *app_status_json(struct app *app)
     add_replica_match(root, &ha);
     add_receivers(root, &status);
     add_sinks(root, &status);
-    add_counters(root, &status.counters);
+    add_counters(root, &status.counters, &status.types);
     cJSON_AddStringToObject(root, "dedup_key", status.dedup_key);
     cJSON *checkpoint = cJSON_AddObjectToObject(root, "checkpoint");
     add_checkpoint_map(checkpoint, "received", &status.store.received);

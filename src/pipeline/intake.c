@@ -195,6 +195,7 @@ static void take_line(void *userdata, unsigned receiver, const char *line, size_
     } else {
         enum fh_dedup_key key = (enum fh_dedup_key)atomic_load(&pipeline->key);
         item.reason = (uint16_t)key;
+        item.type = fh_event_types_place(&intake->types, envelope.type);
         item.key.timestamp_ms = envelope.timestamp_ms;
         item.key.fingerprint = fh_envelope_fingerprint(&envelope, line, len, key);
         item.identity = key != FH_KEY_CONTENT

@@ -1,9 +1,11 @@
 /* internal.h: what the files of this folder share.
  *
  *   intake.c           on the receivers' threads: scan lines, collect them in a batch per receiver
+ *   event_types.c      how many records of each type came
  *   writer.c           the writer thread: de-duplicate, append, commit; the store's only writer
  *   writer_commands.c  what others ask of the writer thread
  *   deliver.c          a thread per sink: read the store, write the sink, report
+ *   shape.c            which records a sink gets, and how much of each
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
  *   gap.c              what an outage longer than the replay window took away
  *   twins.c            records equal in all but their uid
@@ -25,6 +27,9 @@
 #include "fh/sink.h"
 #include "fh/watermark.h"
 
+#include "event_types.h"
+#include "shape.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -44,6 +49,7 @@ struct item {
     uint16_t kind;
     uint16_t reason; /* junk: enum fh_envelope_result, or JUNK_OVERSIZED; record: the enum
                         fh_dedup_key its fingerprint was made by */
+    uint16_t type;   /* record: its place in the receiver's table of event types */
 };
 #define JUNK_OVERSIZED FH_ENVELOPE_RESULT_COUNT
 
@@ -87,6 +93,7 @@ struct intake {
     atomic_int_fast64_t override_ms;
     atomic_int_fast64_t peer_ms; /* the peer's delivered checkpoint for this range */
     atomic_uint_fast64_t events;
+    struct fh_event_types types; /* named by the receiver's thread, counted by the writer */
 };
 
 enum command_kind {

@@ -14,6 +14,7 @@ static void receivers(struct fh_pipeline *pipeline, struct fh_pipeline_status *r
         fh_sources_status(pipeline->sources, i, &receiver->source);
         receiver->last_timestamp_ms = atomic_load(&pipeline->intake[i].high_ms);
         receiver->events = atomic_load(&pipeline->intake[i].events);
+        fh_event_types_sum(&pipeline->intake[i].types, &ret->types);
         ret->streams_live = ret->streams_live && receiver->source.state == FH_RECEIVER_STREAMING;
     }
 }

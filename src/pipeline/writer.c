@@ -138,6 +138,7 @@ static int take_item(struct fh_pipeline *pipeline, struct intake *intake, const 
     } else {
         atomic_fetch_add_explicit(&pipeline->received, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&intake->events, 1, memory_order_relaxed);
+        fh_event_types_count(&intake->types, item->type);
     }
     /* Only what is stored may move the resume point. */
     fh_watermark_observe(&intake->mark, item->key.timestamp_ms);
