@@ -10,6 +10,9 @@
 /* Replace path by len bytes with the given mode. */
 int fh_atomic_file_write(const char *path, const void *bytes, size_t len, mode_t mode,
                          struct fh_error *err);
+/* A new file, durable when it returns; -EEXIST: one is there, and is left as it is. */
+int fh_file_create(const char *path, const void *bytes, size_t len, mode_t mode,
+                   struct fh_error *err);
 /* rename(from, to) in one directory, then fsync the directory; from must already be fsynced. */
 int fh_atomic_file_publish(const char *from, const char *to, struct fh_error *err);
 /* fsync the directory itself. */

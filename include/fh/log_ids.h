@@ -1,6 +1,7 @@
 /* log_ids.h: every change of state the operator can read about, as one table.
  *
- * X(symbol, MESSAGE_ID, short name). The MESSAGE_ID keys packaging/systemd/firehosed.catalog
+ * X(symbol, MESSAGE_ID, short name). The MESSAGE_ID keys packaging/systemd/firehosed.catalog (of
+ * ids that end in fXX, which the witness says, firehose-witness.catalog)
  * (what it means, what to do); the short name stands in brackets when the log goes to stderr, and
  * is what tests wait for. Never reuse an id; a new row needs a catalog entry (a test checks). */
 #ifndef FH_LOG_IDS_H
@@ -50,7 +51,10 @@
     X(LEASE_EXPIRED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f03", "lease-expired")                          \
     X(LEASE_RELEASED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f04", "lease-released")                        \
     X(WITNESS_STRANGER, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f05", "witness-stranger")                    \
-    X(WITNESS_FAILED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f06", "witness-failed")
+    X(WITNESS_FAILED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f06", "witness-failed")                        \
+    X(WITNESS_STOPPED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f07", "witness-stopped")                      \
+    X(WITNESS_FATAL, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f08", "witness-fatal")                          \
+    X(WITNESS_CONFIG, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7f09", "witness-config")
 
 enum fh_log_id {
     FH_LOG_NONE = 0,

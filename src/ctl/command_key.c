@@ -5,47 +5,18 @@
 #include "fh/err.h"
 #include "fh/ha.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* A new file, durable when it returns. A file that is there is never touched: a key in use that is
- * gone takes the pair apart. */
+/* A file that is there is never touched: a key in use that is gone takes the pair apart. */
 static int write_key(const char *path, const char *key, mode_t mode, struct fh_error *err)
 {
-    char text[128];
     char line[64];
     int len = snprintf(line, sizeof(line), "%s\n", key);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    int code = fd < 0 ? -errno : 0;
-    if (fd >= 0 &&
-        (fchmod(fd, mode) != 0 || write(fd, line, (size_t)len) != len || fsync(fd) != 0)) {
-        code = errno != 0 ? -errno : -EIO;
-    }
-    if (fd >= 0 && close(fd) != 0 && code == 0) {
-        code = -errno;
-    }
+    int r = fh_file_create(path, line, (size_t)len, mode, err);
     explicit_bzero(line, sizeof(line));
-    if (code == -EEXIST) {
-        return fh_error_set(err, code,
-                            "%s exists and is left as it is; remove it first if a new key is "
-                            "really wanted (the peer then needs the new public key)",
-                            path);
-    }
-    if (code < 0 && fd >= 0) {
-        unlink(path);
-    }
-    if (code == 0) {
-        char directory[4096];
-        snprintf(directory, sizeof(directory), "%s", path);
-        return fh_directory_sync(dirname(directory), err);
-    }
-    return fh_error_set(err, code, "cannot write %s: %s", path,
-                        fh_strerror(code, text, sizeof(text)));
+    return r;
 }
 
 enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call)
@@ -77,8 +48,9 @@ enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call)
     }
     printf("%s\n", public_key);
     fprintf(stderr,
-            "secret key in %s: pair.secret_key_file of this node\n"
+            "secret key in %s: pair.secret_key_file of this node; the service has to own it:\n"
+            "    chown firehosed: %s\n"
             "public key above: pair.peer_public_key of the peer\n",
-            secret_path);
+            secret_path, secret_path);
     return FH_CTL_OK;
 }

@@ -92,19 +92,15 @@ static int write_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
-/* Created anew with O_EXCL: a left-over of a crash may have a wider mode, and a planted symbolic
- * link would send a secret elsewhere. fchmod, because the umask narrows what open is asked for. */
-static int write_temporary(const char *temporary, const void *bytes, size_t len, mode_t mode,
-                           struct fh_error *err)
+/* With O_EXCL: what is there may have a wider mode, and a planted symbolic link would send a secret
+ * elsewhere. fchmod, because the umask narrows what open is asked for. */
+static int write_new(const char *path, const void *bytes, size_t len, mode_t mode,
+                     struct fh_error *err)
 {
-    if (unlink(temporary) < 0 && errno != ENOENT) {
-        return failed(err, -errno, "remove", temporary);
-    }
     FH_CLEANUP(close_fd)
-    int fd =
-        open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0) {
-        return failed(err, -errno, "create", temporary);
+        return failed(err, -errno, "create", path);
     }
     int r = write_all(fd, bytes, len);
     if (r == 0 && fchmod(fd, mode) < 0) {
@@ -113,7 +109,39 @@ static int write_temporary(const char *temporary, const void *bytes, size_t len,
     if (r == 0 && fsync(fd) < 0) {
         r = -errno;
     }
-    return r < 0 ? failed(err, r, "write", temporary) : 0;
+    if (r < 0) {
+        (void)unlink(path);
+        return failed(err, r, "write", path);
+    }
+    return 0;
+}
+
+/* A left-over of a crash is of no use to anybody. */
+static int write_temporary(const char *temporary, const void *bytes, size_t len, mode_t mode,
+                           struct fh_error *err)
+{
+    if (unlink(temporary) < 0 && errno != ENOENT) {
+        return failed(err, -errno, "remove", temporary);
+    }
+    return write_new(temporary, bytes, len, mode, err);
+}
+
+int fh_file_create(const char *path, const void *bytes, size_t len, mode_t mode,
+                   struct fh_error *err)
+{
+    char directory[PATH_MAX];
+    int r = parent_of(path, directory, sizeof(directory));
+    if (r < 0) {
+        return failed(err, r, "create", path);
+    }
+    r = write_new(path, bytes, len, mode, err);
+    if (r == -EEXIST) {
+        return fh_error_set(err, r,
+                            "%s exists and is left as it is; remove it first if a new one is "
+                            "really wanted",
+                            path);
+    }
+    return r < 0 ? r : fh_directory_sync(directory, err);
 }
 
 int fh_atomic_file_write(const char *path, const void *bytes, size_t len, mode_t mode,

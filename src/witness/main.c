@@ -20,11 +20,13 @@ static void usage(FILE *to)
 {
     fprintf(to,
             "Usage: firehose-witness --config FILE [--check]\n"
+            "       firehose-witness --keygen FILE\n"
             "\n"
             "Says, from a third host, which node of a pair of firehosed may lead.\n"
             "\n"
             "  --config FILE  the configuration (libconfig); see firehose-witness(8)\n"
             "  --check        read and check it, print what is wrong with line and remedy, exit\n"
+            "  --keygen FILE  write a new secret key to FILE, print its public key, exit\n"
             "  --version      print the version, exit\n"
             "  --help         print this, exit\n"
             "\n"
@@ -40,7 +42,7 @@ static void print_finding(void *userdata, const char *text)
 static void log_finding(void *userdata, const char *text)
 {
     (void)userdata;
-    fh_log_event(LOG_ERR, FH_LOG_CONFIG_INVALID, NULL, 0, "%s", text);
+    fh_log_event(LOG_ERR, FH_LOG_WITNESS_CONFIG, NULL, 0, "%s", text);
 }
 
 static int read_secret(const char *path, char secret[41], struct fh_error *err)
@@ -63,8 +65,8 @@ static int read_secret(const char *path, char secret[41], struct fh_error *err)
     free(text);
     return good ? 0
                 : fh_error_set(err, -EINVAL,
-                               "%s holds no secret key; make one with firehosectl "
-                               "keygen",
+                               "%s holds no secret key; make one with firehose-witness "
+                               "--keygen",
                                path);
 }
 
@@ -156,10 +158,10 @@ static int run(const char *path)
         close(lock);
     }
     if (r < 0) {
-        fh_log_event(LOG_ERR, FH_LOG_FATAL, NULL, 0, "%s", err.text);
+        fh_log_event(LOG_ERR, FH_LOG_WITNESS_FATAL, NULL, 0, "%s", err.text);
         return 1;
     }
-    fh_log_event(LOG_NOTICE, FH_LOG_STOPPED, NULL, 0, "stopped");
+    fh_log_event(LOG_NOTICE, FH_LOG_WITNESS_STOPPED, NULL, 0, "stopped");
     return 0;
 }
 
@@ -173,14 +175,38 @@ static int check(const char *path)
     return 0;
 }
 
+/* The secret goes into its file and nowhere else. */
+static int keygen(const char *path)
+{
+    char public_key[41];
+    char secret[42]; /* and a newline */
+    struct fh_error err = {""};
+    if (zmq_curve_keypair(public_key, secret) != 0) {
+        fprintf(stderr, "cannot make a key pair: %s\n", zmq_strerror(zmq_errno()));
+        return 1;
+    }
+    secret[40] = '\n';
+    int r = fh_file_create(path, secret, 41, 0600, &err);
+    explicit_bzero(secret, sizeof(secret));
+    if (r < 0) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    printf("%s\n", public_key);
+    fprintf(stderr,
+            "secret key in %s: witness.secret_key_file; the service has to own it:\n"
+            "    chown firehose-witness: %s\n"
+            "public key above: arbiter.witness_public_key of every node\n",
+            path, path);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"keygen", required_argument, NULL, 'g'}, {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     const char *config_path = NULL;
     bool check_only = false;
@@ -192,6 +218,12 @@ int main(int argc, char **argv)
         case 'k':
             check_only = true;
             break;
+        case 'g':
+            if (config_path || check_only || optind != argc) {
+                usage(stderr);
+                return 2;
+            }
+            return keygen(optarg);
         case 'v':
             printf("firehose-witness %s\n", FH_VERSION);
             return 0;

@@ -57,6 +57,27 @@ static void assert_holds(const char *name, const char *expected)
     free(text);
 }
 
+static void creates_and_replaces_nothing(void **state)
+{
+    (void)state;
+    struct fh_error err = {""};
+    struct stat info;
+    mode_t before = umask(0);
+    assert_int_equal(fh_file_create(path, "one", 3, 0600, &err), 0);
+    umask(before);
+    assert_holds(path, "one");
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    assert_int_equal(fh_file_create(path, "two", 3, 0600, &err), -EEXIST);
+    assert_non_null(strstr(err.text, "left as it is"));
+    assert_holds(path, "one");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/nowhere", path), 0);
+    assert_int_equal(fh_file_create(path, "two", 3, 0600, &err), -EEXIST);
+    snprintf(temporary, sizeof(temporary), "%s/none/file", directory);
+    assert_int_equal(fh_file_create(temporary, "two", 3, 0600, &err), -ENOENT);
+}
+
 static void replaces_and_sets_the_mode(void **state)
 {
     (void)state;
@@ -182,6 +203,7 @@ int main(void)
 {
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
     const struct CMUnitTest tests[] = {
+        IN_DIRECTORY(creates_and_replaces_nothing),
         IN_DIRECTORY(replaces_and_sets_the_mode),
         IN_DIRECTORY(a_left_over_or_a_planted_link_is_not_written_through),
         IN_DIRECTORY(a_failure_leaves_the_old_file_and_no_temporary),

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# A third host on which nothing of firehosed is installed but the witness: the component "witness" has to bring
+# all that its operator needs, a key, a unit, a user, the meaning of its journal, a manual page, an example.
+#
+#   BIN=build/bin tests/integration/witness_host.sh
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+BIN=${BIN:?BIN must name the folder of the built programs}
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/firehosed-witness-XXXXXX")
+witness=
+leave() {
+    [ -z "$witness" ] || kill "$witness" 2>/dev/null || true
+    rm -rf "$WORK"
+}
+trap leave EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+cmake --install "$BIN/.." --component witness --prefix "$WORK/usr" >/dev/null
+(cd "$WORK" && find usr -type f | sort) >"$WORK/installed"
+for file in sbin/firehose-witness lib/systemd/system/firehose-witness.service lib/sysusers.d/firehose-witness.conf \
+    lib/systemd/catalog/firehose-witness.catalog share/man/man8/firehose-witness.8 \
+    share/doc/firehosed/examples/firehose-witness.conf; do
+    grep -qx "usr/$file" "$WORK/installed" || fail "not installed: $file"
+done
+! grep -v witness "$WORK/installed" || fail "belongs to another host"
+program=$WORK/usr/sbin/firehose-witness
+grep -qx "ExecStart=$program --config .*" "$WORK/usr/lib/systemd/system/firehose-witness.service" || fail "the unit starts another program"
+
+# a key, which is made once
+public=$("$program" --keygen "$WORK/witness.key" 2>"$WORK/said")
+[ ${#public} = 40 ] || fail "\"$public\" is no public key"
+[ "$(stat -c %a "$WORK/witness.key")" = 600 ] || fail "others may read the secret key"
+grep -q 'chown firehose-witness: ' "$WORK/said" || fail "nobody says who has to own the key"
+before=$(cat "$WORK/witness.key")
+! "$program" --keygen "$WORK/witness.key" 2>"$WORK/said" || fail "a second key was made"
+grep -q 'exists and is left as it is' "$WORK/said" || fail "said: $(cat "$WORK/said")"
+[ "$(cat "$WORK/witness.key")" = "$before" ] || fail "the key has changed"
+
+# the example, with that key
+mkdir "$WORK/state"
+sed -e "s|/etc/firehose-witness/witness.key|$WORK/witness.key|; s|/var/lib/firehose-witness|$WORK/state|; s|0.0.0.0:5571|127.0.0.1:*|" \
+    "$WORK/usr/share/doc/firehosed/examples/firehose-witness.conf" >"$WORK/witness.conf"
+sed -i "s|127.0.0.1:\*|127.0.0.1:$((20000 + $$ % 10000))|" "$WORK/witness.conf"
+"$program" --config "$WORK/witness.conf" --check >/dev/null || fail "the example has an error"
+"$program" --config "$WORK/witness.conf" 2>"$WORK/log" &
+witness=$!
+for _ in $(seq 100); do
+    grep -q '\[witness-started\]' "$WORK/log" && break
+    kill -0 "$witness" 2>/dev/null || fail "it does not start: $(cat "$WORK/log")"
+    sleep 0.1
+done
+grep -qF "public key $public" "$WORK/log" || fail "another key than was printed: $(cat "$WORK/log")"
+kill -TERM "$witness"
+wait "$witness" || fail "it left with $?"
+witness=
+grep -q '\[witness-stopped\]' "$WORK/log" || fail "it does not say that it stopped"
+
+# what it says is explained there
+if command -v journalctl >/dev/null; then
+    mkdir -p "$WORK/var/lib/systemd/catalog"
+    journalctl --update-catalog --root="$WORK" >/dev/null 2>&1 || fail "the catalog cannot be read"
+    ids=$(sed -nE 's/.*"([0-9a-f]{29}f[0-9a-f]{2})".*/\1/p' include/fh/log_ids.h)
+    [ "$(wc -w <<<"$ids")" -ge 9 ] || fail "which are the witness's ids?"
+    for id in $ids; do
+        journalctl --root="$WORK" --dump-catalog "$id" 2>/dev/null | grep -q '^Subject: ' || fail "no entry for $id"
+    done
+fi
+echo "a host with the witness alone has what it needs"
