@@ -24,23 +24,33 @@ curl_stream | "$BIN/../bench/cjson_loop" >"$WORK/loop.out" 2>/dev/null
 loop=$(jq -n "$(stat -c %s "$WORK/loop.out") / 1e6 / $SECONDS_EACH")
 rm -f "$WORK/loop.out"
 
-daemon() { # RECEIVERS: MB/s of stream bytes that were received, stored and delivered to the sink
+# daemon RECEIVERS [CHANNEL [MORE]]: MB/s of stream bytes that were received, stored and delivered to the sink.
+# A stream in protobuf is smaller, so for the channels it is events per second that are compared: EVENTS.
+daemon() {
     rm -rf "$WORK/a"
-    RECEIVERS=$1 ROLL_SECONDS=2 node_config a 1 single
+    RECEIVERS=$1 CHANNEL=${2:-http} FIREHOSE_EXTRA=${3:-} ROLL_SECONDS=2 node_config a 1 single
     node_start a
     wait_status a '.role == "primary" and .counters.delivered > 0' 30
-    local before after start end
+    local before after start end events
     before=$(node_status a | jq '[.receivers[].bytes] | add')
+    events=$(node_status a | jq .counters.received)
     start=$(date +%s%N)
     sleep "$SECONDS_EACH" # the length of the measurement
     after=$(node_status a | jq '[.receivers[].bytes] | add')
+    events=$(($(node_status a | jq .counters.received) - events))
     end=$(date +%s%N)
+    echo $((events * 1000000000 / (end - start))) >"$WORK/events"
     node_status a | jq -r '"  (pending \(.sinks[0].pending) of \(.counters.received) events, duplicates \(.counters.duplicates))"' >&2
     node_signal a TERM
     jq -n "($after - $before) / 1e6 / (($end - $start) / 1e9)"
 }
 one=$(daemon 1)
+http=$(cat "$WORK/events")
 four=$(daemon 4)
+http4=$(cat "$WORK/events")
+daemon 1 websocket >/dev/null && websocket=$(cat "$WORK/events")
+daemon 1 grpc >/dev/null && grpc=$(cat "$WORK/events")
+daemon 4 http "multiplex = true;" >/dev/null && multiplex=$(cat "$WORK/events")
 
 echo
 printf '%-44s %13s   %s\n' "consumer, $SECONDS_EACH s each" "throughput" "to curl > file"
@@ -50,5 +60,13 @@ row "curl > file" "$file" "$file"
 row "curl | cJSON loop > file" "$loop" "$file"
 row "firehosed, 1 receiver, stored and delivered" "$one" "$file"
 row "firehosed, 4 receivers, stored and delivered" "$four" "$file"
+echo
+channel() { printf '%-44s %8d events/s %5.2f x\n' "$1" "$2" "$(jq -n "$2 / $3")"; }
+printf '%-44s %17s   %s\n' "channel, stored and delivered" "throughput" "to HTTP"
+channel "http, 1 receiver" "$http" "$http"
+channel "websocket, 1 receiver" "$websocket" "$http"
+channel "grpc, 1 receiver" "$grpc" "$http"
+channel "http, 4 receivers, 4 connections" "$http4" "$http"
+channel "http, 4 receivers, 1 connection (multiplex)" "$multiplex" "$http"
 echo
 echo "firehosed (1 receiver) / cJSON loop: $(jq -n "$one / $loop * 100 | round / 100")"
