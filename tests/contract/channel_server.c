@@ -261,6 +261,29 @@ bool channel_send_record(struct channel_peer *peer, unsigned n, size_t pad)
     return send_bytes(peer, bytes, record_bytes(peer->channel, n, pad, bytes));
 }
 
+bool channel_send_body(struct channel_peer *peer, const void *body, size_t len)
+{
+    uint8_t bytes[RECORD_BYTES + 64];
+    size_t head = 0;
+    if (len >= RECORD_BYTES) {
+        abort();
+    }
+    if (peer->channel == FH_CHANNEL_GRPC) {
+        bytes[head++] = 0;
+        for (unsigned i = 0; i < 4; i++) {
+            bytes[head++] = (uint8_t)(len >> (24 - 8 * i));
+        }
+        memcpy(bytes + head, body, len);
+        return send_bytes(peer, bytes, head + len);
+    }
+    if (peer->channel == FH_CHANNEL_WEBSOCKET) {
+        head = frame_head(bytes, true, 1, len + 1);
+    }
+    memcpy(bytes + head, body, len);
+    bytes[head + len] = '\n';
+    return send_bytes(peer, bytes, head + len + 1);
+}
+
 bool channel_send_pieces(struct channel_peer *peer, unsigned first, unsigned count, unsigned seed)
 {
     uint8_t *bytes = malloc((size_t)count * 600);

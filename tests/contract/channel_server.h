@@ -53,6 +53,8 @@ bool channel_refuse(struct channel_peer *peer, int status, int retry_after_s, co
 /* Head of an answer that is a stream. */
 bool channel_open(struct channel_peer *peer);
 bool channel_send_record(struct channel_peer *peer, unsigned n, size_t pad);
+/* A record of the script's own: a line of JSON without its newline, or for gRPC a message. */
+bool channel_send_body(struct channel_peer *peer, const void *body, size_t len);
 /* Records first to first+count-1 in pieces of arbitrary length. */
 bool channel_send_pieces(struct channel_peer *peer, unsigned first, unsigned count, unsigned seed);
 /* Something that is no record, as one unit of the channel. */
