@@ -1,6 +1,6 @@
-/* test_link_versions.c: the machine beside a node of version 1 of the link: plays the recorded
- * frames of such a node (tests/data/link-v1-*.txt) at their times and looks at what this one does
- * and says.
+/* test_link_versions.c: the machine beside an earlier node: plays the recorded frames of a node of
+ * version 1 of the link, and of one of version 2 that knows of no datagrams
+ * (tests/data/link-v*.txt), at their times, and looks at what this one does and says.
  */
 #include "fsm.h"
 
@@ -26,16 +26,18 @@ static size_t frames;
 static struct fh_fsm fsm;
 static int64_t now_ms;
 static struct {
-    unsigned hellos, beats, confirms, reports_taken;
+    unsigned hellos, beats, confirms, reports_taken, datagrams;
     bool in_sync, delivering, ready_ever;
     struct fh_time until;
 } seen;
 static uint64_t applied, own_reports;
+static uint8_t version; /* the earlier node's */
 
-static void read_recording(const char *name)
+static void read_recording(unsigned of_version, const char *role)
 {
     char path[512];
-    snprintf(path, sizeof(path), "%s/%s", FH_TEST_DATA, name);
+    version = (uint8_t)of_version;
+    snprintf(path, sizeof(path), "%s/link-v%u-%s.txt", FH_TEST_DATA, of_version, role);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     static char line[4096];
@@ -77,8 +79,8 @@ static void answer(enum fh_fsm_input_type type, uint64_t number)
     step(&input);
 }
 
-/* What goes out must be what a node of version 1 reads: its HELLO ignores bytes behind what it
- * knows, nothing else does. */
+/* What goes out must be what the earlier node reads: its HELLO ignores bytes behind what it knows,
+ * nothing else does; neither do flags it does not know make a difference to it. */
 static void check_sent(struct fh_wire_message *message)
 {
     unsigned char bytes[FH_WIRE_SMALL_MAX];
@@ -92,10 +94,10 @@ static void check_sent(struct fh_wire_message *message)
         assert_int_equal(len, OLD_BEAT + 32 + NEW_STATE_2); /* 32: the rest of a HELLO */
         return;
     }
-    assert_int_equal(bytes[4], 1);
+    assert_int_equal(bytes[4], version);
     if (message->type == FH_WIRE_HEARTBEAT) {
         seen.beats++;
-        assert_int_equal(len, OLD_BEAT);
+        assert_int_equal(len, OLD_BEAT + (version >= 2 ? NEW_STATE_2 : 0));
     }
     seen.confirms += message->type == FH_WIRE_CONFIRM;
 }
@@ -130,6 +132,9 @@ static void perform(struct fh_fsm_action *action)
         break;
     case FH_FSM_SEND:
         check_sent(&action->u.message);
+        break;
+    case FH_FSM_SEND_DATAGRAM:
+        seen.datagrams++;
         break;
     default:
         break;
@@ -177,7 +182,8 @@ static void play(bool preferred, int64_t until_ms)
                                      .heartbeat_ms = 300,
                                      .failure_after = 5,
                                      .join_timeout_ms = 5000,
-                                     .path_count = 1};
+                                     .path_count = 1,
+                                     .datagrams = true};
     memset(&seen, 0, sizeof(seen));
     applied = own_reports = 0;
     now_ms = 0;
@@ -211,31 +217,32 @@ static void play(bool preferred, int64_t until_ms)
 
 static void an_old_primary_is_followed_and_replaced(void **state)
 {
-    (void)state;
-    read_recording("link-v1-primary.txt");
+    read_recording(*(const unsigned *)*state, "primary");
     play(false, 2590);
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
     assert_string_equal(fsm.peer.refused, "");
-    assert_int_equal(fh_fsm_version(&fsm), 1);
+    assert_int_equal(fh_fsm_version(&fsm), version);
     assert_true(seen.ready_ever);
     assert_int_equal(seen.reports_taken, 6);
     assert_int_equal(seen.confirms, 6);
     assert_true(seen.beats >= 8);
-    play(false, 2800); /* it says goodbye at 2602 */
+    assert_int_equal(seen.datagrams, 0); /* it has not said that it takes any */
+    play(false, 2800);                   /* it says goodbye at 2602 */
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
 }
 
 static void an_old_standby_keeps_the_pair_protected(void **state)
 {
-    (void)state;
-    read_recording("link-v1-standby.txt");
+    read_recording(*(const unsigned *)*state, "standby");
     play(true, 2900);
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
     assert_true(seen.in_sync);
     assert_true(fh_fsm_protected(&fsm));
-    /* It makes no promises: the fence is moved on as long as this node's loop turns. */
+    assert_int_equal(seen.datagrams, 0);
+    /* Version 1 makes no promises: the fence is moved on as long as this node's loop turns. */
     assert_true(fh_time_diff_ms(seen.until, now()) > 500);
     assert_false(fh_fsm_fenced(&fsm, now()));
+    assert_int_equal(fsm.fence.promised_epoch, version >= 2 ? fsm.epoch : 0);
 }
 
 static void the_newest_is_spoken_until_the_peer_is_known(void **state)
@@ -248,9 +255,12 @@ static void the_newest_is_spoken_until_the_peer_is_known(void **state)
 
 int main(void)
 {
+    static unsigned versions[] = {1, 2};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_old_primary_is_followed_and_replaced),
-        cmocka_unit_test(an_old_standby_keeps_the_pair_protected),
+        cmocka_unit_test_prestate(an_old_primary_is_followed_and_replaced, &versions[0]),
+        cmocka_unit_test_prestate(an_old_standby_keeps_the_pair_protected, &versions[0]),
+        cmocka_unit_test_prestate(an_old_primary_is_followed_and_replaced, &versions[1]),
+        cmocka_unit_test_prestate(an_old_standby_keeps_the_pair_protected, &versions[1]),
         cmocka_unit_test(the_newest_is_spoken_until_the_peer_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
