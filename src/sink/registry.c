@@ -10,6 +10,9 @@ static const struct fh_sink_ops *const registry[] = {
     &fh_sink_nats_ops,
 #endif
     &fh_sink_command_ops,
+#ifdef FH_MQTT
+    &fh_sink_mqtt_ops,
+#endif
 #ifdef FH_KAFKA
     &fh_sink_kafka_ops,
 #endif
@@ -40,6 +43,9 @@ const char *const *fh_sink_types(void)
 #endif
 #ifdef FH_KAFKA
         "kafka",
+#endif
+#ifdef FH_MQTT
+        "mqtt",
 #endif
         NULL,
     };

@@ -22,6 +22,8 @@ const struct suite_row suite_rows[] = {
     {"nats", "nats", "", 0},
     {"command", "command", "", 0},
     {"command", "command", "none", SUITE_STAYS | SUITE_TAKES_ALL | SUITE_UNREAD},
+    {"mqtt", "mqtt", "", 0},
+    {"mqtt", "mqtt", "tls", 0},
     {"zeromq", "zeromq_push", "", SUITE_TAKES_ALL},
     {"zeromq", "zeromq_push", "curve", SUITE_TAKES_ALL},
     {"zeromq", "zeromq_dealer", "", SUITE_TAKES_ALL},
