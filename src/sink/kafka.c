@@ -56,12 +56,11 @@ static void kafka_close(void *opaque)
     if (!kafka) {
         return;
     }
-    kafka->state = FH_KAFKA_SHUT;
-    fh_kafka_handle_free(kafka->producer);
+    fh_kafka_let_go(kafka);
+    fh_kafka_places_done(&kafka->met);
     fh_collect_done(&kafka->collect);
     fh_kafka_places_done(&kafka->pending);
     fh_kafka_places_done(&kafka->reported);
-    fh_kafka_keys_done(&kafka->there);
     free(kafka->verdict);
     pthread_mutex_destroy(&kafka->notice.lock);
     free(kafka);
@@ -101,11 +100,50 @@ static int kafka_open(const struct fh_config_sink *config, const struct fh_sink_
     return 0;
 }
 
-static void let_go(struct fh_kafka *kafka)
+static int older_epoch(void *userdata, const struct fh_record_key *key, uint64_t epoch)
 {
-    kafka->state = FH_KAFKA_SHUT;
-    fh_kafka_handle_free(kafka->producer);
-    kafka->producer = NULL;
+    const struct fh_kafka *kafka = userdata;
+    (void)key;
+    return epoch > kafka->epoch ? -ESTALE : 0;
+}
+
+/* Shut out, a node that was not told of another primary would lead once more in its old epoch, and
+ * shut out the other one in turn. A record of a higher epoch behind what this node knows says that
+ * there is another one. Reads only what can be read at once, and shuts out nobody. */
+static int check_epoch(struct fh_kafka *kafka, struct fh_error *err)
+{
+    const struct fh_kafka_read read = {.from = &kafka->reported,
+                                       .since_ms = kafka->since_ms,
+                                       .stable_only = true,
+                                       .visit = older_epoch,
+                                       .userdata = kafka};
+    int r = fh_kafka_read(kafka, &read, err);
+    return r != -ESTALE ? r
+                        : fh_error_set(err, r,
+                                       "another node took over and delivers to Kafka as \"%.64s\"; "
+                                       "this one does not in its epoch of before",
+                                       kafka->transactional_id);
+}
+
+/* A new handle: only its first step shuts out the others. */
+static int begin_to_lead(struct fh_kafka *kafka, uint64_t epoch, struct fh_error *err)
+{
+    bool once_more = kafka->epoch == epoch && kafka->reported.count > 0;
+    int r = once_more ? check_epoch(kafka, err) : 0;
+    if (r < 0) {
+        return r;
+    }
+    fh_kafka_drop_batch(kafka);
+    fh_kafka_let_go(kafka);
+    if (!once_more) {
+        fh_kafka_places_clear(&kafka->reported);
+    }
+    r = fh_kafka_producer_new(kafka, err, &kafka->producer);
+    if (r == 0) {
+        kafka->epoch = epoch;
+        kafka->state = FH_KAFKA_LEADING;
+    }
+    return r;
 }
 
 static int kafka_lead(void *opaque, uint64_t epoch, struct fh_error *err)
@@ -114,26 +152,19 @@ static int kafka_lead(void *opaque, uint64_t epoch, struct fh_error *err)
     if (fh_sink_fenced(&kafka->context)) {
         return fh_error_set(err, -EAGAIN, "this node must keep quiet; Kafka is not asked");
     }
-    if (kafka->state != FH_KAFKA_LEADING || kafka->epoch != epoch) {
-        fh_kafka_drop_batch(kafka);
-        let_go(kafka); /* a new handle: only its first step shuts out the others */
-        fh_kafka_places_clear(&kafka->reported);
-        fh_kafka_keys_done(&kafka->there);
-        kafka->since_ms = 0;
-        int r = fh_kafka_producer_new(kafka, err, &kafka->producer);
-        if (r < 0) {
-            return r;
-        }
-        kafka->epoch = epoch;
-        kafka->state = FH_KAFKA_LEADING;
+    int r = kafka->state == FH_KAFKA_LEADING && kafka->epoch == epoch
+                ? 0
+                : begin_to_lead(kafka, epoch, err);
+    if (r < 0) {
+        return r;
     }
-    int r = fh_kafka_init(kafka, err);
+    r = fh_kafka_init(kafka, err);
     if (r == 0) {
         fh_kafka_notice_clear(kafka);
         kafka->pause_ms = 0;
         kafka->state = FH_KAFKA_IDLE;
     } else if (r != -EAGAIN) {
-        let_go(kafka);
+        fh_kafka_let_go(kafka);
     }
     return r;
 }
@@ -196,6 +227,9 @@ static int kafka_recover(void *opaque, const char *position, int64_t since_ms, f
 static int kafka_write(void *opaque, const struct fh_sink_write *write, struct fh_error *err)
 {
     struct fh_kafka *kafka = opaque;
+    if (kafka->state == FH_KAFKA_LOST) {
+        return fh_error_set(err, -ESTALE, "%s", kafka->lost.text);
+    }
     if (kafka->state == FH_KAFKA_SHUT || kafka->state == FH_KAFKA_LEADING) {
         return fh_error_set(err, -ENOTCONN, "this node does not lead; nothing is sent to Kafka");
     }
@@ -240,8 +274,9 @@ static int kafka_abandon(void *opaque, const char *const *keep, size_t keep_coun
             rd_kafka_error_destroy(error);
         }
     }
-    let_go(kafka);
+    fh_kafka_let_go(kafka);
     fh_kafka_drop_batch(kafka);
+    fh_kafka_places_clear(&kafka->reported); /* to lead again it gets a new epoch */
     return 0;
 }
 
@@ -249,7 +284,7 @@ static int kafka_reopen(void *opaque, struct fh_error *err)
 {
     struct fh_kafka *kafka = opaque;
     (void)err;
-    fh_kafka_drop_batch(kafka); /* the handle is looked after by the next accept */
+    fh_kafka_drop_batch(kafka);
     return 0;
 }
 

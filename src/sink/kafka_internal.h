@@ -4,7 +4,6 @@
  *   kafka_settings.c  settings of librdkafka from the configuration, handles, what it says
  *   kafka_send.c      one batch = one transaction: a machine that may be left at any step
  *   kafka_read.c      which records are there: reading back what is committed
- *   kafka_resume.c    a new handle after a broken one, without a new lead
  *   kafka_position.c  offsets as text
  *
  * All of it runs on the delivery thread, except what librdkafka's own threads say (struct
@@ -39,14 +38,13 @@ enum fh_kafka_state {
     FH_KAFKA_OPEN,       /* in a transaction, batch is being sent */
     FH_KAFKA_COMMITTING, /* the commit may be on its way */
     FH_KAFKA_ABORTING,
-    FH_KAFKA_LOST, /* the handle is of no use, and a commit may be in doubt: resume or lead */
+    FH_KAFKA_LOST, /* the handle is of no use, and a commit may be in doubt: lead and recover */
 };
 
 /* What is to become of one record of the batch. */
 enum fh_kafka_fate {
     FH_KAFKA_SEND,
     FH_KAFKA_ALONE,   /* was refused together with others: send it with nothing beside it */
-    FH_KAFKA_THERE,   /* committed earlier */
     FH_KAFKA_REFUSED, /* refused for good; put aside before the commit */
     FH_KAFKA_ASIDE,   /* done so */
 };
@@ -56,13 +54,6 @@ struct fh_kafka_verdict {
     rd_kafka_resp_err_t reason;
 };
 
-/* Keys read back by resume: records that need not be sent again. Sorted. */
-struct fh_kafka_keys {
-    struct fh_record_key *key;
-    size_t count, capacity;
-};
-#define FH_KAFKA_KEYS_MAX ((size_t)4 * 1024 * 1024)
-
 struct fh_kafka {
     struct fh_config_sink config;
     struct fh_sink_context context;
@@ -71,6 +62,7 @@ struct fh_kafka {
     char transactional_id[FH_SINK_WORD_MAX];
     struct fh_kafka_notice notice;
     rd_kafka_t *producer;
+    struct fh_kafka_places met; /* topics this handle knows (partition and offset say nothing) */
     enum fh_kafka_state state;
     uint64_t epoch;
 
@@ -86,10 +78,9 @@ struct fh_kafka {
     struct fh_time not_before;      /* pause after an abort */
     int64_t pause_ms;
 
-    /* What came before it. */
+    /* What came before it: all up to here was found by recover or accepted since. */
     struct fh_kafka_places reported;
     int64_t since_ms;
-    struct fh_kafka_keys there;
     struct fh_error lost; /* the sentence of state LOST */
 };
 
@@ -116,6 +107,8 @@ int fh_kafka_send(struct fh_kafka *kafka, struct fh_error *err);
 int fh_kafka_init(struct fh_kafka *kafka, struct fh_error *err);
 /* Forget the batch; a transaction begun for it is aborted when there is time. */
 void fh_kafka_drop_batch(struct fh_kafka *kafka);
+/* The producer's handle, with all that belongs to it. */
+void fh_kafka_let_go(struct fh_kafka *kafka);
 /* State LOST, with the sentence, which also goes into err. Returns code. */
 int fh_kafka_lose(struct fh_kafka *kafka, int code, const char *text, struct fh_error *err);
 /* Milliseconds of timeout_ms left of a call that began at begun; at least 0. */
@@ -135,12 +128,5 @@ struct fh_kafka_read {
 int fh_kafka_read(struct fh_kafka *kafka, const struct fh_kafka_read *read, struct fh_error *err);
 /* Could the topic have come from the pattern? Exposed for its test. */
 bool fh_kafka_topic_matches(const struct fh_pattern *pattern, const char *topic);
-
-/* kafka_resume.c */
-
-/* From LOST to IDLE. -ESTALE: another node leads. */
-int fh_kafka_resume(struct fh_kafka *kafka, struct fh_error *err);
-bool fh_kafka_keys_have(const struct fh_kafka_keys *keys, const struct fh_record_key *key);
-void fh_kafka_keys_done(struct fh_kafka_keys *keys);
 
 #endif

@@ -6,8 +6,8 @@
  *                    +------- ABORTING <----------+   then IDLE again, with the same batch
  *
  * A commit whose answer is missing is asked for again on the same handle, which the cluster takes
- * for the same commit; it is never sent anew. What cannot be told on this handle any more is LOST,
- * and resume reads back what became of it. */
+ * for the same commit; it is never sent anew. When this handle can tell nothing any more the sink
+ * is LOST until it leads again, and recover reads back what became of the batch. */
 #include "kafka_internal.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 5000
+#define MEET_MS      1000
 #define STEP_MS      100 /* how long to wait in one piece where the fence is asked in between */
 
 /* Valid names of topics hold nothing but letters, digits, '.', '_' and '-'. */
@@ -35,6 +36,14 @@ int fh_kafka_left_ms(const struct fh_kafka *kafka, struct fh_time begun)
 {
     int64_t left = kafka->config.timeout_ms - fh_time_diff_ms(fh_now(), begun);
     return left > 0 ? (int)left : 0;
+}
+
+void fh_kafka_let_go(struct fh_kafka *kafka)
+{
+    kafka->state = FH_KAFKA_SHUT; /* before: what it reports at its end is of no interest */
+    fh_kafka_handle_free(kafka->producer);
+    kafka->producer = NULL;
+    fh_kafka_places_clear(&kafka->met);
 }
 
 int fh_kafka_lose(struct fh_kafka *kafka, int code, const char *text, struct fh_error *err)
@@ -75,7 +84,7 @@ static int lose_handle(struct fh_kafka *kafka, rd_kafka_resp_err_t code, const c
             kafka->transactional_id);
         return fh_kafka_lose(kafka, -ESTALE, text, err);
     }
-    snprintf(text, sizeof(text), "%s: %s; a new connection reads back what is there", what,
+    snprintf(text, sizeof(text), "%s: %s; what is there is read back", what,
              origin ? fatal : rd_kafka_err2str(code));
     return fh_kafka_lose(kafka, -EIO, text, err);
 }
@@ -137,7 +146,7 @@ void fh_kafka_delivered(rd_kafka_t *handle, const rd_kafka_message_t *message, v
     }
 }
 
-/* One verdict per record of the batch; new ones are asked whether they are there already. */
+/* One verdict per record of the batch. */
 static int judge(struct fh_kafka *kafka)
 {
     size_t count = kafka->collect.count;
@@ -151,11 +160,7 @@ static int judge(struct fh_kafka *kafka)
         kafka->verdict_capacity = kafka->collect.capacity;
     }
     for (; kafka->judged < count; kafka->judged++) {
-        struct fh_kafka_verdict *verdict = &kafka->verdict[kafka->judged];
-        *verdict = (struct fh_kafka_verdict){.fate = FH_KAFKA_SEND};
-        if (fh_kafka_keys_have(&kafka->there, &kafka->collect.entry[kafka->judged].key)) {
-            verdict->fate = FH_KAFKA_THERE;
-        }
+        kafka->verdict[kafka->judged] = (struct fh_kafka_verdict){.fate = FH_KAFKA_SEND};
     }
     return 0;
 }
@@ -196,9 +201,29 @@ static rd_kafka_resp_err_t produce(struct fh_kafka *kafka, size_t index,
         RD_KAFKA_V_OPAQUE((void *)(uintptr_t)index), RD_KAFKA_V_END);
 }
 
+/* librdkafka looks for the partitions of a topic it meets for the first time once a second: ask
+ * now, so that a takeover does not wait for it. */
+static void meet_topic(struct fh_kafka *kafka, const char *topic, struct fh_time begun)
+{
+    const struct rd_kafka_metadata *metadata;
+    int left = fh_kafka_left_ms(kafka, begun);
+    if (fh_kafka_places_find(&kafka->met, topic, 0)) {
+        return;
+    }
+    (void)fh_kafka_places_raise(&kafka->met, topic, 0, 0); /* when there is no room: asked again */
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(kafka->producer, topic, NULL);
+    if (handle && rd_kafka_metadata(kafka->producer, 0, handle, &metadata,
+                                    left < MEET_MS ? left : MEET_MS) == 0) {
+        rd_kafka_metadata_destroy(metadata);
+    }
+    if (handle) {
+        rd_kafka_topic_destroy(handle); /* the metadata stays in its cache */
+    }
+}
+
 /* 0, or -EAGAIN when librdkafka's queue is full. Other trouble goes into the verdict or fails the
  * transaction. */
-static int hand_over(struct fh_kafka *kafka, size_t index)
+static int hand_over(struct fh_kafka *kafka, size_t index, struct fh_time begun)
 {
     struct fh_collect_item item;
     char topic[FH_KAFKA_TOPIC_MAX];
@@ -209,6 +234,7 @@ static int hand_over(struct fh_kafka *kafka, size_t index)
         verdict->reason = RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
         return 0;
     }
+    meet_topic(kafka, topic, begun);
     rd_kafka_resp_err_t code = produce(kafka, index, &item, topic);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka->under_way++;
@@ -296,7 +322,7 @@ static int send_all(struct fh_kafka *kafka, struct fh_time begun, struct fh_erro
         bool alone = kafka->verdict[index].fate == FH_KAFKA_ALONE;
         r = alone ? drain(kafka, begun, err) : 0;
         if (r == 0 && !kafka->failed && to_be_sent(kafka, index)) {
-            r = hand_over(kafka, index);
+            r = hand_over(kafka, index, begun);
             if (r == -EAGAIN) { /* queue full: what is in it must go out first */
                 r = drain(kafka, begun, err);
                 continue;
@@ -378,15 +404,8 @@ static int step(struct fh_kafka *kafka, struct fh_time begun, struct fh_error *e
     case FH_KAFKA_SHUT:
     case FH_KAFKA_LEADING:
         return fh_error_set(err, -ENOTCONN, "this node does not lead; nothing is sent to Kafka");
-    case FH_KAFKA_LOST: {
-        int r = fh_kafka_resume(kafka, err);
-        if (r < 0) {
-            return r;
-        }
-        kafka->judged = 0; /* what was read back is there */
-        r = judge(kafka);
-        return r < 0 ? fh_error_set(err, r, "no memory for a batch for Kafka") : 1;
-    }
+    case FH_KAFKA_LOST:
+        return fh_error_set(err, -ESTALE, "%s", kafka->lost.text);
     case FH_KAFKA_IDLE:
         if (anything_to_send(kafka)) {
             return begin(kafka, begun, err);
@@ -453,8 +472,7 @@ void fh_kafka_drop_batch(struct fh_kafka *kafka)
     kafka->next = 0;
     if (kafka->state == FH_KAFKA_COMMITTING) {
         struct fh_error ignored;
-        fh_kafka_lose(kafka, -EIO,
-                      "a commit is in doubt; a new connection reads back what is there", &ignored);
+        fh_kafka_lose(kafka, -EIO, "a commit is in doubt; what is there is read back", &ignored);
     } else if (kafka->state == FH_KAFKA_OPEN) {
         kafka->state = FH_KAFKA_ABORTING;
     }

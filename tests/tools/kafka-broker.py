@@ -17,7 +17,8 @@ with its input:
     drop API N          the next N requests of that number are carried out, and not answered
     fail API CODE N     the next N are answered with this error and not carried out
     expire              every transaction under way has lasted too long
-    topics              name:partitions ...
+    create TOPIC N      a topic of N partitions
+    count API...        how often each of those requests came
 """
 import argparse
 import asyncio
@@ -209,7 +210,7 @@ class Broker:
     def __init__(self, options):
         self.options, self.topics, self.transactions, self.next_pid = options, {}, {}, 1000
         self.dropped, self.failing, self.connections = {}, {}, set()
-        self.server, self.port = None, options.port
+        self.server, self.port, self.counted = None, options.port, {}
         self.handlers = {PRODUCE: self.produce, FETCH: self.fetch, LIST_OFFSETS: self.list_offsets,
                          METADATA: self.metadata, FIND_COORDINATOR: self.find_coordinator,
                          API_VERSIONS: self.api_versions, INIT_PRODUCER: self.init_producer,
@@ -436,11 +437,9 @@ class Broker:
 
     def take(self, table, api):
         left = table.get(api)
-        if not left:
+        if not left or left[1] == 0:
             return 0
         left[1] -= 1
-        if left[1] == 0:
-            del table[api]
         return left[0]
 
     async def connected(self, reader, writer):
@@ -457,6 +456,7 @@ class Broker:
                 if api not in self.handlers:
                     print('no such request:', api, file=sys.stderr)
                     break
+                self.counted[api] = self.counted.get(api, 0) + 1
                 error = self.take(self.failing, api)
                 body = await self.handlers[api](request, version, error)
                 if self.take(self.dropped, api):
@@ -500,8 +500,10 @@ class Broker:
             self.failing[int(words[1])] = [int(words[2]), int(words[3])]
         elif words[0] == 'expire':
             self.expire(True)
-        elif words[0] == 'topics':
-            return ' '.join(f'{name}:{len(partitions)}' for name, partitions in sorted(self.topics.items()))
+        elif words[0] == 'create':
+            self.topics[words[1]] = [Partition() for _ in range(int(words[2]))]
+        elif words[0] == 'count':
+            return ' '.join(str(self.counted.get(int(word), 0)) for word in words[1:])
         else:
             return 'unknown order'
         return ''

@@ -1,5 +1,5 @@
 /* test_sink_kafka.c: the Kafka sink without a cluster: what open refuses, positions, patterns of
- * topics, keys read back. */
+ * topics. */
 #include "kafka_internal.h"
 #include "types.h"
 
@@ -268,20 +268,6 @@ static void test_nobody_there(void **state)
     ops->close(sink);
 }
 
-static void test_keys_read_back(void **state)
-{
-    (void)state;
-    struct fh_record_key key[] = {{1, 5}, {1, 6}, {7, -1}};
-    struct fh_kafka_keys keys = {.key = key, .count = 3, .capacity = 3};
-    const struct fh_record_key other = {1, 7};
-    for (size_t i = 0; i < 3; i++) {
-        assert_true(fh_kafka_keys_have(&keys, &key[i]));
-    }
-    assert_false(fh_kafka_keys_have(&keys, &other));
-    keys.count = 0;
-    assert_false(fh_kafka_keys_have(&keys, &key[0]));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,7 +280,6 @@ int main(void)
         cmocka_unit_test(test_the_password_stays_in_its_file),
         cmocka_unit_test(test_the_promise_says_for_whom),
         cmocka_unit_test(test_nobody_there),
-        cmocka_unit_test(test_keys_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

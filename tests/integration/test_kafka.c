@@ -1,0 +1,542 @@
+/* test_kafka.c: the Kafka sink against tests/tools/kafka-broker.py over TCP: what a message looks
+ * like, and what the contract suite cannot make happen: commits whose answer is lost, transactions
+ * the cluster ended, a process stopped in the middle of one, other producers in the same topic. */
+#include "kafka_internal.h"
+#include "types.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#define OPS         (&fh_sink_kafka_ops)
+#define TIMEOUT_MS  1000
+#define BASE_MS     INT64_C(1700000000000)
+#define RECORDS_MAX 4096
+#define END_TXN     26
+
+struct node {
+    struct fh_config_sink config;
+    struct fh_sink_context context;
+    void *sink;
+    struct fh_error err;
+    bool fenced;
+    bool found[RECORDS_MAX];
+    size_t refused, found_count;
+    char position[FH_SINK_POSITION_MAX];
+};
+
+struct world {
+    pid_t broker;
+    FILE *orders, *answers;
+    char servers[64], visible[64];
+    struct node node[2];
+};
+
+/* ---- the broker -------------------------------------------------------------------------------
+ */
+
+static void order(struct world *world, const char *format, ...) FH_PRINTF(2, 3);
+static void order(struct world *world, const char *format, ...)
+{
+    char answer[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(world->orders, format, arguments);
+    va_end(arguments);
+    fputc('\n', world->orders);
+    fflush(world->orders);
+    assert_non_null(fgets(answer, sizeof(answer), world->answers));
+    assert_int_equal(strncmp(answer, "ok", 2), 0);
+}
+
+static bool is_fenced(void *userdata)
+{
+    return ((struct node *)userdata)->fenced;
+}
+
+static int refused(void *userdata, struct fh_slice record, const char *reason, struct fh_error *err)
+{
+    (void)record;
+    (void)err;
+    assert_non_null(strstr(reason, "large"));
+    ((struct node *)userdata)->refused++;
+    return 0;
+}
+
+static void node_open(struct world *world, struct node *node)
+{
+    node->config = (struct fh_config_sink){.name = "out",
+                                           .type = "kafka",
+                                           .server_count = 1,
+                                           .batch_records = 1000,
+                                           .batch_ms = 10,
+                                           .timeout_ms = TIMEOUT_MS};
+    snprintf(node->config.servers[0], FH_SINK_WORD_MAX, "%s", world->servers);
+    /* how long a topic that is not there may be one that was only just made */
+    snprintf(node->config.properties[0], FH_SINK_WORD_MAX, "topic.metadata.propagation.max.ms=500");
+    node->config.property_count = 1;
+    node->context = (struct fh_sink_context){.node = "n",
+                                             .state_dir = "/nowhere",
+                                             .fenced = is_fenced,
+                                             .refused = refused,
+                                             .userdata = node};
+    if (OPS->open(&node->config, &node->context, &node->err, &node->sink) != 0) {
+        fail_msg("open: %s", node->err.text);
+    }
+}
+
+static void world_start(struct world *world, const char *option, const char *value)
+{
+    int in[2];
+    int out[2];
+    char line[128];
+    assert_int_equal(pipe(in), 0);
+    assert_int_equal(pipe(out), 0);
+    world->broker = fork();
+    if (world->broker == 0) {
+        dup2(in[0], STDIN_FILENO);
+        dup2(out[1], STDOUT_FILENO);
+        for (int fd = 3; fd < 64; fd++) {
+            close(fd);
+        }
+        execl("/usr/bin/python3", "python3", "-B", FH_BROKER, "--orders", option, value,
+              (char *)NULL);
+        _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    world->orders = fdopen(in[1], "w");
+    world->answers = fdopen(out[0], "r");
+    assert_non_null(fgets(line, sizeof(line), world->answers));
+    assert_int_equal(sscanf(line, "listening on %63s", world->servers), 1);
+    snprintf(world->visible, sizeof(world->visible), "/tmp/fh-kafka-visible-%d", (int)getpid());
+    node_open(world, &world->node[0]);
+    node_open(world, &world->node[1]);
+}
+
+static int setup(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    *state = world;
+    return world ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct world *world = *state;
+    OPS->close(world->node[0].sink);
+    OPS->close(world->node[1].sink);
+    fclose(world->orders); /* ends with its input */
+    fclose(world->answers);
+    waitpid(world->broker, NULL, 0);
+    unlink(world->visible);
+    free(world);
+    return 0;
+}
+
+/* ---- the delivery thread's part ---------------------------------------------------------------
+ */
+
+static void lead(struct node *node, uint64_t epoch)
+{
+    int r;
+    for (int i = 0; (r = OPS->lead(node->sink, epoch, &node->err)) == -EAGAIN && i < 30; i++) {
+    }
+    if (r != 0) {
+        fail_msg("lead: %s", node->err.text);
+    }
+}
+
+static int found(void *userdata, const struct fh_record_key *keys, size_t count)
+{
+    struct node *node = userdata;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(keys[i].fingerprint < RECORDS_MAX);
+        node->found_count += node->found[keys[i].fingerprint] ? 0 : 1;
+        node->found[keys[i].fingerprint] = true;
+    }
+    return 0;
+}
+
+static int recover(struct node *node, const char *position, int64_t since_ms)
+{
+    return OPS->recover(node->sink, position, since_ms, found, node, &node->err);
+}
+
+static int write_padded(struct node *node, uint64_t first, uint64_t last, size_t padding)
+{
+    int r = 0;
+    for (uint64_t n = first; n <= last && r == 0; n++) {
+        char uid[32];
+        char device[8];
+        char *text = calloc(1, padding + 128);
+        snprintf(uid, sizeof(uid), "event-%" PRIu64, n);
+        snprintf(device, sizeof(device), "d%" PRIu64, n % 5);
+        int len =
+            snprintf(text, padding + 128, "{\"recordUid\":\"%s\",\"n\":%" PRIu64 ",\"p\":\"%*s\"}",
+                     uid, n, (int)padding, "");
+        struct fh_slice record = {text, (size_t)len};
+        struct fh_record_key key = {n, BASE_MS + (int64_t)n * 1000};
+        struct fh_record_facts facts = {.uid = {uid, strlen(uid)},
+                                        .type = {"T", 1},
+                                        .tenant = {"t", 1},
+                                        .device = {device, strlen(device)},
+                                        .timestamp_ms = key.timestamp_ms};
+        const struct fh_sink_write write = {
+            .record = &record, .key = &key, .facts = &facts, .sequence = &n, .count = 1};
+        r = OPS->write(node->sink, &write, &node->err);
+        free(text);
+    }
+    return r;
+}
+
+static void write_all(struct node *node, uint64_t first, uint64_t last)
+{
+    if (write_padded(node, first, last, 0) != 0) {
+        fail_msg("write: %s", node->err.text);
+    }
+}
+
+/* For 30 s at most while it says -EAGAIN. */
+static int accept_it(struct node *node)
+{
+    struct fh_time until = fh_time_add_ms(fh_now(), 30000);
+    int r;
+    do {
+        r = OPS->accept(node->sink, node->position, &node->err);
+    } while (r == -EAGAIN && fh_time_before(fh_now(), until));
+    return r;
+}
+
+static void deliver(struct node *node, uint64_t first, uint64_t last)
+{
+    write_all(node, first, last);
+    if (accept_it(node) != 0) {
+        fail_msg("accept: %s", node->err.text);
+    }
+}
+
+/* What kafka-collect shows is exactly the records first..last, each once, those of a device in
+ * order. */
+static void expect(struct world *world, uint64_t first, uint64_t last)
+{
+    char command[512];
+    char *line = NULL;
+    size_t room = 0;
+    size_t count = 0;
+    uint64_t newest[5] = {0};
+    snprintf(command, sizeof(command), "%s %s firehose %s", FH_COLLECT, world->servers,
+             world->visible);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own tool */
+    FILE *file = fopen(world->visible, "r");
+    assert_non_null(file);
+    while (getline(&line, &room, file) > 0) {
+        uint64_t n = 0;
+        assert_int_equal(sscanf(line, "{\"recordUid\":\"event-%" SCNu64, &n), 1);
+        assert_true(n >= first && n <= last);
+        assert_true(n > newest[n % 5]); /* in order, and so not twice either */
+        newest[n % 5] = n;
+        count++;
+    }
+    free(line);
+    fclose(file);
+    assert_int_equal(count, last - first + 1);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------
+ */
+
+static void a_message_says_what_it_is(void **state)
+{
+    struct world *world = *state;
+    char command[512];
+    char line[512] = "";
+    world_start(world, "--partitions", "1");
+    lead(&world->node[0], 7);
+    deliver(&world->node[0], 3, 3);
+    snprintf(command, sizeof(command), "%s -v %s firehose %s", FH_COLLECT, world->servers,
+             world->visible);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own tool */
+    FILE *file = fopen(world->visible, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    assert_string_equal(line, "0 0 1700000003000 d3 firehosed-key=0000000000000003-1700000003000,"
+                              "firehosed-uid=event-3,firehosed-epoch=7 "
+                              "{\"recordUid\":\"event-3\",\"n\":3,\"p\":\"\"}\n");
+    assert_string_equal(world->node[0].position, "1;firehose:1");
+}
+
+/* The commit is carried out and its answer is lost, again and again. */
+static void a_commit_in_doubt_is_asked_for_again(void **state)
+{
+    struct world *world = *state;
+    struct node *a = &world->node[0];
+    world_start(world, "--partitions", "4");
+    lead(a, 1);
+    deliver(a, 1, 10);
+    order(world, "drop %d 3", END_TXN);
+    deliver(a, 11, 20);
+    expect(world, 1, 20);
+}
+
+/* The same, and the caller gives up: what was committed is read back and not sent again. */
+static void a_commit_in_doubt_is_read_back(void **state)
+{
+    struct world *world = *state;
+    struct node *a = &world->node[0];
+    world_start(world, "--partitions", "4");
+    lead(a, 1);
+    assert_int_equal(recover(a, "", 0), 0);
+    deliver(a, 1, 10);
+    order(world, "drop %d 1000000", END_TXN);
+    write_all(a, 11, 20);
+    assert_int_equal(OPS->accept(a->sink, a->position, &a->err), -EAGAIN);
+    order(world, "drop %d 0", END_TXN);
+    assert_int_equal(OPS->reopen(a->sink, &a->err), 0);
+    assert_int_equal(write_padded(a, 11, 20, 0), -ESTALE); /* not before it is known */
+    lead(a, 1);
+    assert_int_equal(recover(a, a->position, 0), 0);
+    assert_int_equal(a->found_count, 10);
+    assert_true(a->found[11] && a->found[20]);
+    deliver(a, 21, 30);
+    expect(world, 1, 30);
+}
+
+/* The cluster ends a transaction that takes too long, which looks like another node's takeover. */
+static void a_transaction_that_took_too_long(void **state)
+{
+    struct world *world = *state;
+    struct node *a = &world->node[0];
+    world_start(world, "--partitions", "4");
+    lead(a, 1);
+    deliver(a, 1, 10);
+    order(world, "fail %d 51 1000000", END_TXN); /* CONCURRENT_TRANSACTIONS */
+    write_all(a, 11, 20);
+    assert_int_equal(OPS->accept(a->sink, a->position, &a->err), -EAGAIN);
+    order(world, "expire");
+    order(world, "fail %d 51 0", END_TXN);
+    assert_int_equal(accept_it(a), -ESTALE);
+    assert_int_equal(OPS->reopen(a->sink, &a->err), 0);
+    assert_int_equal(write_padded(a, 11, 20, 0), -ESTALE);
+    assert_int_equal(accept_it(a), -ESTALE);
+    expect(world, 1, 10);
+    a->fenced = true;
+    assert_int_equal(OPS->lead(a->sink, 1, &a->err), -EAGAIN);
+    a->fenced = false;
+    lead(a, 1); /* nobody else is there: it may come back in its epoch */
+    assert_int_equal(recover(a, a->position, 0), 0);
+    assert_int_equal(a->found_count, 0);
+    deliver(a, 11, 20);
+    expect(world, 1, 20);
+}
+
+/* Child: in a transaction whose commit is not answered; stopped there, and woken when another node
+ * delivers. */
+static int zombie(struct node *node, int ready, int go)
+{
+    char byte = 'r';
+    write_all(node, 11, 20);
+    int r = OPS->accept(node->sink, node->position, &node->err);
+    if (r != -EAGAIN || write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1) {
+        return 1;
+    }
+    r = accept_it(node);
+    if (r != -ESTALE || !strstr(node->err.text, "another node took over")) {
+        fprintf(stderr, "zombie: accept: %d: %s\n", r, node->err.text);
+        return 2;
+    }
+    /* nobody told it yet, and it tries again: a higher epoch is at the far side */
+    OPS->reopen(node->sink, &node->err);
+    r = OPS->lead(node->sink, 1, &node->err);
+    if (r != -ESTALE || !strstr(node->err.text, "another node took over and delivers")) {
+        fprintf(stderr, "zombie: again: %d: %s\n", r, node->err.text);
+        return 3;
+    }
+    return 0;
+}
+
+static void a_stopped_process_comes_back(void **state)
+{
+    struct world *world = *state;
+    struct node *b = &world->node[1];
+    int ready[2];
+    int go[2];
+    int status = -1;
+    char byte = 'g';
+    world_start(world, "--partitions", "4");
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    order(world, "create firehose 4");
+    pid_t child = fork(); /* before librdkafka has threads: they would not come along */
+    if (child == 0) {
+        struct node *a = &world->node[0];
+        lead(a, 1);
+        deliver(a, 1, 10);
+        if (write(ready[1], "d", 1) != 1 || read(go[0], &byte, 1) != 1) {
+            _exit(9);
+        }
+        _exit(zombie(a, ready[1], go[0]));
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    order(world, "fail %d 51 1000000", END_TXN);
+    assert_int_equal(write(go[1], "g", 1), 1);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    kill(child, SIGSTOP);
+    order(world, "fail %d 51 0", END_TXN);
+    lead(b, 2);
+    assert_int_equal(recover(b, "", BASE_MS), 0);
+    assert_int_equal(b->found_count, 10);
+    deliver(b, 11, 30);
+    kill(child, SIGCONT);
+    assert_int_equal(write(go[1], "g", 1), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    deliver(b, 31, 40); /* unharmed */
+    expect(world, 1, 40);
+}
+
+static void recovers_by_position_and_by_time(void **state)
+{
+    struct world *world = *state;
+    struct node *a = &world->node[0];
+    struct node *b = &world->node[1];
+    char reported[FH_SINK_POSITION_MAX];
+    world_start(world, "--partitions", "4");
+    lead(a, 1);
+    assert_int_equal(recover(a, "", 0), 0); /* no topic yet */
+    assert_int_equal(a->found_count, 0);
+    deliver(a, 1, 100);
+    memcpy(reported, a->position, sizeof(reported));
+    deliver(a, 101, 1000);
+    deliver(a, 1001, 1500);
+    write_all(a, 1501, 1600); /* never sent */
+    lead(b, 2);
+    assert_int_equal(recover(b, reported, 0), 0);
+    assert_int_equal(b->found_count, 1400);
+    assert_false(b->found[100]);
+    b->found_count = 0;
+    memset(b->found, 0, sizeof(b->found));
+    assert_int_equal(recover(b, "", BASE_MS + 1000 * 1000), 0);
+    assert_true(b->found_count >= 501 && b->found_count < 1400);
+    for (size_t n = 1000; n <= 1500; n++) {
+        assert_true(b->found[n]);
+    }
+    assert_int_equal(recover(b, "from another version", BASE_MS), 0);
+    assert_int_equal(b->found_count, 1500);
+    deliver(b, 1501, 1510);
+    expect(world, 1, 1510);
+}
+
+static rd_kafka_t *stranger_new(const struct world *world, const char *id)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", world->servers, text, sizeof(text));
+    rd_kafka_conf_set(conf, "transactional.id", id, text, sizeof(text));
+    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    assert_non_null(handle);
+    assert_null(rd_kafka_init_transactions(handle, 20000));
+    assert_null(rd_kafka_begin_transaction(handle));
+    assert_int_equal(
+        rd_kafka_producev(handle, RD_KAFKA_V_TOPIC("firehose"), RD_KAFKA_V_VALUE("not ours", 8),
+                          RD_KAFKA_V_HEADER("firehosed-key", "nonsense", 8), RD_KAFKA_V_END),
+        0);
+    assert_int_equal(rd_kafka_flush(handle, 20000), 0);
+    return handle;
+}
+
+/* What is committed behind an unfinished transaction cannot be read yet: to say that it is not
+ * there would deliver it twice. */
+static void a_stranger_in_the_topic(void **state)
+{
+    struct world *world = *state;
+    struct node *a = &world->node[0];
+    struct node *b = &world->node[1];
+    world_start(world, "--partitions", "1");
+    order(world, "create firehose 1");
+    rd_kafka_t *stranger = stranger_new(world, "somebody else");
+    lead(a, 1);
+    deliver(a, 1, 10);
+    lead(b, 2);
+    assert_int_equal(recover(b, "", 0), -EAGAIN);
+    assert_non_null(strstr(b->err.text, "another producer"));
+    assert_int_equal(b->found_count, 0);
+    assert_null(rd_kafka_abort_transaction(stranger, 20000));
+    assert_int_equal(recover(b, "", 0), 0);
+    assert_int_equal(b->found_count, 10);
+    assert_null(rd_kafka_begin_transaction(stranger));
+    assert_int_equal(rd_kafka_producev(stranger, RD_KAFKA_V_TOPIC("firehose"),
+                                       RD_KAFKA_V_VALUE("not ours", 8), RD_KAFKA_V_END),
+                     0);
+    assert_null(rd_kafka_commit_transaction(stranger, 20000));
+    rd_kafka_destroy(stranger);
+    b->found_count = 0;
+    memset(b->found, 0, sizeof(b->found));
+    assert_int_equal(recover(b, "", 0), 0);
+    assert_int_equal(b->found_count, 10);
+}
+
+/* The cluster refuses a whole request when one record makes it too large: only that one is put
+ * aside, and order is kept. */
+static void one_of_many_is_too_large(void **state)
+{
+    struct world *world = *state;
+    struct node *a = &world->node[0];
+    world_start(world, "--max-message-bytes", "5000");
+    lead(a, 1);
+    assert_int_equal(write_padded(a, 1, 60, 200), 0); /* 12 KB: too much in one request */
+    assert_int_equal(write_padded(a, 61, 61, 6000), 0);
+    assert_int_equal(write_padded(a, 62, 100, 200), 0);
+    if (accept_it(a) != 0) {
+        fail_msg("accept: %s", a->err.text);
+    }
+    assert_int_equal(a->refused, 1);
+    char command[512];
+    snprintf(command, sizeof(command), "test $(%s %s firehose %s && wc -l <%s) = 99", FH_COLLECT,
+             world->servers, world->visible, world->visible);
+    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own tool */
+}
+
+static void a_topic_that_is_not_there(void **state)
+{
+    struct world *world = *state;
+    struct node *a = &world->node[0];
+    world_start(world, "--no-create", NULL);
+    lead(a, 1);
+    assert_int_equal(recover(a, "", 0), 0);
+    write_all(a, 1, 10);
+    int r;
+    struct fh_time until = fh_time_add_ms(fh_now(), 60000);
+    do {
+        r = OPS->accept(a->sink, a->position, &a->err);
+    } while (r == -EAGAIN && !strstr(a->err.text, "Unknown topic") &&
+             fh_time_before(fh_now(), until));
+    assert_int_equal(r, -EAGAIN);
+    assert_non_null(strstr(a->err.text, "topic firehose"));
+    order(world, "create firehose 3");
+    assert_int_equal(accept_it(a), 0);
+    expect(world, 1, 10);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_says_what_it_is),      TEST(a_commit_in_doubt_is_asked_for_again),
+        TEST(a_commit_in_doubt_is_read_back), TEST(a_transaction_that_took_too_long),
+        TEST(a_stopped_process_comes_back),   TEST(recovers_by_position_and_by_time),
+        TEST(a_stranger_in_the_topic),        TEST(one_of_many_is_too_large),
+        TEST(a_topic_that_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
