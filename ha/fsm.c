@@ -88,6 +88,12 @@ static void tell_presence(struct fh_fsm *fsm, struct fh_time now, uint8_t change
 static void settle(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 {
     const struct fh_wire_state *state = &fsm->peer.hello.state;
+    if (fsm->doubt == FH_FSM_DOUBT_OPEN && fsm->role == FH_ROLE_PRIMARY &&
+        !fh_fsm_peer_usable(fsm)) { /* asked again, and alone */
+        fsm->doubt = FH_FSM_DOUBT_ASKED;
+        fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
+        return;
+    }
     if (fsm->doubt != FH_FSM_DOUBT_OPEN || !fh_fsm_peer_usable(fsm) || !fh_fsm_peer_knows_us(fsm) ||
         !state->applied_final || (fsm->doubt_epoch != 0 && state->epoch <= fsm->doubt_epoch)) {
         return; /* while it follows that epoch, it may still take what is on its way */
@@ -399,6 +405,9 @@ static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fs
         return 0;
     case FH_FSM_SETTLED:
         fsm->doubt = FH_FSM_DOUBT_SETTLED;
+        return 0;
+    case FH_FSM_UNSETTLED:
+        fsm->doubt = fsm->doubt == FH_FSM_DOUBT_SETTLED ? FH_FSM_DOUBT_OPEN : fsm->doubt;
         return 0;
     case FH_FSM_APPLIED:
         on_applied(fsm, input->u.applied.store_id, input->u.applied.number, actions);

@@ -65,6 +65,7 @@ enum fh_fsm_input_type {
     FH_FSM_EPOCH_DONE,
     FH_FSM_DELIVERY_STOPPED,
     FH_FSM_SETTLED,
+    FH_FSM_UNSETTLED,  /* something is in doubt still: ask the peer again */
     FH_FSM_APPLIED,    /* a report of the peer is durable */
     FH_FSM_OWN_REPORT, /* to be sent */
     FH_FSM_WANTS_ANSWERED,

@@ -543,6 +543,12 @@ void fh_ha_in_doubt_settled(struct fh_ha *ha)
     fh_ha_from_host(ha, &input, NULL);
 }
 
+void fh_ha_settle_again(struct fh_ha *ha)
+{
+    struct fh_fsm_input input = {.type = FH_FSM_UNSETTLED};
+    fh_ha_from_host(ha, &input, NULL);
+}
+
 void fh_ha_report_applied(struct fh_ha *ha, uint64_t peer_store_id, uint64_t number)
 {
     struct fh_fsm_input input = {.type = FH_FSM_APPLIED, .u.applied = {peer_store_id, number}};

@@ -68,7 +68,7 @@ struct fh_ha_host {
     void (*peer_in_sync)(void *userdata, bool in_sync);
     /* In-doubt reports can be settled: the peer has applied ours up to number; known is false when
      * no peer answered in time and this node goes on alone. Comes once after start, before any
-     * start_delivery. -> fh_ha_in_doubt_settled() */
+     * start_delivery, and again after fh_ha_settle_again. -> fh_ha_in_doubt_settled() */
     void (*settle_in_doubt)(void *userdata, bool known, uint64_t peer_applied);
     /* The peer's delivered checkpoint, whenever it grows (a fresh standby starts there). */
     void (*peer_checkpoint)(void *userdata, const struct fh_checkpoint *delivered);
@@ -117,6 +117,10 @@ void fh_ha_set_local(struct fh_ha *ha, const struct fh_ha_local *local);
 void fh_ha_epoch_done(struct fh_ha *ha, uint64_t epoch, int result);
 void fh_ha_delivery_stopped(struct fh_ha *ha);
 void fh_ha_in_doubt_settled(struct fh_ha *ha);
+/* Something is in doubt still, or again (a sink that could not be asked then): what the peer holds
+ * is found out anew -> settle_in_doubt, when the peer can be asked or this node leads alone. Until
+ * it is settled the peer is told none of our reports it asks for. */
+void fh_ha_settle_again(struct fh_ha *ha);
 void fh_ha_report_applied(struct fh_ha *ha, uint64_t peer_store_id, uint64_t number);
 /* bytes: report.h encoding, copied. Sent to the peer if it is connected; a joining peer asks for
  * what it misses anyway. */

@@ -21,6 +21,10 @@ struct fh_pipeline_host {
     void (*delivery_stopped)(void *userdata);
     /* Batches in doubt are published or discarded. */
     void (*settled)(void *userdata);
+    /* A sink could not settle when it was told to (it did not open), and now it can: the answer it
+     * was given is old. Find out again what the peer holds -> fh_pipeline_settle. Only in a pair.
+     */
+    void (*settle_again)(void *userdata);
     void (*peer_report_applied)(void *userdata, uint64_t peer_store_id, uint64_t number);
     /* An own report is durable: send it. bytes: report.h encoding, valid during the call. */
     void (*own_report)(void *userdata, uint64_t number, const void *bytes, size_t len);
@@ -126,6 +130,7 @@ struct fh_pipeline_sink {
     bool required;
     bool healthy;
     uint64_t delivered; /* by this node since start */
+    uint64_t dropped;   /* let go since start because nobody took them (at most once) */
     uint64_t pending;
     char last_error[256];
 };

@@ -17,6 +17,10 @@
 #define FH_SINK_POSITION_MAX 240 /* with NUL; its length travels in one byte */
 #define FH_REPORT_KEYS_MAX   262144
 
+/* Positions of reports that tell what others delivered; their cursor_after means nothing: */
+#define FH_REPORT_RECOVERED "recovered" /* the far side of a sink holds these records */
+#define FH_REPORT_VOUCHED   "vouched"   /* for a peer that has lost its store: known as delivered */
+
 enum fh_report_state {
     FH_REPORT_PREPARED = 1,
     FH_REPORT_DELIVERED = 2,

@@ -68,7 +68,9 @@ struct fh_sink_ops {
     int (*open)(const struct fh_config_sink *config, const struct fh_sink_context *context,
                 struct fh_error *err, void **ret);
     /* This node delivers from now on, in this epoch: connect, and shut out whoever did before.
-     * Repeated until it returns 0. NULL: nothing to do. */
+     * Repeated until it returns 0. Types that can be asked (recover) are led and asked again after
+     * each error of write or accept, behind reopen() and before the next write: a zombie may have
+     * led meanwhile, and what became of the batch is not known. NULL: nothing to do. */
     int (*lead)(void *sink, uint64_t epoch, struct fh_error *err);
     /* Which records are at the far side, after the position of the last report known (empty: none
      * is) and, where there is no position, arrived there since since_ms or so (milliseconds,

@@ -86,12 +86,22 @@ int fh_store_report_add(struct fh_store *store, const struct fh_report *report,
  * are in the batch all the same and so delivered by both; a report of the peer that comes later
  * counts them itself (fh_store_peer_apply). */
 uint64_t fh_store_report_doubled(struct fh_store *store, const struct fh_report *report);
+/* What the far side of a sink holds (recover): report names sink, epoch and keys (changed in
+ * place). Of these only those stay that nobody knew as delivered: records undelivered here, and
+ * records that were never received here. They are delivered from now on, whenever they come, and a
+ * DELIVERED report with the position FH_REPORT_RECOVERED is staged with them; it is filled into
+ * *report. Counts nobody's delivery. received: was this record ever stored here?
+ * *ret_number 0: none was left, nothing is staged. */
+typedef bool (*fh_store_received)(void *userdata, struct fh_record_key key);
+int fh_store_report_found(struct fh_store *store, struct fh_report *report,
+                          fh_store_received received, void *userdata, uint64_t *ret_number);
 /* PREPARED -> DELIVERED (moves the cursor) or VOID. -ENOENT. */
 int fh_store_report_finish(struct fh_store *store, uint64_t number, enum fh_report_state state);
 
 /* The peer's reports. Idempotent: a number already applied returns 0 and does nothing. store_id
  * is the peer's store; another one than before starts again from number 0. A VOID report only
- * counts its number. ret_doubled: how many of its keys this node had itself delivered already. */
+ * counts its number. ret_doubled: how many of its keys this node had itself delivered already;
+ * reports of what others delivered (report.h: FH_REPORT_RECOVERED, _VOUCHED) count none. */
 int fh_store_peer_apply(struct fh_store *store, uint64_t peer_store_id,
                         const struct fh_report *report, uint64_t *ret_doubled);
 
@@ -145,6 +155,16 @@ struct fh_store_cursor {
     uint64_t pending; /* records at or above it that are not delivered */
 };
 int fh_store_cursor(struct fh_store *store, const char *sink, struct fh_store_cursor *ret);
+
+/* What is known of a sink's deliveries, whichever node's: the position of the newest DELIVERED
+ * report (by epoch and number; empty: none had one), and the oldest stamp of the records at or
+ * above the cursor (or a little older; INT64_MAX: there are none). Reads the index from the cursor
+ * on. */
+struct fh_store_last {
+    char position[FH_SINK_POSITION_MAX];
+    int64_t oldest_ms;
+};
+int fh_store_last(struct fh_store *store, const char *sink, struct fh_store_last *ret);
 
 /* Undelivered records for a sink at or after *inout_sequence, in sequence, out of one block.
  * Leading only (-EPERM otherwise). The batch holds a reference to the block's raw bytes until

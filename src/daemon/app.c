@@ -230,6 +230,9 @@ static int start(struct app *app, struct fh_error *err)
 
 static void stop(struct app *app)
 {
+    if (app->pipeline) {
+        fh_pipeline_follow(app->pipeline); /* quiet before the farewell: the peer leads at once */
+    }
     if (app->ha) {
         fh_ha_stop(app->ha);
     }

@@ -53,6 +53,14 @@ static void settled(void *userdata)
     fh_pipeline_lead(app->pipeline, app->epoch);
 }
 
+static void settle_again(void *userdata)
+{
+    struct app *app = userdata;
+    if (app->ha) {
+        fh_ha_settle_again(app->ha);
+    }
+}
+
 static void peer_report_applied(void *userdata, uint64_t peer_store_id, uint64_t number)
 {
     struct app *app = userdata;
@@ -96,6 +104,7 @@ const struct fh_pipeline_host app_pipeline_host = {
     .epoch_done = epoch_done,
     .delivery_stopped = delivery_stopped,
     .settled = settled,
+    .settle_again = settle_again,
     .peer_report_applied = peer_report_applied,
     .own_report = own_report,
     .reports_sent = reports_sent,

@@ -109,6 +109,7 @@ static void add_sinks(cJSON *root, const struct fh_pipeline_status *status)
         cJSON_AddBoolToObject(row, "required", sink->required);
         cJSON_AddBoolToObject(row, "healthy", sink->healthy);
         number(row, "delivered", sink->delivered);
+        number(row, "dropped", sink->dropped);
         number(row, "pending", sink->pending);
         cJSON_AddStringToObject(row, "last_error", sink->last_error);
         cJSON_AddItemToArray(list, row);

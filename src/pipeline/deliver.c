@@ -1,14 +1,37 @@
-/* deliver.c: one thread per sink. Reads undelivered records from the store, writes them to the
- * sink, ends batches, reports them. Owns the sink; nobody else calls its functions.
+/* deliver.c: the steps of a batch, on the thread of its sink. Reads undelivered records from the
+ * store, writes them to the sink, ends batches, reports them. Never decides about roles.
  *
- * A batch goes through these steps, each durable before the next:
- *   1. prepare    the sink has it, durable and invisible
+ * Sinks of two phases (prepare, publish); each step is durable before the next:
+ *   1. prepare    the sink has the batch, durable and invisible
  *   2. report     the writer numbers and stores the report (PREPARED) and has it sent
  *   3. confirmed  the peer holds the report - or there is no peer in step with us
  *   4. publish    the sink makes it visible
  *   5. finish     the report becomes DELIVERED and the cursor moves
- * While 3 is awaited the next batch is being written; at most one waits. Sinks without prepare are
- * reported after their far side has accepted: steps 2 and 5 in one, at least once. */
+ * While 3 is awaited the next batch is being written; at most one waits.
+ *
+ * Sinks of one phase (accept):
+ *   1. accept     the far side has taken the batch. As long as it says "not yet" (-EAGAIN) the
+ *                 batch stays where it is, and nothing more is written
+ *   2. report     the writer numbers and stores the report (DELIVERED), moves the cursor and has it
+ *                 sent
+ *   3. confirmed  the peer holds it - or there is no peer in step with us. Nothing of this batch
+ *                 depends on that any more; but the next batch is not ended before, so that what a
+ *                 successor does not know of is never more than two batches
+ *
+ * What keeps a zombie quiet, a node that stood still and goes on although another one leads by now?
+ * Everything rests on the fence (fh_delivery_fenced): an instant beyond which this node has no
+ * right to act, and the epoch in force. It is asked here before a step, and by the sinks right
+ * before each outward step of their own. Left is the one step that was begun before the node stood
+ * still: two phases   publish comes after the peer's confirmation. The peer counts a confirmed
+ * batch as delivered and does not deliver it; an unconfirmed one is published only by a node that
+ * is alone by right (fence). So a rename that ends late shows nothing twice. one phase, the far
+ * side can be asked (recover) the successor's lead() shuts the zombie out at the far side, or the
+ * far side itself drops what it has seen; the successor then asks what arrived, so what came before
+ *                it was shut out is known. Nothing twice. A zombie that leads the far side once
+ * more in that one step shuts out the successor: that one gets an error, leads again and asks again
+ * before it writes the next record. one phase, it cannot be asked the step may arrive beside the
+ * successor's: at least once, as promised. Each message carries key and epoch, by which the far
+ * side can tell. */
 #include "internal.h"
 
 #include "fh/log.h"
@@ -22,8 +45,15 @@
 #define RETRY_MAX_MS 5000
 #define WAIT_MAX_MS  1000
 
-/* The writer wakes us by its commit only when something new is stored. */
-#define SETTLE_POLL_MS 5
+/* A far side that says "not yet" for so long is ill. */
+#define STALL_MS       5000
+#define STALL_PAUSE_MS 20
+#define ILL_PAUSE_MS   200
+
+/* A batch of which the sink has nothing ends after this time. */
+#define EMPTY_MS 1000
+
+/* ---- how the sink does ---------------------------------------------------------------------- */
 
 static void set_error(struct delivery *delivery, const char *text)
 {
@@ -33,15 +63,20 @@ static void set_error(struct delivery *delivery, const char *text)
     pthread_mutex_unlock(&delivery->lock);
 }
 
-void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err)
+static void tell_ill(struct delivery *delivery, const char *text)
 {
-    set_error(delivery, err->text);
+    set_error(delivery, text);
     if (atomic_exchange(&delivery->healthy, false)) {
         struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
         fh_log_event(LOG_ERR, FH_LOG_SINK_FAILED, fields, 1,
                      "sink %s: %s; trying again, the store keeps the events", delivery->config.name,
-                     err->text);
+                     text);
     }
+}
+
+void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err)
+{
+    tell_ill(delivery, err->text);
     delivery->retry_ms = delivery->retry_ms == 0 ? RETRY_MIN_MS : delivery->retry_ms * 2;
     if (delivery->retry_ms > RETRY_MAX_MS) {
         delivery->retry_ms = RETRY_MAX_MS;
@@ -51,6 +86,7 @@ void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err)
 void fh_delivery_ok(struct delivery *delivery)
 {
     delivery->retry_ms = 0;
+    delivery->stalled_since = (struct fh_time){0};
     if (!atomic_exchange(&delivery->healthy, true)) {
         set_error(delivery, "");
         struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
@@ -59,17 +95,83 @@ void fh_delivery_ok(struct delivery *delivery)
     }
 }
 
-/* Sleep, but wake for a change of role, a confirmation or the end. */
-static void pause_ms(struct delivery *delivery, int64_t ms)
+void fh_delivery_stalled(struct delivery *delivery, const struct fh_error *err)
 {
-    fh_store_wait(delivery->pipeline->store, delivery->ticket, UINT64_MAX,
-                  (int)(ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS));
+    struct fh_time now = fh_now();
+    if (!fh_time_is_set(delivery->stalled_since)) {
+        delivery->stalled_since = now;
+    }
+    bool ill = fh_time_diff_ms(now, delivery->stalled_since) >= STALL_MS;
+    if (ill) {
+        tell_ill(delivery, err->text[0] ? err->text : "the far side does not take what it is sent");
+    }
+    fh_delivery_pause(delivery, ill ? ILL_PAUSE_MS : STALL_PAUSE_MS);
 }
 
-static void forget_batch(struct delivery *delivery)
+/* ---- questions to the writer ------------------------------------------------------------------
+ */
+
+void fh_delivery_ask(struct delivery *delivery, struct command *command)
+{
+    pthread_mutex_lock(&delivery->lock);
+    delivery->numbered = false;
+    command->token = ++delivery->asked;
+    pthread_mutex_unlock(&delivery->lock);
+    command->delivery = delivery;
+    while (fh_pipeline_command(delivery->pipeline, command) == -ENOMEM) {
+        fh_delivery_pause(delivery, RETRY_MIN_MS);
+    }
+}
+
+void fh_delivery_numbered(struct delivery *delivery, uint64_t token, uint64_t number)
+{
+    pthread_mutex_lock(&delivery->lock);
+    if (token == delivery->asked) { /* else a change of role has come between */
+        delivery->numbered = true;
+        delivery->numbered_as = number;
+    }
+    pthread_mutex_unlock(&delivery->lock);
+    fh_store_wake(delivery->pipeline->store);
+}
+
+bool fh_delivery_answered(struct delivery *delivery, uint64_t *ret_number)
+{
+    pthread_mutex_lock(&delivery->lock);
+    bool answered = delivery->numbered;
+    if (answered) {
+        *ret_number = delivery->numbered_as;
+    }
+    pthread_mutex_unlock(&delivery->lock);
+    return answered;
+}
+
+bool fh_delivery_has_number(struct delivery *delivery)
+{
+    return delivery->outstanding.number > 0 ||
+           fh_delivery_answered(delivery, &delivery->outstanding.number);
+}
+
+/* ---- the batch in progress --------------------------------------------------------------------
+ */
+
+void fh_delivery_forget_batch(struct delivery *delivery)
 {
     delivery->key_count = 0;
+    delivery->written = 0;
     delivery->dirty = false;
+    delivery->ended = false;
+}
+
+void fh_delivery_abandon(struct delivery *delivery)
+{
+    struct fh_error err = {""};
+    const char *keep[1] = {delivery->outstanding.position};
+    size_t kept = delivery->outstanding.active && delivery->outstanding.prepared ? 1 : 0;
+    if (delivery->ops->abandon && delivery->ops->abandon(delivery->sink, keep, kept, &err) < 0) {
+        fh_delivery_failed(delivery, &err);
+    }
+    fh_delivery_forget_batch(delivery);
+    delivery->sequence = delivery->batch_start;
 }
 
 /* After a sink error: everything of the batch in progress is written again, from the store. What
@@ -81,9 +183,10 @@ static void start_over(struct delivery *delivery, const struct fh_error *err)
     if (delivery->ops->reopen(delivery->sink, &again) < 0) {
         set_error(delivery, again.text);
     }
-    forget_batch(delivery);
+    fh_delivery_forget_batch(delivery);
     delivery->sequence = delivery->batch_start;
-    pause_ms(delivery, delivery->retry_ms);
+    fh_delivery_doubt_far_side(delivery);
+    fh_delivery_pause(delivery, delivery->retry_ms);
 }
 
 static int remember_keys(struct delivery *delivery, const struct fh_store_batch *batch)
@@ -101,154 +204,175 @@ static int remember_keys(struct delivery *delivery, const struct fh_store_batch 
         delivery->keys = keys;
         delivery->key_capacity = capacity;
     }
+    if (delivery->key_count == 0) {
+        delivery->begun = fh_now();
+    }
     memcpy(delivery->keys + delivery->key_count, batch->key, batch->count * sizeof(*batch->key));
     delivery->key_count = need;
     return 0;
 }
 
-/* Steps 1 and 2. */
-static void end_batch(struct delivery *delivery)
+/* ---- the end of a batch -----------------------------------------------------------------------
+ */
+
+/* 0: the far side has all of it. -EAGAIN: not yet, the batch stays. */
+static int accept_batch(struct delivery *delivery, char position[FH_SINK_POSITION_MAX])
 {
-    struct fh_pipeline *pipeline = delivery->pipeline;
     struct fh_error err = {""};
-    bool two_phase = delivery->ops->prepare != NULL;
-    struct command command = {.kind = COMMAND_REPORT_ADD, .delivery = delivery};
-    struct fh_report *report = &command.report;
-    int r = two_phase ? delivery->ops->prepare(delivery->sink, report->position, &err)
-                      : delivery->ops->accept(delivery->sink, report->position, &err);
+    if (fh_delivery_fenced(delivery)) {
+        fh_delivery_pause(delivery, WAIT_MAX_MS); /* woken when the fence is moved on */
+        return -EAGAIN;
+    }
+    int r = delivery->ops->accept(delivery->sink, position, &err);
+    delivery->ended = r == -EAGAIN;
+    if (r == -EAGAIN) {
+        fh_delivery_stalled(delivery, &err);
+    } else if (r < 0) {
+        start_over(delivery, &err);
+    }
+    return r;
+}
+
+static int prepare_batch(struct delivery *delivery, char position[FH_SINK_POSITION_MAX])
+{
+    struct fh_error err = {""};
+    int r = delivery->ops->prepare(delivery->sink, position, &err);
     if (r < 0) {
         start_over(delivery, &err);
-        return;
     }
-    fh_delivery_ok(delivery);
-    report->epoch = delivery->epoch;
-    report->state = two_phase ? FH_REPORT_PREPARED : FH_REPORT_DELIVERED;
+    return r;
+}
+
+/* The batch becomes a report: to the writer, and from there to the peer. */
+static void report_batch(struct delivery *delivery, const char *position, bool prepared)
+{
+    struct command command = {.kind = COMMAND_REPORT_ADD};
+    struct fh_report *report = &command.report;
+    report->epoch = atomic_load(&delivery->epoch);
+    report->state = prepared ? FH_REPORT_PREPARED : FH_REPORT_DELIVERED;
     snprintf(report->sink, sizeof(report->sink), "%s", delivery->config.name);
+    memcpy(report->position, position, sizeof(report->position));
     report->cursor_after = delivery->sequence;
     report->count = delivery->key_count;
     report->keys = delivery->keys; /* now the command's */
-    delivery->outstanding = (struct outstanding){.active = true, .count = delivery->key_count};
-    memcpy(delivery->outstanding.position, report->position, sizeof(report->position));
-    pthread_mutex_lock(&delivery->lock);
-    delivery->numbered = false;
-    pthread_mutex_unlock(&delivery->lock);
-    while (fh_pipeline_command(pipeline, &command) == -ENOMEM) {
-        pause_ms(delivery, RETRY_MIN_MS);
-    }
+    delivery->outstanding =
+        (struct outstanding){.active = true, .prepared = prepared, .count = delivery->written};
+    memcpy(delivery->outstanding.position, position, sizeof(report->position));
+    fh_delivery_ask(delivery, &command);
     delivery->keys = NULL;
     delivery->key_capacity = 0;
-    forget_batch(delivery);
+    fh_delivery_forget_batch(delivery);
     delivery->batch_start = delivery->sequence;
 }
 
-void fh_delivery_numbered(struct delivery *delivery, uint64_t number)
+void fh_delivery_end_batch(struct delivery *delivery)
 {
-    pthread_mutex_lock(&delivery->lock);
-    delivery->numbered = true;
-    delivery->numbered_as = number;
-    pthread_mutex_unlock(&delivery->lock);
-    fh_store_wake(delivery->pipeline->store);
-}
-
-static bool numbered(struct delivery *delivery)
-{
-    pthread_mutex_lock(&delivery->lock);
-    if (delivery->numbered) {
-        delivery->outstanding.number = delivery->numbered_as;
+    char position[FH_SINK_POSITION_MAX] = "";
+    bool two_phase = delivery->ops->prepare != NULL;
+    if (delivery->written == 0) { /* none of it concerned this sink: nothing to wait for */
+        report_batch(delivery, position, false);
+        return;
     }
-    pthread_mutex_unlock(&delivery->lock);
-    return delivery->outstanding.number > 0;
+    int r = two_phase ? prepare_batch(delivery, position) : accept_batch(delivery, position);
+    if (r == 0) {
+        fh_delivery_ok(delivery);
+        report_batch(delivery, position, two_phase);
+    }
 }
 
-/* The fence: a primary whose right to act may have ended must not make anything visible. Asked
- * right before each such step. */
-static bool fenced(const struct delivery *delivery)
-{
-    int64_t until = atomic_load(&delivery->pipeline->publish_until_ns);
-    return until != 0 && fh_now().ns >= until;
-}
-
-/* Step 3: may what waits be published? */
+/* Step 3: is the outstanding report held by whoever must hold it? */
 static bool released(struct delivery *delivery)
 {
     struct fh_pipeline *pipeline = delivery->pipeline;
-    if (!numbered(delivery) || fenced(delivery)) {
+    if (!fh_delivery_has_number(delivery) || fh_delivery_fenced(delivery)) {
         return false;
     }
     return !pipeline->config.pair.present || !atomic_load(&pipeline->peer_in_sync) ||
            atomic_load(&pipeline->peer_confirmed) >= delivery->outstanding.number;
 }
 
-static void count_delivered(struct delivery *delivery)
+void fh_delivery_release(struct delivery *delivery)
 {
+    struct fh_error err = {""};
+    if (!delivery->outstanding.active || !released(delivery)) {
+        return;
+    }
+    if (delivery->outstanding.prepared) {
+        if (delivery->ops->publish(delivery->sink, delivery->outstanding.position, &err) < 0) {
+            fh_delivery_failed(delivery, &err);
+            fh_delivery_pause(delivery, delivery->retry_ms);
+            return;
+        }
+        struct command command = {
+            .kind = COMMAND_REPORT_FINISH, .number = delivery->outstanding.number, .flag = true};
+        while (fh_pipeline_command(delivery->pipeline, &command) == -ENOMEM) {
+            fh_delivery_pause(delivery, RETRY_MIN_MS);
+        }
+    }
     atomic_fetch_add(&delivery->delivered, delivery->outstanding.count);
     delivery->outstanding.active = false;
 }
 
-/* Steps 4 and 5. */
-static void publish(struct delivery *delivery)
+/* ---- from the store to the sink ---------------------------------------------------------------
+ */
+
+/* The records of one portion: the sink takes all of them or none. */
+static int give_to_sink(struct delivery *delivery, const struct fh_store_batch *batch,
+                        struct fh_error *err)
 {
-    struct fh_error err = {""};
-    if (delivery->ops->prepare &&
-        delivery->ops->publish(delivery->sink, delivery->outstanding.position, &err) < 0) {
-        fh_delivery_failed(delivery, &err);
-        pause_ms(delivery, delivery->retry_ms);
-        return;
+    struct fh_sink_write write = {.record = batch->record,
+                                  .key = batch->key,
+                                  .sequence = batch->sequence,
+                                  .count = batch->count,
+                                  .raw = batch->raw,
+                                  .epoch = atomic_load(&delivery->epoch)};
+    int r = delivery->ops->write(delivery->sink, &write, err);
+    if (r == 0) {
+        delivery->written += write.count;
+        delivery->dirty = true;
     }
-    if (delivery->ops->prepare) {
-        struct command command = {
-            .kind = COMMAND_REPORT_FINISH, .number = delivery->outstanding.number, .flag = true};
-        while (fh_pipeline_command(delivery->pipeline, &command) == -ENOMEM) {
-            pause_ms(delivery, RETRY_MIN_MS);
-        }
-    }
-    count_delivered(delivery);
+    return r;
 }
 
-/* One portion of the store into the sink. 1: something was done; 0: nothing is there. */
+/* One portion of the store into the sink. 1: something was done; 0: nothing is there; -EAGAIN:
+ * something may be there, and it is not the time to write it. */
 static int write_some(struct delivery *delivery)
 {
     struct fh_pipeline *pipeline = delivery->pipeline;
     struct fh_store_batch batch;
     struct fh_error err = {""};
     uint64_t next = delivery->sequence;
-    if (!delivery->ops->prepare && fenced(delivery)) {
-        return 0; /* what such a sink takes is visible at once */
+    if (!delivery->ops->prepare && fh_delivery_fenced(delivery)) {
+        return -EAGAIN; /* what such a sink takes may be visible at once */
     }
     int r = fh_store_next(pipeline->store, delivery->config.name, &next, &batch, &err);
     if (r == -EPERM) {
-        return 0; /* no longer leading; the loop will see it */
+        return -EAGAIN; /* no longer leading; the loop will see it */
     }
     if (r < 0) {
         fh_delivery_failed(delivery, &err);
-        pause_ms(delivery, delivery->retry_ms);
+        fh_delivery_pause(delivery, delivery->retry_ms);
         return 1;
     }
     if (r == 0) {
         return 0;
     }
     if (batch.count > 0) {
-        struct fh_sink_write write = {.record = batch.record,
-                                      .key = batch.key,
-                                      .sequence = batch.sequence,
-                                      .count = batch.count,
-                                      .raw = batch.raw,
-                                      .epoch = delivery->epoch};
         r = remember_keys(delivery, &batch);
-        r = r < 0 ? fh_error_set(&err, r, "out of memory")
-                  : delivery->ops->write(delivery->sink, &write, &err);
+        r = r < 0 ? fh_error_set(&err, r, "out of memory") : give_to_sink(delivery, &batch, &err);
         if (r == -EAGAIN) {
             delivery->key_count -= batch.count;
-            next = delivery->sequence;
-            pause_ms(delivery, 10);
         }
     }
     fh_store_batch_done(pipeline->store, &batch);
-    if (r < 0 && r != -EAGAIN) {
+    if (r == -EAGAIN) {
+        fh_delivery_stalled(delivery, &err);
+        return 1;
+    }
+    if (r < 0) {
         start_over(delivery, &err);
         return 1;
     }
-    delivery->dirty = delivery->dirty || batch.count > 0;
     delivery->sequence = next;
     return 1;
 }
@@ -271,28 +395,31 @@ static int64_t due_in(struct delivery *delivery)
     if (delivery->key_count == 0) {
         return -1;
     }
-    if (delivery->key_count > FH_REPORT_KEYS_MAX - 8192 ||
+    if (delivery->ended || delivery->key_count > FH_REPORT_KEYS_MAX - 8192 ||
         atomic_load(&delivery->pipeline->draining)) {
         return 0;
+    }
+    if (delivery->written == 0) {
+        int64_t left = EMPTY_MS - fh_time_diff_ms(fh_now(), delivery->begun);
+        return left > 0 ? left : 0;
     }
     return delivery->ops->due_in(delivery->sink, fh_now());
 }
 
-static void deliver_once(struct delivery *delivery)
+void fh_delivery_turn(struct delivery *delivery)
 {
-    if (delivery->outstanding.active && released(delivery)) {
-        publish(delivery);
-    }
+    fh_delivery_release(delivery);
     int64_t due = due_in(delivery);
     if (due == 0 && !delivery->outstanding.active) {
         flush_if_dirty(delivery);
         if (delivery->key_count > 0) {
-            end_batch(delivery);
+            fh_delivery_end_batch(delivery);
         }
         return;
     }
-    bool full = due == 0; /* must end first, and cannot while one is waiting */
-    if (!full && write_some(delivery) > 0) {
+    /* A batch that is due must end first, and cannot while one is outstanding. */
+    int r = due == 0 ? -EAGAIN : write_some(delivery);
+    if (r > 0) {
         return;
     }
     flush_if_dirty(delivery);
@@ -303,220 +430,5 @@ static void deliver_once(struct delivery *delivery)
     }
     int64_t wait = due > 0 && due < WAIT_MAX_MS ? due : WAIT_MAX_MS;
     fh_store_wait(delivery->pipeline->store, delivery->ticket,
-                  full ? UINT64_MAX : delivery->sequence, (int)wait);
-}
-
-/* Planned hand-over: end the batch, publish it, stop. True when this sink is done. */
-static bool hand_over(struct delivery *delivery, int64_t until_ns)
-{
-    if (delivery->outstanding.active && released(delivery)) {
-        publish(delivery);
-    }
-    if (fh_now().ns >= until_ns) {
-        return true; /* what is prepared stays in doubt until the peer has been asked */
-    }
-    if (delivery->outstanding.active) {
-        fh_store_wait(delivery->pipeline->store, delivery->ticket, UINT64_MAX, 20);
-        return false;
-    }
-    if (delivery->key_count == 0) {
-        return true;
-    }
-    flush_if_dirty(delivery);
-    if (delivery->key_count > 0) {
-        end_batch(delivery);
-    }
-    return false;
-}
-
-/* A new role. Leaving the primary's: what is not prepared is thrown away (the peer delivers it);
- * what is prepared stays in doubt until the peer has said whether it holds the report. */
-static void change_role(struct delivery *delivery, uint64_t epoch)
-{
-    struct fh_error err = {""};
-    if (delivery->epoch != 0) {
-        const char *keep[1] = {delivery->outstanding.position};
-        if (delivery->ops->abandon(delivery->sink, keep, delivery->outstanding.active ? 1 : 0,
-                                   &err) < 0) {
-            fh_delivery_failed(delivery, &err);
-        }
-        forget_batch(delivery);
-        delivery->outstanding.active = false;
-    }
-    delivery->epoch = epoch;
-    delivery->handed_over = false;
-    delivery->sequence = 0;
-    delivery->batch_start = 0;
-    atomic_store(&delivery->parked, epoch == 0);
-}
-
-void fh_delivery_tell(struct fh_pipeline *pipeline)
-{
-    bool parked = true;
-    bool drained = true;
-    for (size_t i = 0; i < pipeline->delivery_count; i++) {
-        parked = parked && atomic_load(&pipeline->delivery[i].parked);
-        drained = drained && atomic_load(&pipeline->delivery[i].drained);
-    }
-    bool stopping =
-        atomic_load(&pipeline->lead_epoch) == 0 || atomic_load(&pipeline->hand_over_until_ns) != 0;
-    if (parked && stopping && atomic_exchange(&pipeline->follow_pending, false)) {
-        atomic_store(&pipeline->lead_epoch, 0);
-        atomic_store(&pipeline->hand_over_until_ns, 0);
-        struct command command = {.kind = COMMAND_FOLLOW};
-        if (fh_pipeline_command(pipeline, &command) < 0) {
-            atomic_store(&pipeline->follow_pending, true); /* asked again within a second */
-        }
-    }
-    if (drained && atomic_load(&pipeline->draining) &&
-        !atomic_exchange(&pipeline->drained_told, true)) {
-        fh_answer_send(pipeline, fh_answer_new(ANSWER_DRAINED, NULL, 0));
-    }
-}
-
-/* The keys are about to change, and a batch in progress remembers the old ones: let go of it. What
- * is prepared but not reported is written again; a sink without prepare ends its batch, for what it
- * has taken cannot be called back. What waits for the peer has its keys in the store, under a
- * number. True when nothing is held. */
-static bool come_to_rest(struct delivery *delivery)
-{
-    if (delivery->outstanding.active && !numbered(delivery)) {
-        fh_store_wait(delivery->pipeline->store, delivery->ticket, UINT64_MAX, 20);
-        return false;
-    }
-    if (delivery->key_count == 0) {
-        return true;
-    }
-    if (!delivery->ops->prepare) {
-        if (delivery->outstanding.active) {
-            count_delivered(delivery);
-        }
-        end_batch(delivery);
-        return false;
-    }
-    struct fh_error err = {""};
-    const char *keep[1] = {delivery->outstanding.position};
-    if (delivery->ops->abandon(delivery->sink, keep, delivery->outstanding.active ? 1 : 0, &err) <
-        0) {
-        fh_delivery_failed(delivery, &err);
-    }
-    forget_batch(delivery);
-    delivery->sequence = delivery->batch_start;
-    return true;
-}
-
-static bool open_sink(struct delivery *delivery)
-{
-    if (delivery->sink) {
-        return true;
-    }
-    struct fh_pipeline *pipeline = delivery->pipeline;
-    struct fh_sink_context context = {.node = pipeline->config.node.name,
-                                      .state_dir = pipeline->config.node.state_dir};
-    struct fh_error err = {""};
-    if (delivery->ops->open(&delivery->config, &context, &err, &delivery->sink) < 0) {
-        delivery->sink = NULL;
-        fh_delivery_failed(delivery, &err);
-        return false;
-    }
-    fh_delivery_ok(delivery);
-    return true;
-}
-
-static void take_orders(struct delivery *delivery)
-{
-    pthread_mutex_lock(&delivery->lock);
-    bool reload = delivery->reload_wanted;
-    struct fh_config_sink config = delivery->reload;
-    delivery->reload_wanted = false;
-    pthread_mutex_unlock(&delivery->lock);
-    if (reload && delivery->sink) {
-        delivery->ops->reload(delivery->sink, &config);
-    }
-    fh_delivery_settle(delivery);
-}
-
-static void *run(void *userdata)
-{
-    struct delivery *delivery = userdata;
-    struct fh_pipeline *pipeline = delivery->pipeline;
-    while (!atomic_load(&pipeline->stopping)) {
-        delivery->ticket = fh_store_ticket(pipeline->store);
-        if (atomic_load(&pipeline->rest_wanted)) {
-            if (come_to_rest(delivery)) {
-                atomic_store(&delivery->at_rest, true);
-                fh_rekey_tell(pipeline);
-                pause_ms(delivery, WAIT_MAX_MS);
-            }
-            continue;
-        }
-        atomic_store(&delivery->at_rest, false);
-        bool usable = open_sink(delivery);
-        take_orders(delivery);
-        int64_t hand_over_until = atomic_load(&pipeline->hand_over_until_ns);
-        uint64_t epoch = atomic_load(&pipeline->lead_epoch);
-        if (hand_over_until != 0 && delivery->epoch != 0) {
-            if (!hand_over(delivery, hand_over_until)) {
-                continue;
-            }
-            change_role(delivery, 0);
-            delivery->handed_over = true;
-        }
-        if (hand_over_until != 0 && delivery->handed_over) {
-            epoch = 0; /* the others are still at it */
-        }
-        if (usable && epoch != delivery->epoch) {
-            change_role(delivery, epoch);
-            continue;
-        }
-        if (usable && epoch != 0) {
-            if (fh_delivery_settled(delivery)) {
-                deliver_once(delivery);
-            } else {
-                pause_ms(delivery, SETTLE_POLL_MS);
-            }
-            continue;
-        }
-        if (atomic_load(&pipeline->draining)) {
-            atomic_store(&delivery->drained, true);
-        }
-        atomic_store(&delivery->parked, epoch == 0);
-        fh_delivery_tell(pipeline);
-        pause_ms(delivery, usable ? WAIT_MAX_MS : delivery->retry_ms);
-    }
-    return NULL;
-}
-
-int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, struct fh_error *err)
-{
-    struct delivery *delivery = &pipeline->delivery[index];
-    delivery->pipeline = pipeline;
-    delivery->config = pipeline->config.sinks[index];
-    delivery->ops = fh_sink_for(&delivery->config);
-    if (!delivery->ops) {
-        return fh_error_set(err, -EINVAL, "sink %s: there is no sink type \"%s\"",
-                            delivery->config.name, delivery->config.type);
-    }
-    delivery->ops->promise(&delivery->config, delivery->promise, sizeof(delivery->promise));
-    pthread_mutex_init(&delivery->lock, NULL);
-    atomic_store(&delivery->healthy, true);
-    atomic_store(&delivery->parked, true);
-    int r = pthread_create(&delivery->thread, NULL, run, delivery);
-    if (r != 0) {
-        return fh_error_set(err, -r, "cannot start a thread for sink %s", delivery->config.name);
-    }
-    delivery->started = true;
-    return 0;
-}
-
-void fh_delivery_join(struct delivery *delivery)
-{
-    if (delivery->started) {
-        pthread_join(delivery->thread, NULL);
-        if (delivery->sink) {
-            delivery->ops->close(delivery->sink);
-        }
-        free(delivery->keys);
-        pthread_mutex_destroy(&delivery->lock);
-    }
+                  r == -EAGAIN ? UINT64_MAX : delivery->sequence, (int)wait);
 }

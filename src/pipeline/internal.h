@@ -4,7 +4,9 @@
  *   event_types.c      how many records of each type came
  *   writer.c           the writer thread: de-duplicate, append, commit; the store's only writer
  *   writer_commands.c  what others ask of the writer thread
- *   deliver.c          a thread per sink: read the store, write the sink, report
+ *   sink_thread.c      a thread per sink: which role it is in, and what it does in each
+ *   deliver.c          the steps of a batch: read the store, write the sink, report
+ *   lead.c             what comes before the first batch: lead the far side, ask what it holds
  *   shape.c            which records a sink gets, and how much of each
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
  *   gap.c              what an outage longer than the replay window took away
@@ -103,6 +105,7 @@ enum command_kind {
     COMMAND_PEER_REPORT,
     COMMAND_REPORT_ADD,
     COMMAND_REPORT_FINISH,
+    COMMAND_FOUND,
     COMMAND_SEND_REPORTS,
     COMMAND_DRAIN,
     COMMAND_NOTE,
@@ -121,7 +124,8 @@ struct command {
     char key[64]; /* NOTE */
     bool flag;
     struct delivery *delivery;
-    struct fh_report report; /* REPORT_ADD: keys owned by the command */
+    uint64_t token;          /* of what the delivery waits for */
+    struct fh_report report; /* REPORT_ADD, FOUND: keys owned by the command */
     void *bytes;             /* owned */
     size_t len;
 };
@@ -130,6 +134,7 @@ enum answer_kind {
     ANSWER_EPOCH,
     ANSWER_STOPPED,
     ANSWER_SETTLED,
+    ANSWER_UNSETTLED,
     ANSWER_APPLIED,
     ANSWER_REPORT,
     ANSWER_PORTION,
@@ -144,31 +149,40 @@ struct answer {
     uint64_t number;
     uint64_t store_id;
     struct delivery *delivery; /* ANSWER_REPORT of a new batch: tell it the number */
+    uint64_t token;
     size_t len;
     char bytes[];
 };
 
-/* A batch that the sink has prepared and that waits for the peer. */
+/* A batch that the sink has prepared or the far side accepted, and whose report is on its way. */
 struct outstanding {
     bool active;
+    bool prepared;   /* has to be published */
     uint64_t number; /* 0: the writer has not numbered it yet */
     uint32_t count;
     char position[FH_SINK_POSITION_MAX];
 };
 
+/* How far a sink is on the way to its first batch in an epoch. */
+enum stage { STAGE_LEAD, STAGE_RECOVER, STAGE_WRITE };
+
 struct delivery {
     struct fh_pipeline *pipeline;
     struct fh_config_sink config;
     const struct fh_sink_ops *ops;
+    struct fh_sink_context context;
     pthread_t thread;
     bool started;
     char promise[160];
 
     pthread_mutex_t lock;
     /* under lock */
-    bool settle_wanted, settle_known, settle_told;
+    bool settle_wanted, settle_known;
+    bool settle_used; /* the answer is no longer fresh: the peer is to be asked again */
+    bool settle_told;
     uint64_t settle_applied;
-    bool numbered; /* answer of the writer to REPORT_ADD */
+    uint64_t asked; /* counts questions to the writer */
+    bool numbered;  /* the writer's answer to the last of them is there */
     uint64_t numbered_as;
     bool reload_wanted;
     struct fh_config_sink reload;
@@ -178,21 +192,30 @@ struct delivery {
     atomic_bool parked;  /* not delivering: nothing of ours is on its way to the sink */
     atomic_bool healthy;
     atomic_bool drained;
-    atomic_uint_fast64_t delivered;
+    atomic_uint_fast64_t delivered, dropped;
+    atomic_uint_fast64_t found; /* at the far side and not known before, so far; by the writer */
+    atomic_uint_fast64_t epoch; /* delivering in this one; 0 = parked. Set by the thread */
 
     /* owned by the thread */
     void *sink;
-    uint64_t epoch;       /* delivering in this epoch; 0 = parked */
+    enum stage stage;
     uint64_t sequence;    /* where fh_store_next goes on */
     uint64_t batch_start; /* and where it was when the batch in progress began */
     struct fh_record_key *keys;
-    uint32_t key_count, key_capacity;
+    uint32_t key_count, key_capacity; /* of all records looked at for the batch */
+    uint32_t written;                 /* so many of them were given to the sink */
+    struct fh_time begun;             /* when the first was looked at */
+    bool ended; /* accept was begun and the far side has not taken the batch yet: no more writes */
     uint64_t ticket; /* taken before each turn, so that no wake is missed */
     bool dirty;      /* written and not flushed */
     uint64_t
         settled_through; /* reports up to here were settled; 0 = the writer has done with them */
-    bool handed_over;    /* done with a hand-over, waiting for the others */
+    bool unsettled;      /* could not settle when it was told to */
+    struct fh_time asked_again; /* since then */
+    bool handed_over;           /* done with a hand-over, waiting for the others */
     int64_t retry_ms;
+    struct fh_time stalled_since; /* the far side says "not yet" since then */
+    struct fh_time resting_since;
     struct outstanding outstanding;
 };
 
@@ -334,20 +357,55 @@ void fh_quarantine_add(struct quarantine *quarantine, struct fh_range range, con
                        uint64_t offset, const char *line, size_t len);
 void fh_quarantine_close(struct quarantine *quarantine);
 
-/* deliver.c */
-int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, struct fh_error *err);
+/* sink_thread.c */
+/* ops NULL: what the registry has for the type. */
+int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, const struct fh_sink_ops *ops,
+                      struct fh_error *err);
 void fh_delivery_join(struct delivery *delivery);
-void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err);
-void fh_delivery_ok(struct delivery *delivery);
-/* Writer: the report of the batch that was ended is durable under this number. */
-void fh_delivery_numbered(struct delivery *delivery, uint64_t number);
 /* A sink has parked or drained: when all have, tell. */
 void fh_delivery_tell(struct fh_pipeline *pipeline);
+/* Sleep, but wake for a change of role, a confirmation or the end. */
+void fh_delivery_pause(struct delivery *delivery, int64_t ms);
+/* The fence: must this sink keep quiet? Any thread. */
+bool fh_delivery_fenced(const struct delivery *delivery);
+/* Is the sink still to do what it was doing when it delivered in that epoch? */
+bool fh_delivery_in_force(const struct delivery *delivery);
+
+/* deliver.c */
+void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err);
+void fh_delivery_ok(struct delivery *delivery);
+/* The far side says "not yet": said in the journal when it lasts. */
+void fh_delivery_stalled(struct delivery *delivery, const struct fh_error *err);
+/* One turn of delivering, bounded in time. */
+void fh_delivery_turn(struct delivery *delivery);
+/* End the batch in progress, as far as it can be done now. */
+void fh_delivery_end_batch(struct delivery *delivery);
+/* Publish what waits, if the peer and the fence let it be. */
+void fh_delivery_release(struct delivery *delivery);
+/* Throw away the batch in progress; what is outstanding stays. */
+void fh_delivery_abandon(struct delivery *delivery);
+void fh_delivery_forget_batch(struct delivery *delivery);
+/* Put a command to the writer that it answers by fh_delivery_numbered. */
+void fh_delivery_ask(struct delivery *delivery, struct command *command);
+/* Did it answer? Then *ret_number is the report's number, 0 when there was none to make. */
+bool fh_delivery_answered(struct delivery *delivery, uint64_t *ret_number);
+/* Writer: what the question with this token was about is durable under this number. */
+void fh_delivery_numbered(struct delivery *delivery, uint64_t token, uint64_t number);
+/* The outstanding report has its number. */
+bool fh_delivery_has_number(struct delivery *delivery);
+
+/* lead.c */
+/* True when the first batch may be written; else it has done something towards it, or waited. */
+bool fh_delivery_ready(struct delivery *delivery);
+/* After an error of the far side: what became of the last batch is not known. */
+void fh_delivery_doubt_far_side(struct delivery *delivery);
 
 /* settle.c */
 void fh_delivery_settle(struct delivery *delivery);
 /* Nothing is in doubt any more and the writer has taken note: the cursor stands where it belongs,
  * and delivering will not begin with a batch that was just published. */
 bool fh_delivery_settled(struct delivery *delivery);
+/* Writer: a report that is in doubt must not reach the peer before it is decided. */
+bool fh_delivery_undecided(struct fh_pipeline *pipeline, const struct fh_report *report);
 
 #endif

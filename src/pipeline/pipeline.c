@@ -159,7 +159,7 @@ static int init_threads(struct fh_pipeline *pipeline, struct fh_error *err)
     pipeline->writer_started = true;
     pipeline->delivery_count = pipeline->config.sink_count;
     for (size_t i = 0; i < pipeline->config.sink_count; i++) {
-        r = fh_delivery_start(pipeline, i, err);
+        r = fh_delivery_start(pipeline, i, NULL, err);
         if (r < 0) {
             return r;
         }
@@ -273,6 +273,9 @@ static void dispatch_one(struct fh_pipeline *pipeline, const struct answer *answ
     case ANSWER_SETTLED:
         host->settled(userdata);
         break;
+    case ANSWER_UNSETTLED:
+        host->settle_again(userdata);
+        break;
     case ANSWER_APPLIED:
         host->peer_report_applied(userdata, answer->store_id, answer->number);
         break;
@@ -384,6 +387,7 @@ void fh_pipeline_settle(struct fh_pipeline *pipeline, bool known, uint64_t peer_
         struct delivery *delivery = &pipeline->delivery[i];
         pthread_mutex_lock(&delivery->lock);
         delivery->settle_wanted = true;
+        delivery->settle_used = false;
         delivery->settle_told = false;
         delivery->settle_known = known;
         delivery->settle_applied = peer_applied;

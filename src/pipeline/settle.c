@@ -8,7 +8,10 @@
  *   gone                       VOID; when the peer applied it the records are lost from this disk:
  *                              said loudly
  *
- * Runs on the sink's own thread, before it delivers anything. */
+ * Runs on the sink's own thread, before it delivers anything. An answer of the peer serves once: a
+ * sink that could not be opened, or failed, when it came asks again before it settles later - the
+ * peer may have delivered since, or have learnt more. Meanwhile the reports in question are kept
+ * from the peer. */
 #include "internal.h"
 
 #include "fh/log.h"
@@ -16,7 +19,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define DOUBTS_MAX 64
+#define DOUBTS_MAX   64
+#define ASK_AGAIN_MS 5000 /* the role machine keeps the question in mind; this is for lost ones */
 
 enum verdict { VERDICT_WAIT, VERDICT_DELIVERED, VERDICT_VOID };
 
@@ -117,21 +121,58 @@ bool fh_delivery_settled(struct delivery *delivery)
     return true;
 }
 
+bool fh_delivery_undecided(struct fh_pipeline *pipeline, const struct fh_report *report)
+{
+    bool undecided = false;
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        struct delivery *delivery = &pipeline->delivery[i];
+        if (report->state == FH_REPORT_PREPARED &&
+            strcmp(report->sink, delivery->config.name) == 0) {
+            pthread_mutex_lock(&delivery->lock);
+            undecided = delivery->settle_wanted;
+            pthread_mutex_unlock(&delivery->lock);
+        }
+    }
+    return undecided;
+}
+
+static void ask_again(struct delivery *delivery)
+{
+    struct fh_time now = fh_now();
+    if (!delivery->sink || (fh_time_is_set(delivery->asked_again) &&
+                            fh_time_diff_ms(now, delivery->asked_again) < ASK_AGAIN_MS)) {
+        return;
+    }
+    delivery->asked_again = now;
+    fh_answer_send(delivery->pipeline, fh_answer_new(ANSWER_UNSETTLED, NULL, 0));
+}
+
 void fh_delivery_settle(struct delivery *delivery)
 {
     struct fh_pipeline *pipeline = delivery->pipeline;
     pthread_mutex_lock(&delivery->lock);
     bool wanted = delivery->settle_wanted;
     bool known = delivery->settle_known;
+    bool used = delivery->settle_used && pipeline->config.pair.present;
     uint64_t applied = delivery->settle_applied;
     bool told = delivery->settle_told;
     pthread_mutex_unlock(&delivery->lock);
     if (!wanted) {
         return;
     }
-    bool settled = delivery->sink && settle_all(delivery, known, applied);
+    if (used) {
+        ask_again(delivery);
+        return;
+    }
+    /* Another sink has asked again: what this one has prepared while it delivers is not in doubt.
+     */
+    bool settled = atomic_load(&delivery->epoch) != 0 && !delivery->unsettled;
+    settled = settled || (delivery->sink && settle_all(delivery, known, applied));
+    delivery->unsettled = !settled;
+    delivery->asked_again = (struct fh_time){0};
     pthread_mutex_lock(&delivery->lock);
     delivery->settle_wanted = !settled;
+    delivery->settle_used = true;
     delivery->settle_told = true;
     pthread_mutex_unlock(&delivery->lock);
     /* A sink that cannot be opened now must not keep the node from its role: it settles as soon as

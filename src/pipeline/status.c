@@ -34,6 +34,7 @@ static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
         sink->required = delivery->config.required;
         sink->healthy = atomic_load(&delivery->healthy);
         sink->delivered = atomic_load(&delivery->delivered);
+        sink->dropped = atomic_load(&delivery->dropped);
         sink->pending = cursor.pending;
         pthread_mutex_lock(&delivery->lock);
         memcpy(sink->last_error, delivery->last_error, sizeof(sink->last_error));

@@ -236,7 +236,7 @@ static void publish_progress(struct fh_pipeline *pipeline)
     for (size_t i = 0; i < pipeline->after_commit_count; i++) {
         struct answer *answer = pipeline->after_commit[i];
         if (answer->delivery) {
-            fh_delivery_numbered(answer->delivery, answer->number);
+            fh_delivery_numbered(answer->delivery, answer->token, answer->number);
         }
         fh_answer_send(pipeline, answer);
     }

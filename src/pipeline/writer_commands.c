@@ -91,6 +91,35 @@ static void add_report(struct fh_pipeline *pipeline, struct command *command)
     fh_report_encode(&command->report, answer->bytes);
     answer->number = number;
     answer->delivery = command->delivery;
+    answer->token = command->token;
+    fh_writer_after_commit(pipeline, answer);
+}
+
+static bool received(void *userdata, struct fh_record_key key)
+{
+    return fh_dedup_contains(userdata, key);
+}
+
+/* A sink's far side holds these records: those nobody knew of are delivered from now on. */
+static void add_found(struct fh_pipeline *pipeline, struct command *command)
+{
+    uint64_t number = 0;
+    struct fh_report *report = &command->report;
+    int r = fh_store_report_found(pipeline->store, report, received, pipeline->dedup, &number);
+    if (r < 0) {
+        fh_writer_fail(pipeline, "what the far side of a sink holds cannot be stored", r);
+        return;
+    }
+    if (number == 0) {
+        fh_delivery_numbered(command->delivery, command->token, 0);
+        return;
+    }
+    atomic_fetch_add(&command->delivery->found, report->count);
+    struct answer *answer = fh_answer_new(ANSWER_REPORT, NULL, fh_report_size(report));
+    fh_report_encode(report, answer->bytes);
+    answer->number = number;
+    answer->delivery = command->delivery;
+    answer->token = command->token;
     fh_writer_after_commit(pipeline, answer);
 }
 
@@ -109,16 +138,34 @@ static void finish_report(struct fh_pipeline *pipeline, const struct command *co
 struct portion {
     struct fh_pipeline *pipeline;
     size_t bytes;
+    uint64_t undecided; /* a report that the peer must not hear of yet */
 };
 
 static int send_one(void *userdata, uint64_t number, const void *bytes, size_t len)
 {
     struct portion *portion = userdata;
+    struct fh_report head;
+    if (fh_report_peek(bytes, len, &head) == 0 && fh_delivery_undecided(portion->pipeline, &head)) {
+        portion->undecided = number;
+        return -EAGAIN;
+    }
     struct answer *answer = fh_answer_new(ANSWER_REPORT, bytes, len);
     answer->number = number;
     fh_answer_send(portion->pipeline, answer);
     portion->bytes += len;
     return portion->bytes >= REPORTS_PORTION_BYTES;
+}
+
+static void send_reports(struct fh_pipeline *pipeline, const struct command *command)
+{
+    struct portion portion = {.pipeline = pipeline};
+    struct answer *answer = fh_answer_new(ANSWER_PORTION, NULL, 0);
+    answer->number = fh_store_reports_from(pipeline->store, command->number, command->timestamp_ms,
+                                           REPORTS_PORTION_COUNT, send_one, &portion);
+    if (portion.undecided != 0) {
+        answer->number = portion.undecided; /* the answer ends before it; the peer asks again */
+    }
+    fh_answer_send(pipeline, answer);
 }
 
 static void drain(struct fh_pipeline *pipeline)
@@ -183,15 +230,12 @@ void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
     case COMMAND_REPORT_FINISH:
         finish_report(pipeline, command);
         break;
-    case COMMAND_SEND_REPORTS: {
-        struct portion portion = {.pipeline = pipeline};
-        struct answer *answer = fh_answer_new(ANSWER_PORTION, NULL, 0);
-        answer->number =
-            fh_store_reports_from(pipeline->store, command->number, command->timestamp_ms,
-                                  REPORTS_PORTION_COUNT, send_one, &portion);
-        fh_answer_send(pipeline, answer);
+    case COMMAND_FOUND:
+        add_found(pipeline, command);
         break;
-    }
+    case COMMAND_SEND_REPORTS:
+        send_reports(pipeline, command);
+        break;
     case COMMAND_NOTE:
         fh_store_set_note(pipeline->store, command->key, command->bytes, command->len);
         pipeline->must_commit = true;

@@ -65,6 +65,11 @@ struct fh_staged_note {
         size_t count, capacity;                                                                    \
     }
 
+struct fh_newest { /* of the reports of a sink, whichever node's */
+    uint64_t epoch, number;
+    char position[FH_SINK_POSITION_MAX];
+};
+
 struct fh_prepared {
     struct fh_report report; /* keys NULL */
 };
@@ -107,8 +112,8 @@ struct fh_store {
     struct fh_staged_block merged; /* raw NULL: nothing */
     /* writer: what this node itself delivered, to count what both did */
     int64_t own_newest_ms;
-    struct fh_keytab own;                /* value: bit per sink; empty unless own_from_ms is set */
-    int64_t own_from_ms;                 /* covers own records from here on; INT64_MAX: nothing */
+    struct fh_keytab own; /* value: FH_OWN of the sink; empty unless own_from_ms is set */
+    int64_t own_from_ms;  /* covers own records from here on; INT64_MAX: nothing */
     int64_t peer_low_ms[FH_MARKS_SINKS]; /* the peer has reported about everything up to here */
 
     /* locked */
@@ -121,6 +126,7 @@ struct fh_store {
     struct fh_store_state state;
     struct fh_store_cursor cursor[FH_MARKS_SINKS];
     FH_LIST(struct fh_prepared) prepared;
+    struct fh_newest newest[FH_MARKS_SINKS];
     uint64_t wake_count;
 };
 
@@ -190,8 +196,9 @@ int fh_store_decode_report(const void *bytes, size_t len, struct fh_report *ret,
 /* Row (envelope and encoding) in fresh memory. */
 int fh_store_encode_report(const struct fh_store *store, const struct fh_report *report,
                            void **ret_bytes, size_t *ret_len);
-/* How many of the keys this node itself delivered to the sink. Not those of one that is pending. */
-bool fh_store_own_delivered(struct fh_store *store, size_t sink, struct fh_record_key key);
+/* What own reports say of a key that is not pending. */
+enum fh_own { FH_OWN_NONE, FH_OWN_TOLD, FH_OWN_DELIVERED };
+enum fh_own fh_store_own_delivered(struct fh_store *store, size_t sink, struct fh_record_key key);
 /* Make fh_store_own_delivered know about everything from that stamp on. */
 int fh_store_own_prepare(struct fh_store *store, int64_t from_ms);
 /* rekey.c: was the report there when the keys changed? Then its number may stand for keys that
@@ -199,5 +206,14 @@ int fh_store_own_prepare(struct fh_store *store, int64_t from_ms);
 bool fh_store_reissue(struct fh_store *store, uint64_t number);
 /* peer.c */
 int fh_store_fill_gap(struct fh_store *store);
+/* The keys are delivered, whenever their records come; a row keeps that over a crash. */
+int fh_store_mark_reported(struct fh_store *store, size_t sink, const struct fh_report *report,
+                           uint64_t *ret_doubled);
+/* hearsay.c */
+/* It tells what others delivered. */
+bool fh_store_is_hearsay(const struct fh_report *report);
+/* Remember the position when it is the newest. */
+int fh_store_note_position(struct fh_store *store, size_t sink, const struct fh_report *report);
+void fh_store_load_positions(struct fh_store *store);
 
 #endif

@@ -372,6 +372,22 @@ void fh_marks_early(struct fh_marks *marks, size_t sink, struct fh_record_key ke
     found->early++;
 }
 
+bool fh_marks_is_early(const struct fh_marks *marks, size_t sink, struct fh_record_key key)
+{
+    return fh_keytab_find(&marks->sink[sink].early, key) != FH_KEYTAB_NONE;
+}
+
+bool fh_marks_is_pending(const struct fh_marks *marks, size_t sink, struct fh_record_key key)
+{
+    size_t slot = fh_keytab_find(&marks->by_key, key);
+    for (; slot != FH_KEYTAB_NONE; slot = fh_keytab_find_next(&marks->by_key, slot)) {
+        if (at(marks, marks->by_key.slot[slot].value)->sinks & (1u << sink)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t fh_marks_early_count(const struct fh_marks *marks)
 {
     size_t count = 0;

@@ -55,6 +55,9 @@ int fh_marks_deliver(struct fh_marks *marks, size_t sink, struct fh_record_key k
                      uint64_t *ret_sequence);
 /* The key is not received here yet. */
 void fh_marks_early(struct fh_marks *marks, size_t sink, struct fh_record_key key, uint64_t row);
+/* Is one of these keys early; does a pending record of the sink carry it? */
+bool fh_marks_is_early(const struct fh_marks *marks, size_t sink, struct fh_record_key key);
+bool fh_marks_is_pending(const struct fh_marks *marks, size_t sink, struct fh_record_key key);
 size_t fh_marks_early_count(const struct fh_marks *marks);
 uint64_t fh_marks_next_row(const struct fh_marks *marks);
 bool fh_marks_row_needed(const struct fh_marks *marks, uint64_t row);

@@ -452,6 +452,7 @@ int fh_store_open(const struct fh_store_options *options, struct fh_error *err,
         r = fh_store_check_all(store, err);
     }
     if (r == 0) {
+        fh_store_load_positions(store);
         r = fh_store_load(store, err);
     }
     if (r == 0) {

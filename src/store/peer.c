@@ -82,15 +82,18 @@ uint64_t fh_store_prepared_until(const struct fh_store *store, const char *sink)
 static void apply_keys(struct fh_store *store, struct application *a)
 {
     const struct fh_report *report = a->report;
+    bool counts = !fh_store_is_hearsay(report); /* a delivery of its own */
     fh_store_lock(store);
     for (uint32_t i = 0; i < report->count; i++) {
         struct fh_record_key key = report->keys[i];
         uint64_t sequence;
         if (fh_marks_deliver(store->marks, a->sink, key, a->row, &sequence)) {
-            a->doubled += sequence < a->ours_below;
-        } else if (fh_store_own_delivered(store, a->sink, key)) {
-            a->doubled++;
-        } else {
+            a->doubled += counts && sequence < a->ours_below;
+            continue;
+        }
+        enum fh_own own = fh_store_own_delivered(store, a->sink, key);
+        a->doubled += counts && own == FH_OWN_DELIVERED;
+        if (own == FH_OWN_NONE) {
             fh_marks_early(store->marks, a->sink, key, a->row);
         }
     }
@@ -110,8 +113,8 @@ static void oldest_and_newest(const struct fh_report *report, int64_t *ret_oldes
 }
 
 /* Everything that can fail comes before anything is changed. */
-static int apply(struct fh_store *store, size_t sink, const struct fh_report *report,
-                 uint64_t *ret_doubled)
+int fh_store_mark_reported(struct fh_store *store, size_t sink, const struct fh_report *report,
+                           uint64_t *ret_doubled)
 {
     int64_t oldest;
     int64_t newest;
@@ -142,10 +145,24 @@ static int apply(struct fh_store *store, size_t sink, const struct fh_report *re
     }
     apply_keys(store, &a);
     store->peer_rows.item[store->peer_rows.count++] = (struct fh_staged_row){a.row, bytes, len};
+    *ret_doubled = a.doubled;
+    return 0;
+}
+
+static int apply(struct fh_store *store, size_t sink, const struct fh_report *report,
+                 uint64_t *ret_doubled)
+{
+    int64_t oldest;
+    int64_t newest;
+    int r = fh_store_note_position(store, sink, report);
+    r = r < 0 ? r : fh_store_mark_reported(store, sink, report, ret_doubled);
+    if (r < 0 || fh_store_is_hearsay(report)) {
+        return r;
+    }
+    oldest_and_newest(report, &oldest, &newest);
     if (oldest > store->peer_low_ms[sink]) {
         store->peer_low_ms[sink] = oldest;
     }
-    *ret_doubled = a.doubled;
     return 0;
 }
 

@@ -194,7 +194,7 @@ static int take_own(struct fh_store *store, uint64_t number, int64_t newest_ms, 
         return 0;
     }
     int sink = fh_store_find_sink(store, report->sink);
-    if (report->state == FH_REPORT_DELIVERED && sink >= 0 &&
+    if (report->state == FH_REPORT_DELIVERED && sink >= 0 && !fh_store_is_hearsay(report) &&
         report->cursor_after > fh_marks_cursor(store->marks, (size_t)sink)) {
         /* Delivered before an older one of the same sink was settled: see settle() in reports.c. */
         return load_early(store, 0, report, age_ms);

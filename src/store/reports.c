@@ -173,8 +173,10 @@ int fh_store_report_add(struct fh_store *store, const struct fh_report *report,
         fh_store_encode_report(store, &own, &bytes, &len) < 0) {
         return -ENOMEM;
     }
-    if (own.state == FH_REPORT_DELIVERED) {
-        r = settle(store, (size_t)sink, &own);
+    bool hearsay = fh_store_is_hearsay(&own); /* its keys were dealt with before */
+    if (own.state == FH_REPORT_DELIVERED && !hearsay) {
+        r = fh_store_note_position(store, (size_t)sink, &own);
+        r = r < 0 ? r : settle(store, (size_t)sink, &own);
         if (r < 0) {
             free(bytes);
             return r;
@@ -332,15 +334,20 @@ uint64_t fh_store_reports_from(struct fh_store *store, uint64_t number, int64_t 
 
 /* ---- what this node itself delivered --------------------------------------------------------- */
 
-bool fh_store_own_delivered(struct fh_store *store, size_t sink, struct fh_record_key key)
+#define OWN_TOLD 0x100 /* beside the number of the sink, from 1 on: by hearsay */
+
+enum fh_own fh_store_own_delivered(struct fh_store *store, size_t sink, struct fh_record_key key)
 {
+    enum fh_own own = FH_OWN_NONE;
     size_t slot = fh_keytab_find(&store->own, key);
     for (; slot != FH_KEYTAB_NONE; slot = fh_keytab_find_next(&store->own, slot)) {
-        if (store->own.slot[slot].value == sink + 1) {
-            return true;
+        uint64_t value = store->own.slot[slot].value;
+        if (value == sink + 1) {
+            return FH_OWN_DELIVERED;
         }
+        own = value == ((sink + 1) | OWN_TOLD) ? FH_OWN_TOLD : own;
     }
-    return false;
+    return own;
 }
 
 static int own_take(struct fh_store *store, const void *bytes, size_t len, int64_t from_ms)
@@ -352,9 +359,10 @@ static int own_take(struct fh_store *store, const void *bytes, size_t len, int64
     if (r < 0 || sink < 0 || report.state == FH_REPORT_VOID) {
         return r;
     }
+    uint64_t value = ((uint64_t)sink + 1) | (fh_store_is_hearsay(&report) ? OWN_TOLD : 0);
     for (uint32_t i = 0; r == 0 && i < report.count; i++) {
         if (keys[i].timestamp_ms >= from_ms) {
-            r = fh_keytab_add(&store->own, keys[i], (uint64_t)sink + 1);
+            r = fh_keytab_add(&store->own, keys[i], value);
         }
     }
     return r;

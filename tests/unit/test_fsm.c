@@ -236,6 +236,36 @@ static void lone_start_waits_then_goes_alone(void **state)
     assert_null(did(FH_FSM_RESUME_STREAMS)); /* they have just started from there */
 }
 
+/* A sink that could not be opened in time settles later: by what the peer holds then. */
+static void doubts_are_asked_about_again(void **state)
+{
+    (void)state;
+    become_primary();
+    peer.state.report_applied = 7;
+    simple(FH_FSM_UNSETTLED);
+    heartbeat();
+    assert_true(did(FH_FSM_SETTLE_IN_DOUBT)->flag);
+    all.count = 0;
+    simple(FH_FSM_UNSETTLED); /* still being answered */
+    heartbeat();
+    assert_null(did(FH_FSM_SETTLE_IN_DOUBT));
+    simple(FH_FSM_SETTLED);
+    peer.state.applied_final = false; /* something is on its way there */
+    heartbeat();
+    simple(FH_FSM_UNSETTLED);
+    heartbeat();
+    assert_null(did(FH_FSM_SETTLE_IN_DOUBT));
+    peer.state.applied_final = true;
+    heartbeat();
+    assert_int_equal(did(FH_FSM_SETTLE_IN_DOUBT)->number, 7);
+    simple(FH_FSM_SETTLED);
+    pass(FAILURE + HEARTBEAT); /* the peer is gone: alone, there is nobody to ask */
+    assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
+    all.count = 0;
+    simple(FH_FSM_UNSETTLED);
+    assert_false(did(FH_FSM_SETTLE_IN_DOUBT)->flag);
+}
+
 static void lone_start_with_safety_waits_for_ever(void **state)
 {
     (void)state;
@@ -808,6 +838,7 @@ int main(void)
 #define ROW(test) cmocka_unit_test_setup(test, set_up)
     const struct CMUnitTest tests[] = {
         ROW(lone_start_waits_then_goes_alone),
+        ROW(doubts_are_asked_about_again),
         ROW(lone_start_with_safety_waits_for_ever),
         ROW(epochs_of_the_two_nodes_never_meet),
         ROW(both_start),
