@@ -78,12 +78,15 @@ static int reserve(struct fh_command_account *account, size_t count)
         return 0;
     }
     unsigned char *state = realloc(account->state, count);
-    account->state = state ? state : account->state;
-    uint32_t *sent = realloc(account->sent, count * sizeof(*sent));
-    account->sent = sent ? sent : account->sent;
-    if (!state || !sent) {
+    if (!state) {
         return -ENOMEM;
     }
+    account->state = state;
+    uint32_t *sent = realloc(account->sent, count * sizeof(*sent));
+    if (!sent) {
+        return -ENOMEM;
+    }
+    account->sent = sent;
     account->capacity = count;
     return 0;
 }

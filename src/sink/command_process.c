@@ -188,7 +188,7 @@ static void become_program(const struct fh_command_process *process, pid_t daemo
     (void)syscall(SYS_close_range, 3U, ~0U, 4U);
 #endif
     if (good) {
-        execve(words[0], words, process->environment);
+        execve(process->config.command[0], words, process->environment);
     }
     int code = errno;
     (void)!write(tell, &code, sizeof(code));

@@ -74,8 +74,8 @@ print(f"sink {os.environ.get('FIREHOSED_SINK')} of node {os.environ.get('FIREHOS
       f"{os.environ.get('FIREHOSED_EPOCH')}", file=sys.stderr, flush=True)
 rest = b""
 while True:
-    fault()
     chunk = os.read(0, 1 << 20)
+    fault()
     if not chunk:
         break
     *whole, rest = (rest + chunk).split(b"\n")
