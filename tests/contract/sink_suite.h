@@ -18,6 +18,7 @@
 
 #include "fh/sink.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -45,7 +46,7 @@ struct suite_node {
     const struct fh_sink_ops *ops;
     void *sink;
     struct fh_error err;
-    bool fenced;         /* what the pipeline would answer */
+    atomic_bool fenced;  /* what the pipeline would answer; sinks ask from any thread */
     uint64_t refused[8]; /* numbers of the records that were dead-lettered */
     size_t refused_count;
     uint64_t dropped;
