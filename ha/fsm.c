@@ -110,9 +110,14 @@ static void judge_ready(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_ac
         fh_fsm_peer_role(fsm) != FH_ROLE_PRIMARY || fsm->peer.hello.state.epoch < fsm->epoch) {
         return; /* what we were when the primary was last heard is what counts */
     }
-    if (fh_sync_judge_ready(&fsm->sync, now, &fsm->peer.hello.state, fsm->options.partitions,
-                            fsm->peer.hello.partitions)) {
-        fh_fsm_add(actions, FH_FSM_RESUME_STREAMS)->u.checkpoint = fsm->peer.hello.state.delivered;
+    uint16_t holes = fh_sync_judge_ready(&fsm->sync, now, &fsm->peer.hello.state,
+                                         fsm->options.partitions, fsm->peer.hello.partitions);
+    if (holes != 0) {
+        struct fh_checkpoint *from = &fh_fsm_add(actions, FH_FSM_RESUME_STREAMS)->u.checkpoint;
+        for (int i = 0; i < FH_PARTITIONS; i++) {
+            bool hole = (holes & 1u << i) != 0;
+            from->partition_ms[i] = hole ? fsm->peer.hello.state.delivered.partition_ms[i] : 0;
+        }
     }
     bool ready = fsm->sync.lacks[0] == '\0' && fsm->doubt == FH_FSM_DOUBT_SETTLED;
     fsm->beat_now |= ready != fsm->ready;

@@ -52,7 +52,7 @@ void fh_sync_peer_joined(struct fh_sync_state *sync, uint64_t peer_store)
     sync->beyond = 0;
     sync->wanting = false;
     sync->retry_at = (struct fh_time){0};
-    sync->resumed_at = (struct fh_time){0};
+    memset(sync->resumed_at, 0, sizeof(sync->resumed_at));
     /* A node back with a wiped disk holds less than it did. */
     sync->confirmed = 0;
     fh_sync_peer_lost(sync);
@@ -306,15 +306,22 @@ static int hole_at(const struct fh_sync_state *sync, const struct fh_wire_state 
     return 0;
 }
 
-static bool hole_needs_resume(const struct fh_sync_state *sync, const struct fh_wire_state *primary)
+/* Holes that resuming fills, a bit per partition; notes that it is ordered. Each hole has a time of
+ * its own: the first events of several ranges do not come at once. */
+static uint16_t holes_to_fill(struct fh_sync_state *sync, struct fh_time now,
+                              const struct fh_wire_state *primary)
 {
+    unsigned holes = 0;
     for (int i = 0; i < FH_PARTITIONS; i++) {
         int64_t need = primary->delivered.partition_ms[i];
-        if (need != 0 && sync->local.covered_from.partition_ms[i] > need) {
-            return true;
+        struct fh_time *at = &sync->resumed_at[i];
+        if (need != 0 && sync->local.covered_from.partition_ms[i] > need &&
+            (!fh_time_is_set(*at) || fh_time_diff_ms(now, *at) >= FH_SYNC_RESUME_MS)) {
+            *at = now;
+            holes |= 1u << i;
         }
     }
-    return false;
+    return (uint16_t)holes;
 }
 
 static int64_t behind_ms(const struct fh_sync_state *sync, const struct fh_wire_state *primary)
@@ -359,9 +366,9 @@ static bool fills(struct fh_sync_state *sync, struct fh_time now, bool was_ready
 
 #define LACKS(...) snprintf(sync->lacks, sizeof(sync->lacks), __VA_ARGS__)
 
-bool fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
-                         const struct fh_wire_state *primary, uint16_t own_partitions,
-                         uint16_t primary_partitions)
+uint16_t fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
+                             const struct fh_wire_state *primary, uint16_t own_partitions,
+                             uint16_t primary_partitions)
 {
     bool was_ready = sync->lacks[0] == '\0';
     uint64_t held = fh_sync_held(sync);
@@ -374,10 +381,7 @@ bool fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
     bool same_ranges = (primary_partitions & ~own_partitions) == 0;
     int partition = hole_at(sync, primary);
     bool filling = fills(sync, now, was_ready, partition != 0);
-    bool resume = partition != 0 && same_ranges && (sync->local.streams_live || filling) &&
-                  hole_needs_resume(sync, primary) &&
-                  (!fh_time_is_set(sync->resumed_at) ||
-                   fh_time_diff_ms(now, sync->resumed_at) >= FH_SYNC_RESUME_MS);
+    bool resume = partition != 0 && same_ranges && (sync->local.streams_live || filling);
     if (!same_ranges) {
         LACKS("the primary reads partitions this node does not read; give both the same ranges");
     } else if (late(sync, now, was_ready, reports_behind)) {
@@ -394,8 +398,5 @@ bool fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
     } else {
         sync->lacks[0] = '\0';
     }
-    if (resume) {
-        sync->resumed_at = now;
-    }
-    return resume;
+    return resume ? holes_to_fill(sync, now, primary) : 0;
 }

@@ -18,7 +18,7 @@
 
 #define FH_SYNC_SENT_MAX       512                /* reports unconfirmed at a time */
 #define FH_SYNC_SENT_BYTES_MAX ((size_t)16 << 20) /* their bytes: what a slow peer can cost us */
-#define FH_SYNC_RESUME_MS      10000              /* between two orders to fill a hole */
+#define FH_SYNC_RESUME_MS      10000              /* between two orders to fill the same hole */
 #define FH_SYNC_CLOSE_MS       10000              /* source time a ready standby may be behind */
 
 /* The same values as struct fh_ha_local (ha.h). */
@@ -71,9 +71,9 @@ struct fh_sync_state { /* NOLINT(clang-analyzer-optin.performance.Padding): see 
 
     /* readiness */
     struct fh_time behind_since;
-    struct fh_time hole_since; /* a ready standby found a hole, and is filling it */
-    struct fh_time resumed_at;
-    char lacks[160]; /* empty = ready */
+    struct fh_time hole_since;                /* a ready standby found a hole, and is filling it */
+    struct fh_time resumed_at[FH_PARTITIONS]; /* latest order for it */
+    char lacks[160];                          /* empty = ready */
 };
 
 void fh_sync_init(struct fh_sync_state *sync, int64_t heartbeat_ms, int64_t failure_ms);
@@ -126,9 +126,10 @@ bool fh_sync_in_sync(struct fh_sync_state *sync, struct fh_time now, bool peer_p
 bool fh_sync_covers(const struct fh_sync_state *sync);
 
 /* ---- readiness of this node as standby, by what the primary says of itself ---- */
-/* Fills lacks. True: order resume_streams(the primary's delivered checkpoint). */
-bool fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
-                         const struct fh_wire_state *primary, uint16_t own_partitions,
-                         uint16_t primary_partitions);
+/* Fills lacks. Returns a bit per partition: order resume_streams for these, from the primary's
+ * delivered checkpoint. */
+uint16_t fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
+                             const struct fh_wire_state *primary, uint16_t own_partitions,
+                             uint16_t primary_partitions);
 
 #endif

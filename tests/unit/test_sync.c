@@ -282,8 +282,14 @@ static void a_hole_is_filled_by_resuming_now_and_then(void **state)
     struct fh_wire_state primary = primary_state();
     local.covered_from.partition_ms[4] = 1000001;
     fh_sync_local(s, &local);
-    assert_true(fh_sync_judge_ready(s, at(0), &primary, 0xfff, 0xfff));
+    assert_int_equal(fh_sync_judge_ready(s, at(0), &primary, 0xfff, 0xfff), 1u << 4);
     assert_non_null(strstr(s->lacks, "partition 5"));
+    local.covered_from.partition_ms[7] = 1000001; /* another one does not wait for the first */
+    fh_sync_local(s, &local);
+    assert_int_equal(fh_sync_judge_ready(s, at(1), &primary, 0xfff, 0xfff), 1u << 7);
+    assert_int_equal(fh_sync_judge_ready(s, at(2), &primary, 0xfff, 0xfff), 0);
+    local.covered_from.partition_ms[7] = 900000;
+    fh_sync_local(s, &local);
     assert_false(fh_sync_judge_ready(s, at(9999), &primary, 0xfff, 0xfff));
     assert_true(fh_sync_judge_ready(s, at(10000), &primary, 0xfff, 0xfff));
     primary.delivered.partition_ms[4] = 0; /* nothing delivered there: nothing to cover */
