@@ -15,6 +15,7 @@
     X(CONFIG_RELOADED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a05", "config-reloaded")                      \
     X(RANGE_HOLE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a06", "range-hole")                                \
     X(FATAL, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a07", "fatal")                                          \
+    X(RESPLIT, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a08", "resplit")                                      \
     X(STREAM_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7b01", "stream-up")                                  \
     X(STREAM_DOWN, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7b02", "stream-down")                              \
     X(STREAM_REFUSED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7b03", "stream-refused")                        \

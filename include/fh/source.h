@@ -35,7 +35,8 @@ struct fh_receiver_status {
     char last_error[256];
 };
 
-/* All called on the receiver's own thread; must not block. receiver: index into config ranges. */
+/* All called on the receiver's own thread; must not block. receiver: index into config ranges, or
+ * what fh_sources_add was given. */
 struct fh_source_handler {
     /* May a chunk be taken now? When not, the receiver stops reading until fh_sources_wake. One
      * chunk of at most 512 KiB may follow a yes. */
@@ -54,6 +55,8 @@ struct fh_source_handler {
     /* The connection is open (status 200) or has ended; asked_from as sent. */
     void (*connected)(void *userdata, unsigned receiver, int64_t asked_from_ms);
     void (*disconnected)(void *userdata, unsigned receiver, const char *reason);
+    /* The receiver was retired: the last call for it. May be NULL. */
+    void (*retired)(void *userdata, unsigned receiver);
 };
 
 struct fh_sources;
@@ -70,6 +73,12 @@ void fh_sources_wake(struct fh_sources *sources);
 void fh_sources_reconnect(struct fh_sources *sources, uint16_t receivers);
 /* Any thread: a new key for the connections to come. */
 int fh_sources_set_api_key(struct fh_sources *sources, const char *api_key);
+/* Change which ranges are read, without touching the other receivers. One thread at a time; the
+ * receivers were started before. retire: these close their connection and are gone once the
+ * handler's retired() has been called for each. add: a receiver that is free (never used, or
+ * retired) reads this range from now on; 0 or -ENOMEM. */
+void fh_sources_retire(struct fh_sources *sources, uint16_t receivers);
+int fh_sources_add(struct fh_sources *sources, unsigned receiver, struct fh_range range);
 size_t fh_sources_count(const struct fh_sources *sources);
 /* Any thread. */
 void fh_sources_status(struct fh_sources *sources, unsigned receiver,

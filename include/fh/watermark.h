@@ -31,6 +31,9 @@ struct fh_watermark {
 void fh_watermark_init(struct fh_watermark *mark, int64_t max_jump_ms, unsigned confirm);
 /* Start from a stored checkpoint (0: nothing). */
 void fh_watermark_seed(struct fh_watermark *mark, int64_t high_ms);
+/* The lateness another mark of the same stream has observed counts for this one, too (ranges that
+ * are split anew). Call it after the seed. */
+void fh_watermark_expect(struct fh_watermark *mark, int64_t lateness_ms);
 /* One record's stamp, KEEP_ALIVE included. Stamps <= 0 are ignored. */
 void fh_watermark_observe(struct fh_watermark *mark, int64_t timestamp_ms);
 /* max(min_overlap_ms, 2 * lateness), at most max_overlap_ms (the replay window). */

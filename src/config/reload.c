@@ -37,6 +37,8 @@ static bool differs(const struct fh_option *option, struct fh_config *before,
     case FH_OPTION_PATH:
     case FH_OPTION_NAME:
         return strcmp(old, new) != 0;
+    case FH_OPTION_RANGES: /* split anew while running; but what the pair reads stays */
+        return before->firehose.range_holes != after->firehose.range_holes;
     default:
         return memcmp(old, new, option->size) != 0;
     }
@@ -74,7 +76,8 @@ size_t fh_config_restart_needed(const struct fh_config *before, const struct fh_
     for (size_t i = 0; i < fh_option_count; i++) {
         const struct fh_option *option = &fh_options[i];
         bool pair_comparable = old.pair.present && new.pair.present;
-        if (option->reloadable || option->type == FH_OPTION_RECEIVERS ||
+        bool taken_over = option->reloadable && option->type != FH_OPTION_RANGES;
+        if (taken_over || option->type == FH_OPTION_RECEIVERS ||
             (fh_option_in(option, "pair") && !pair_comparable)) {
             continue;
         }

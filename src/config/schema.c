@@ -86,9 +86,11 @@ const struct fh_option fh_options[] = {
      .sentence = "Copy of the stream this node reads, a different one on each node of a pair; 0 "
                  "sends none (single node)."},
     {"firehose.receivers", FH_OPTION_RECEIVERS, AT(firehose.ranges), BETWEEN(1, FH_PARTITIONS, 4),
+     .reloadable = true,
      .sentence = "Number of connections the 12 partitions are split over evenly."},
-    {"firehose.ranges", FH_OPTION_RANGES, AT(firehose.ranges),
-     .sentence = "The ranges themselves, instead of receivers."},
+    {"firehose.ranges", FH_OPTION_RANGES, AT(firehose.ranges), .reloadable = true,
+     .sentence = "The ranges themselves, instead of receivers. A reload may split them anew; which "
+                 "partitions are read at all changes with a restart only."},
     {"firehose.threads", FH_OPTION_INTEGER, AT(firehose.threads), BETWEEN(1, FH_PARTITIONS, 1),
      .sentence = "Threads the connections are spread over."},
     {"firehose.multiplex", FH_OPTION_BOOL, AT(firehose.multiplex),

@@ -59,6 +59,11 @@ void fh_watermark_seed(struct fh_watermark *mark, int64_t high_ms)
     }
 }
 
+void fh_watermark_expect(struct fh_watermark *mark, int64_t lateness_ms)
+{
+    note_lateness(mark, lateness_ms);
+}
+
 static void observe_first(struct fh_watermark *mark, int64_t timestamp_ms)
 {
     int64_t low = timestamp_ms < mark->candidate_ms ? timestamp_ms : mark->candidate_ms;

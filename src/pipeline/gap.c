@@ -24,29 +24,34 @@
 
 static void save(struct fh_pipeline *pipeline)
 {
-    struct gap gaps[FH_PARTITIONS] = {{0}};
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        gaps[pipeline->intake[i].range.first - 1] = pipeline->intake[i].gap;
-    }
-    fh_store_set_note(pipeline->store, GAPS_NOTE, gaps, sizeof(gaps));
+    fh_store_set_note(pipeline->store, GAPS_NOTE, pipeline->gap, sizeof(pipeline->gap));
 }
 
 void fh_gap_load(struct fh_pipeline *pipeline)
 {
     struct gap gaps[FH_PARTITIONS];
     size_t len = sizeof(gaps);
-    if (fh_store_get_note(pipeline->store, GAPS_NOTE, gaps, &len) < 0 || len != sizeof(gaps)) {
-        return;
+    if (fh_store_get_note(pipeline->store, GAPS_NOTE, gaps, &len) == 0 && len == sizeof(gaps)) {
+        memcpy(pipeline->gap, gaps, sizeof(gaps));
     }
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        struct intake *intake = &pipeline->intake[i];
-        /* The ranges may have been split anew: take the widest of what lies in this one. */
-        for (unsigned p = intake->range.first; p <= intake->range.last; p++) {
-            const struct gap *gap = &gaps[p - 1];
-            if (gap->to_ms > intake->gap.to_ms) {
-                intake->gap = *gap;
-            }
+}
+
+/* Kept per partition, for the ranges may be split anew: the widest of what lies in this one. */
+static struct gap gap_of(const struct fh_pipeline *pipeline, struct fh_range range)
+{
+    struct gap widest = {0};
+    for (unsigned p = range.first; p <= range.last; p++) {
+        if (pipeline->gap[p - 1].to_ms > widest.to_ms) {
+            widest = pipeline->gap[p - 1];
         }
+    }
+    return widest;
+}
+
+static void set_gap(struct fh_pipeline *pipeline, struct fh_range range, struct gap gap)
+{
+    for (unsigned p = range.first; p <= range.last; p++) {
+        pipeline->gap[p - 1] = gap;
     }
 }
 
@@ -92,7 +97,7 @@ static int found(struct fh_pipeline *pipeline, struct intake *intake, const stru
     if (atomic_load(&pipeline->lead_epoch) != 0) {
         return declare(pipeline, intake, gap);
     }
-    intake->gap = *gap;
+    set_gap(pipeline, intake->range, *gap);
     save(pipeline);
     return 0;
 }
@@ -102,18 +107,18 @@ void fh_gap_lead(struct fh_pipeline *pipeline)
     bool any = false;
     struct fh_store_state state;
     fh_store_state(pipeline->store, &state);
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        struct intake *intake = &pipeline->intake[i];
-        if (intake->gap.to_ms == 0) {
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+        struct gap gap = gap_of(pipeline, intake->range);
+        if (gap.to_ms == 0) {
             continue;
         }
         /* A primary that has delivered past it (as it told itself, or as its reports show) either
          * had these events or has declared the gap. One that died before we learnt so may have
          * declared it too: better twice than never. */
-        bool passed = atomic_load(&intake->peer_ms) >= intake->gap.to_ms ||
-                      fh_checkpoint_of_range(&state.delivered, intake->range) >= intake->gap.to_ms;
-        if (passed || declare(pipeline, intake, &intake->gap) == 0) {
-            intake->gap = (struct gap){0};
+        bool passed = atomic_load(&intake->peer_ms) >= gap.to_ms ||
+                      fh_checkpoint_of_range(&state.delivered, intake->range) >= gap.to_ms;
+        if (passed || declare(pipeline, intake, &gap) == 0) {
+            set_gap(pipeline, intake->range, (struct gap){0});
             any = true;
         }
     }
@@ -125,10 +130,12 @@ void fh_gap_lead(struct fh_pipeline *pipeline)
 
 static void cover(struct fh_pipeline *pipeline, struct intake *intake, int64_t from, bool anew)
 {
-    int64_t covered = atomic_load(&intake->covered_from_ms);
-    if (anew || covered == 0 || from < covered) {
-        atomic_store(&intake->covered_from_ms, from);
-        pipeline->covered_changed = true;
+    for (unsigned p = intake->range.first; p <= intake->range.last; p++) {
+        int64_t covered = atomic_load(&pipeline->covered_ms[p - 1]);
+        if (anew || covered == 0 || from < covered) {
+            atomic_store(&pipeline->covered_ms[p - 1], from);
+            pipeline->covered_changed = true;
+        }
     }
 }
 

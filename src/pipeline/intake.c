@@ -39,13 +39,26 @@ static struct batch *batch_new(size_t max_bytes)
     return batch;
 }
 
-int fh_intake_init(struct fh_pipeline *pipeline, unsigned index, size_t limit)
+/* The table of event types stays: its counts go on whatever range is read here. */
+int fh_intake_init(struct fh_pipeline *pipeline, unsigned index, struct fh_range range,
+                   size_t limit)
 {
     struct intake *intake = &pipeline->intake[index];
     intake->pipeline = pipeline;
     intake->index = index;
-    intake->range = pipeline->config.firehose.ranges.range[index];
+    intake->range = range;
     intake->limit = limit;
+    intake->paused = false;
+    intake->drained = 0;
+    intake->shown = NULL;
+    intake->expect_first = false;
+    atomic_store(&intake->restarted, false);
+    atomic_store(&intake->retired, false);
+    atomic_store(&intake->asked_from_ms, 0);
+    atomic_store(&intake->server_ms, 0);
+    atomic_store(&intake->override_ms, 0);
+    atomic_store(&intake->peer_ms, 0);
+    atomic_store(&intake->events, 0);
     pthread_mutex_init(&intake->lock, NULL);
     size_t max = limit + CHUNK_MAX + (size_t)pipeline->config.firehose.max_line_bytes;
     intake->collecting = batch_new(max);
@@ -59,11 +72,31 @@ void fh_intake_done(struct intake *intake)
     if (!intake->pipeline) {
         return;
     }
+    intake->pipeline = NULL;
     batch_free(intake->collecting);
     batch_free(intake->filling);
     batch_free(intake->draining);
     fh_dedup_free(intake->shown);
     pthread_mutex_destroy(&intake->lock);
+}
+
+struct intake *fh_intake_next(struct fh_pipeline *pipeline, const struct intake *after)
+{
+    for (size_t i = after ? after->index + 1 : 0; i < FH_PARTITIONS; i++) {
+        if (atomic_load(&pipeline->intake[i].active)) {
+            return &pipeline->intake[i];
+        }
+    }
+    return NULL;
+}
+
+uint16_t fh_intake_mask(struct fh_pipeline *pipeline)
+{
+    uint16_t mask = 0;
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+        mask |= (uint16_t)(1U << intake->index);
+    }
+    return mask;
 }
 
 struct batch *fh_intake_take(struct intake *intake)
@@ -90,8 +123,7 @@ struct batch *fh_intake_take(struct intake *intake)
 bool fh_intake_pending(struct fh_pipeline *pipeline)
 {
     bool any = false;
-    for (size_t i = 0; i < pipeline->intake_count && !any; i++) {
-        struct intake *intake = &pipeline->intake[i];
+    for (struct intake *intake = NULL; !any && (intake = fh_intake_next(pipeline, intake));) {
         pthread_mutex_lock(&intake->lock);
         any = intake->filling->count > 0;
         pthread_mutex_unlock(&intake->lock);
@@ -287,6 +319,14 @@ static void disconnected(void *userdata, unsigned receiver, const char *reason)
     flush(userdata, receiver);
 }
 
+static void retired(void *userdata, unsigned receiver)
+{
+    struct fh_pipeline *pipeline = userdata;
+    flush(userdata, receiver);
+    atomic_store(&pipeline->intake[receiver].retired, true);
+    ring(pipeline);
+}
+
 const struct fh_source_handler fh_intake_handler = {
     .can_take = can_take,
     .line = take_line,
@@ -295,4 +335,5 @@ const struct fh_source_handler fh_intake_handler = {
     .server_time = server_time,
     .connected = connected,
     .disconnected = disconnected,
+    .retired = retired,
 };

@@ -9,6 +9,7 @@
  *   lead.c             what comes before the first batch: lead the far side, ask what it holds
  *   shape.c            which records a sink gets, and how much of each
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
+ *   resplit.c          which receivers there are, and other ranges while running
  *   gap.c              what an outage longer than the replay window took away
  *   twins.c            records equal in all but their uid
  *   rekey.c            what records are known by, and the change to another key
@@ -67,7 +68,9 @@ struct gap {
 };
 
 struct intake {
-    struct fh_pipeline *pipeline;
+    struct fh_pipeline *pipeline; /* NULL: never used */
+    atomic_bool active;           /* a range is read here; set and cleared by the writer */
+    atomic_bool retired;          /* the receiver is gone: what it left is to be stored */
     unsigned index;
     struct fh_range range;
     struct batch *collecting; /* the receiver's own, until it flushes */
@@ -86,11 +89,9 @@ struct intake {
     bool expect_first; /* next stamp is the first after a connect */
     int64_t expect_from_ms;
     int64_t gap_base_ms;
-    struct gap gap; /* found while not leading: declared when this node leads */
     /* published by the writer after a commit */
     atomic_int_fast64_t resume_ms;
     atomic_int_fast64_t high_ms;
-    atomic_int_fast64_t covered_from_ms;
     /* order of the main thread: resume from here once; 0 = none */
     atomic_int_fast64_t override_ms;
     atomic_int_fast64_t peer_ms; /* the peer's delivered checkpoint for this range */
@@ -111,6 +112,7 @@ enum command_kind {
     COMMAND_NOTE,
     COMMAND_USE_CONTENT,
     COMMAND_REKEY,
+    COMMAND_OPEN_INTAKE,
 };
 
 struct delivery;
@@ -123,6 +125,7 @@ struct command {
     int64_t timestamp_ms;
     char key[64]; /* NOTE */
     bool flag;
+    struct fh_range range; /* OPEN_INTAKE */
     struct delivery *delivery;
     uint64_t token;          /* of what the delivery waits for */
     struct fh_report report; /* REPORT_ADD, FOUND: keys owned by the command */
@@ -141,6 +144,8 @@ enum answer_kind {
     ANSWER_STORED,
     ANSWER_DRAINED,
     ANSWER_FAILED,
+    ANSWER_INTAKE_CLOSED,
+    ANSWER_INTAKE_OPENED,
 };
 
 struct answer {
@@ -219,6 +224,17 @@ struct delivery {
     struct outstanding outstanding;
 };
 
+/* Ranges that are being exchanged for others. Bits are indices of intakes. */
+struct resplit {
+    bool under_way, again;
+    struct fh_ranges wanted;
+    struct fh_ranges next; /* again: asked for meanwhile */
+    uint16_t closing, opening;
+    struct fh_range range[FH_PARTITIONS]; /* of those that are opening */
+    bool resume_wanted;                   /* an order that came meanwhile */
+    struct fh_checkpoint resume;
+};
+
 struct fh_pipeline {
     struct fh_config config;
     struct fh_pipeline_host host;
@@ -226,8 +242,8 @@ struct fh_pipeline {
     struct fh_store *store;
     struct fh_dedup *dedup;
     struct fh_sources *sources;
-    struct intake intake[FH_PARTITIONS];
-    size_t intake_count;
+    struct intake intake[FH_PARTITIONS]; /* go over them with fh_intake_next */
+    struct resplit resplit;              /* owned by the main thread */
     struct delivery delivery[FH_SINKS_MAX];
     size_t delivery_count;
 
@@ -274,13 +290,20 @@ struct fh_pipeline {
     pthread_mutex_t minute_lock; /* the writer publishes a copy in minute_shown */
     struct fh_pipeline_minute minute_shown[FH_PIPELINE_MINUTES];
     atomic_int_fast64_t minutes_from;
+    atomic_int_fast64_t covered_ms[FH_PARTITIONS]; /* the own store has no hole from here on */
+    struct gap gap[FH_PARTITIONS]; /* found while not leading: declared when this node leads */
+    int64_t lateness_ms;           /* of ranges that are no longer read */
     bool writer_failed;
     bool covered_changed;
     bool sources_stopped;
 };
 
 /* intake.c */
-int fh_intake_init(struct fh_pipeline *pipeline, unsigned index, size_t limit);
+int fh_intake_init(struct fh_pipeline *pipeline, unsigned index, struct fh_range range,
+                   size_t limit);
+/* Those that are read: the first (after NULL), the next, NULL behind the last. Any thread. */
+struct intake *fh_intake_next(struct fh_pipeline *pipeline, const struct intake *after);
+uint16_t fh_intake_mask(struct fh_pipeline *pipeline);
 void fh_intake_done(struct intake *intake);
 extern const struct fh_source_handler fh_intake_handler;
 /* Writer: exchange an emptied batch for the filled one. NULL when nothing came. */
@@ -298,6 +321,17 @@ void fh_writer_after_commit(struct fh_pipeline *pipeline, struct answer *answer)
 void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code);
 /* Append what de-duplication lets through. 0, or -ENOSPC: later again. */
 int fh_writer_drain_intake(struct fh_pipeline *pipeline);
+
+/* resplit.c */
+/* At the start, before any thread. */
+int fh_resplit_init(struct fh_pipeline *pipeline);
+/* Main thread: read these ranges from now on; what stays the same is not disturbed. */
+void fh_resplit_want(struct fh_pipeline *pipeline, const struct fh_ranges *ranges);
+void fh_resplit_closed(struct fh_pipeline *pipeline, unsigned index);
+void fh_resplit_opened(struct fh_pipeline *pipeline, unsigned index, int result);
+/* Writer: put away receivers that are gone, once all they left is stored; make a new one. */
+void fh_resplit_close_retired(struct fh_pipeline *pipeline);
+int fh_resplit_open(struct fh_pipeline *pipeline, unsigned index, struct fh_range range);
 
 /* gap.c: the stamp is the next of this receiver. -ENOSPC: later again. */
 int fh_gap_look(struct fh_pipeline *pipeline, struct intake *intake, int64_t timestamp_ms);

@@ -62,8 +62,8 @@ static int64_t oldest_open(struct delivery *delivery, struct fh_store_last *ret_
         *ret_last = (struct fh_store_last){.oldest_ms = INT64_MAX};
     }
     int64_t since = ret_last->oldest_ms;
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        since = lower(since, may_come_again(&pipeline->intake[i], &state.delivered,
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+        since = lower(since, may_come_again(intake, &state.delivered,
                                             pipeline->config.firehose.overlap_min_ms));
     }
     return since;

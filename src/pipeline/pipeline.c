@@ -92,25 +92,15 @@ static void load_covered(struct fh_pipeline *pipeline)
         len != sizeof(covered)) {
         return;
     }
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        struct intake *intake = &pipeline->intake[i];
-        int64_t latest = 0;
-        for (unsigned p = intake->range.first; p <= intake->range.last; p++) {
-            int64_t from = covered.partition_ms[p - 1];
-            latest = from > latest ? from : latest;
-        }
-        atomic_store(&intake->covered_from_ms, latest);
+    for (size_t p = 0; p < FH_PARTITIONS; p++) {
+        atomic_store(&pipeline->covered_ms[p], covered.partition_ms[p]);
     }
 }
 
 void fh_pipeline_covered(const struct fh_pipeline *pipeline, struct fh_checkpoint *ret)
 {
-    *ret = (struct fh_checkpoint){{0}};
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        const struct intake *intake = &pipeline->intake[i];
-        for (unsigned p = intake->range.first; p <= intake->range.last; p++) {
-            ret->partition_ms[p - 1] = atomic_load(&intake->covered_from_ms);
-        }
+    for (size_t p = 0; p < FH_PARTITIONS; p++) {
+        ret->partition_ms[p] = atomic_load(&pipeline->covered_ms[p]);
     }
 }
 
@@ -123,26 +113,15 @@ void fh_pipeline_save_covered(struct fh_pipeline *pipeline)
 
 static int init_intake(struct fh_pipeline *pipeline)
 {
-    const struct fh_config_firehose *config = &pipeline->config.firehose;
-    pipeline->intake_count = config->ranges.count;
-    for (unsigned i = 0; i < pipeline->intake_count; i++) {
-        struct intake *intake = &pipeline->intake[i];
-        int r = fh_intake_init(pipeline, i,
-                               (size_t)pipeline->config.store.queue_bytes / pipeline->intake_count);
-        if (r < 0) {
-            return r;
-        }
-        /* One stamp more than 10 minutes ahead is doubted until 8 agree (watermark.h). */
-        fh_watermark_init(&intake->mark, (int64_t)10 * 60000, 8);
-        fh_watermark_seed(&intake->mark,
-                          fh_checkpoint_of_range(&pipeline->checkpoint, intake->range));
-        atomic_store(&intake->high_ms, intake->mark.high_ms);
+    int r = fh_resplit_init(pipeline);
+    if (r < 0) {
+        return r;
+    }
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
         if (intake->mark.high_ms > 0 &&
             fh_minute_of(intake->mark.high_ms) >= atomic_load(&pipeline->minutes_from)) {
             atomic_store(&pipeline->minutes_from, fh_minute_of(intake->mark.high_ms) + 1);
         }
-        atomic_store(&intake->resume_ms, fh_watermark_resume(&intake->mark, config->overlap_min_ms,
-                                                             config->replay_window_ms));
     }
     load_covered(pipeline);
     fh_gap_load(pipeline);
@@ -235,7 +214,7 @@ void fh_pipeline_free(struct fh_pipeline *pipeline)
         pthread_join(pipeline->writer, NULL);
     }
     fh_sources_free(pipeline->sources);
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
+    for (size_t i = 0; i < FH_PARTITIONS; i++) {
         fh_intake_done(&pipeline->intake[i]);
     }
     for (size_t i = 0; i < pipeline->after_commit_count; i++) {
@@ -293,6 +272,12 @@ static void dispatch_one(struct fh_pipeline *pipeline, const struct answer *answ
         break;
     case ANSWER_FAILED:
         host->failed(userdata);
+        break;
+    case ANSWER_INTAKE_CLOSED:
+        fh_resplit_closed(pipeline, (unsigned)answer->number);
+        break;
+    case ANSWER_INTAKE_OPENED:
+        fh_resplit_opened(pipeline, (unsigned)answer->number, answer->result);
         break;
     }
 }
@@ -434,8 +419,11 @@ void fh_pipeline_send_reports(struct fh_pipeline *pipeline, uint64_t from_number
 void fh_pipeline_resume(struct fh_pipeline *pipeline, const struct fh_checkpoint *checkpoint)
 {
     uint16_t mask = 0;
-    for (unsigned i = 0; i < pipeline->intake_count; i++) {
-        struct intake *intake = &pipeline->intake[i];
+    if (pipeline->resplit.under_way) { /* again for those that are being made */
+        pipeline->resplit.resume_wanted = true;
+        pipeline->resplit.resume = *checkpoint;
+    }
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
         int64_t from = fh_checkpoint_of_range(checkpoint, intake->range);
         if (from <= 0) {
             continue;
@@ -445,7 +433,7 @@ void fh_pipeline_resume(struct fh_pipeline *pipeline, const struct fh_checkpoint
             overlap = pipeline->config.firehose.overlap_min_ms;
         }
         atomic_store(&intake->override_ms, from > overlap ? from - overlap : 1);
-        mask |= (uint16_t)(1U << i);
+        mask |= (uint16_t)(1U << intake->index);
     }
     if (mask != 0) {
         fh_sources_reconnect(pipeline->sources, mask);
@@ -455,8 +443,7 @@ void fh_pipeline_resume(struct fh_pipeline *pipeline, const struct fh_checkpoint
 void fh_pipeline_peer_checkpoint(struct fh_pipeline *pipeline,
                                  const struct fh_checkpoint *delivered)
 {
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        struct intake *intake = &pipeline->intake[i];
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
         atomic_store(&intake->peer_ms, fh_checkpoint_of_range(delivered, intake->range));
     }
 }
@@ -476,6 +463,7 @@ void fh_pipeline_reload(struct fh_pipeline *pipeline, const struct fh_config *co
                         const char *api_key)
 {
     fh_sources_set_api_key(pipeline->sources, api_key);
+    fh_resplit_want(pipeline, &config->firehose.ranges);
     for (size_t i = 0; i < pipeline->delivery_count; i++) {
         struct delivery *delivery = &pipeline->delivery[i];
         for (size_t j = 0; j < config->sink_count; j++) {

@@ -303,7 +303,7 @@ void fh_rekey_run(struct fh_pipeline *pipeline)
     go_on(pipeline);
     /* A twin of which one came before and one comes after this moment is only told by a connection
      * that shows both. */
-    fh_sources_reconnect(pipeline->sources, (uint16_t)((1U << pipeline->intake_count) - 1));
+    fh_sources_reconnect(pipeline->sources, fh_intake_mask(pipeline));
 }
 
 void fh_rekey_again(struct fh_pipeline *pipeline)

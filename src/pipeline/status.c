@@ -3,19 +3,32 @@
 #include "internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static int by_range(const void *a, const void *b)
+{
+    const struct fh_pipeline_receiver *left = a;
+    const struct fh_pipeline_receiver *right = b;
+    return (int)left->source.range.first - (int)right->source.range.first;
+}
 
 static void receivers(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
 {
-    ret->receiver_count = pipeline->intake_count;
     ret->streams_live = true;
-    for (unsigned i = 0; i < pipeline->intake_count; i++) {
-        struct fh_pipeline_receiver *receiver = &ret->receiver[i];
-        fh_sources_status(pipeline->sources, i, &receiver->source);
-        receiver->last_timestamp_ms = atomic_load(&pipeline->intake[i].high_ms);
-        receiver->events = atomic_load(&pipeline->intake[i].events);
-        fh_event_types_sum(&pipeline->intake[i].types, &ret->types);
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+        if ((pipeline->resplit.opening & 1U << intake->index) != 0) {
+            continue; /* its receiver is not there yet */
+        }
+        struct fh_pipeline_receiver *receiver = &ret->receiver[ret->receiver_count++];
+        fh_sources_status(pipeline->sources, intake->index, &receiver->source);
+        receiver->last_timestamp_ms = atomic_load(&intake->high_ms);
+        receiver->events = atomic_load(&intake->events);
         ret->streams_live = ret->streams_live && receiver->source.state == FH_RECEIVER_STREAMING;
+    }
+    qsort(ret->receiver, ret->receiver_count, sizeof(ret->receiver[0]), by_range);
+    for (size_t i = 0; i < FH_PARTITIONS; i++) { /* those no longer read have counted, too */
+        fh_event_types_sum(&pipeline->intake[i].types, &ret->types);
     }
 }
 

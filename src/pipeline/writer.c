@@ -181,8 +181,7 @@ static void set_backpressure(struct fh_pipeline *pipeline, bool on)
 
 int fh_writer_drain_intake(struct fh_pipeline *pipeline)
 {
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        struct intake *intake = &pipeline->intake[i];
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
         if (intake->drained >= intake->draining->count && !fh_intake_take(intake)) {
             continue;
         }
@@ -202,12 +201,12 @@ int fh_writer_drain_intake(struct fh_pipeline *pipeline)
 /* Source time that every live range has reached: the sets of the de-duplication and the store's
  * window move by it. A range that is refused for hours must not make them grow for ever, so it
  * holds back half a window at most. */
-static int64_t source_time(const struct fh_pipeline *pipeline)
+static int64_t source_time(struct fh_pipeline *pipeline)
 {
     int64_t highest = 0;
     int64_t lowest = INT64_MAX;
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        int64_t high = pipeline->intake[i].mark.high_ms;
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+        int64_t high = intake->mark.high_ms;
         if (high > 0) {
             highest = high > highest ? high : highest;
             lowest = high < lowest ? high : lowest;
@@ -220,8 +219,7 @@ static int64_t source_time(const struct fh_pipeline *pipeline)
 static void publish_progress(struct fh_pipeline *pipeline)
 {
     const struct fh_config_firehose *config = &pipeline->config.firehose;
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        struct intake *intake = &pipeline->intake[i];
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
         atomic_store(&intake->high_ms, intake->mark.high_ms);
         atomic_store(&intake->resume_ms, fh_watermark_resume(&intake->mark, config->overlap_min_ms,
                                                              config->replay_window_ms));
@@ -273,17 +271,16 @@ void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code)
 
 int fh_writer_commit(struct fh_pipeline *pipeline)
 {
-    for (size_t i = 0; i < pipeline->intake_count; i++) {
-        fh_checkpoint_raise(&pipeline->checkpoint, pipeline->intake[i].range,
-                            pipeline->intake[i].mark.high_ms);
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+        fh_checkpoint_raise(&pipeline->checkpoint, intake->range, intake->mark.high_ms);
     }
     fh_store_set_checkpoint(pipeline->store, &pipeline->checkpoint);
     int64_t now = source_time(pipeline);
     if (now > 0) {
         fh_store_set_source_time(pipeline->store, now);
         fh_dedup_advance(pipeline->dedup, now);
-        for (size_t i = 0; i < pipeline->intake_count; i++) {
-            fh_twins_advance(&pipeline->intake[i]);
+        for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+            fh_twins_advance(intake);
         }
     }
     if (pipeline->covered_changed) {
@@ -389,6 +386,7 @@ void *fh_writer_run(void *userdata)
         if (due && !pipeline->writer_failed) {
             fh_writer_commit(pipeline);
         }
+        fh_resplit_close_retired(pipeline);
         sync_now_and_then(pipeline);
         tell_doubled(pipeline);
         fh_rekey_again(pipeline);

@@ -209,6 +209,19 @@ static void follow(struct fh_pipeline *pipeline)
     fh_answer_send(pipeline, fh_answer_new(ANSWER_STOPPED, NULL, 0));
 }
 
+static void open_intake(struct fh_pipeline *pipeline, const struct command *command)
+{
+    struct answer *answer = fh_answer_new(ANSWER_INTAKE_OPENED, NULL, 0);
+    int r = answer ? fh_resplit_open(pipeline, (unsigned)command->number, command->range) : -ENOMEM;
+    if (!answer) { /* nobody would ever read these partitions */
+        fh_writer_fail(pipeline, "the partitions cannot be split anew", r);
+        return;
+    }
+    answer->number = command->number;
+    answer->result = r;
+    fh_answer_send(pipeline, answer);
+}
+
 void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
 {
     switch (command->kind) {
@@ -248,6 +261,9 @@ void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
         break;
     case COMMAND_DRAIN:
         drain(pipeline);
+        break;
+    case COMMAND_OPEN_INTAKE:
+        open_intake(pipeline, command);
         break;
     }
     fh_command_free(command);

@@ -40,6 +40,8 @@ int fh_group_init(struct fh_group *group, bool multiplex)
     atomic_init(&group->wake, false);
     atomic_init(&group->new_key, false);
     atomic_init(&group->reconnect, 0);
+    atomic_init(&group->retire, 0);
+    atomic_init(&group->add, 0);
     return 0;
 }
 
@@ -56,8 +58,48 @@ void fh_group_notify(struct fh_group *group)
     curl_multi_wakeup(group->multi);
 }
 
+static void retire(struct fh_group *group, unsigned indices)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        struct fh_receiver *receiver = group->receivers[i];
+        if ((indices & 1U << receiver->index) == 0) {
+            group->receivers[kept++] = receiver;
+            continue;
+        }
+        const struct fh_source_context *context = receiver->context;
+        unsigned index = receiver->index;
+        fh_receiver_shut(receiver);
+        fh_receiver_turn_end(receiver);
+        if (context->handler.retired) {
+            context->handler.retired(context->userdata, index); /* it may be free from here on */
+        }
+    }
+    group->count = kept;
+}
+
+static void add(struct fh_group *group, unsigned indices)
+{
+    for (unsigned i = 0; i < FH_PARTITIONS; i++) {
+        if ((indices & 1U << i) != 0) {
+            group->receivers[group->count++] = group->incoming[i];
+            fh_receiver_open(group->incoming[i]);
+        }
+    }
+}
+
 static void obey(struct fh_group *group)
 {
+    /* Retire is read first and done last: who was added and retired between two turns comes and
+     * goes, and nobody is retired before he came. */
+    unsigned gone = atomic_exchange(&group->retire, 0);
+    unsigned come = atomic_exchange(&group->add, 0);
+    if (come != 0) {
+        add(group, come);
+    }
+    if (gone != 0) {
+        retire(group, gone);
+    }
     unsigned reconnect = atomic_exchange(&group->reconnect, 0);
     bool new_key = atomic_exchange(&group->new_key, false);
     bool wake = atomic_exchange(&group->wake, false);

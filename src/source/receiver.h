@@ -42,7 +42,10 @@ struct fh_group {
     atomic_bool stop;
     atomic_bool wake;
     atomic_bool new_key;
-    atomic_uint reconnect; /* bit per receiver index */
+    atomic_uint reconnect; /* bit per receiver index, as in the next two */
+    atomic_uint retire;
+    atomic_uint add;
+    struct fh_receiver *incoming[FH_PARTITIONS]; /* by index; written before its bit in add */
 };
 
 /* Why a connection ended or did not come about. What makes two failures "the same" in the log. */

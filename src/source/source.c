@@ -14,9 +14,10 @@
 struct fh_sources {
     struct fh_source_context context;
     size_t count;
-    size_t ready; /* receivers that were initialised */
+    uint16_t ready; /* receivers that were initialised */
     size_t group_count;
     bool started;
+    unsigned group_of[FH_PARTITIONS]; /* the receiver's group */
     struct fh_receiver receivers[FH_PARTITIONS];
     struct fh_group groups[FH_PARTITIONS];
 };
@@ -46,28 +47,39 @@ static int check(const struct fh_config_firehose *config, const char *api_key, s
     return fh_curl_init(err);
 }
 
+static int init_receiver(struct fh_sources *sources, unsigned index, unsigned group,
+                         struct fh_range range)
+{
+    struct fh_receiver *receiver = &sources->receivers[index];
+    memset(receiver, 0, sizeof(*receiver));
+    int r = fh_receiver_init(receiver, &sources->context, &sources->groups[group], index, range);
+    if (r < 0) {
+        fh_receiver_done(receiver);
+        return r;
+    }
+    sources->ready |= (uint16_t)(1U << index);
+    sources->group_of[index] = group;
+    return 0;
+}
+
 static int fill(struct fh_sources *sources)
 {
     const struct fh_config_firehose *config = &sources->context.config;
     size_t threads = config->threads < 1 ? 1 : (size_t)config->threads;
-    threads = threads < sources->count ? threads : sources->count;
+    threads = threads < FH_PARTITIONS ? threads : FH_PARTITIONS;
     for (; sources->group_count < threads; sources->group_count++) {
         int r = fh_group_init(&sources->groups[sources->group_count], config->multiplex);
         if (r < 0) {
             return r;
         }
     }
-    for (; sources->ready < sources->count; sources->ready++) {
-        size_t i = sources->ready;
+    for (unsigned i = 0; i < sources->count; i++) {
         struct fh_group *group = &sources->groups[i % threads];
-        struct fh_receiver *receiver = &sources->receivers[i];
-        int r = fh_receiver_init(receiver, &sources->context, group, (unsigned)i,
-                                 config->ranges.range[i]);
+        int r = init_receiver(sources, i, (unsigned)(i % threads), config->ranges.range[i]);
         if (r < 0) {
-            fh_receiver_done(receiver);
             return r;
         }
-        group->receivers[group->count++] = receiver;
+        group->receivers[group->count++] = &sources->receivers[i];
     }
     return 0;
 }
@@ -166,6 +178,35 @@ int fh_sources_set_api_key(struct fh_sources *sources, const char *api_key)
     return 0;
 }
 
+void fh_sources_retire(struct fh_sources *sources, uint16_t receivers)
+{
+    for (unsigned i = 0; i < FH_PARTITIONS; i++) {
+        if ((receivers & 1U << i) != 0) {
+            atomic_fetch_or(&sources->groups[sources->group_of[i]].retire, 1U << i);
+            fh_group_notify(&sources->groups[sources->group_of[i]]);
+            sources->count--;
+        }
+    }
+}
+
+int fh_sources_add(struct fh_sources *sources, unsigned receiver, struct fh_range range)
+{
+    unsigned group = receiver % (unsigned)sources->group_count;
+    if ((sources->ready & 1U << receiver) != 0) {
+        fh_receiver_done(&sources->receivers[receiver]);
+        sources->ready &= (uint16_t) ~(1U << receiver);
+    }
+    int r = init_receiver(sources, receiver, group, range);
+    if (r < 0) {
+        return r;
+    }
+    sources->count++;
+    sources->groups[group].incoming[receiver] = &sources->receivers[receiver];
+    atomic_fetch_or(&sources->groups[group].add, 1U << receiver);
+    fh_group_notify(&sources->groups[group]);
+    return 0;
+}
+
 size_t fh_sources_count(const struct fh_sources *sources)
 {
     return sources->count;
@@ -174,7 +215,7 @@ size_t fh_sources_count(const struct fh_sources *sources)
 void fh_sources_status(struct fh_sources *sources, unsigned receiver,
                        struct fh_receiver_status *ret)
 {
-    assert(receiver < sources->count);
+    assert(receiver < FH_PARTITIONS && (sources->ready & 1U << receiver) != 0);
     fh_receiver_get_status(&sources->receivers[receiver], ret);
 }
 
@@ -196,8 +237,10 @@ void fh_sources_free(struct fh_sources *sources)
         return;
     }
     fh_sources_stop(sources);
-    for (size_t i = 0; i < sources->ready; i++) {
-        fh_receiver_done(&sources->receivers[i]);
+    for (unsigned i = 0; i < FH_PARTITIONS; i++) {
+        if ((sources->ready & 1U << i) != 0) {
+            fh_receiver_done(&sources->receivers[i]);
+        }
     }
     for (size_t i = 0; i < sources->group_count; i++) {
         fh_group_done(&sources->groups[i]);

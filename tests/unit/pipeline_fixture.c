@@ -328,12 +328,10 @@ static void open_parts(struct fh_pipeline *pipeline, const char *directory)
     pipeline->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     fh_buf_init(&pipeline->tail_lines, 4096);
     pthread_mutex_init(&pipeline->minute_lock, NULL);
-    struct intake *intake = &pipeline->intake[0];
     pipeline->config.firehose.ranges.range[0] = (struct fh_range){1, FH_PARTITIONS};
     pipeline->config.firehose.ranges.count = 1;
-    assert_int_equal(fh_intake_init(pipeline, 0, 16u << 20), 0);
-    fh_watermark_init(&intake->mark, (int64_t)10 * 60000, 8);
-    pipeline->intake_count = 1;
+    pipeline->config.store.queue_bytes = 16u << 20;
+    assert_int_equal(fh_resplit_init(pipeline), 0);
 }
 
 void fixture_start(struct fixture *f, const struct fh_sink_ops *const *sinks, bool paired)

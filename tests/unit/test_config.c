@@ -363,14 +363,17 @@ static void what_needs_a_restart(void **state)
     assert_int_equal(fh_config_restart_needed(&old, &new, text, sizeof(text)), 0);
     snprintf(new.node.name, sizeof(new.node.name), "%s", "b");
     new.firehose.silence_ms++;
-    new.firehose.ranges.count = 1;
+    new.firehose.ranges.count = 1; /* split anew while running */
     new.sinks[0].directory[1] = 'E';
     new.store.sync = FH_SYNC_INTERVAL;
-    assert_int_equal(fh_config_restart_needed(&old, &new, text, sizeof(text)), 5);
-    assert_string_equal(
-        text, "node.name, firehose.ranges, firehose.silence_ms, store.sync, sinks.s.directory");
-    assert_int_equal(fh_config_restart_needed(&old, &new, text, 12), 5);
+    assert_int_equal(fh_config_restart_needed(&old, &new, text, sizeof(text)), 4);
+    assert_string_equal(text, "node.name, firehose.silence_ms, store.sync, sinks.s.directory");
+    assert_int_equal(fh_config_restart_needed(&old, &new, text, 12), 4);
     assert_string_equal(text, "node.name");
+    new = old;
+    new.firehose.range_holes = 1; /* but not which partitions are read */
+    assert_int_equal(fh_config_restart_needed(&old, &new, text, sizeof(text)), 1);
+    assert_string_equal(text, "firehose.ranges");
     new = old;
     snprintf(new.sinks[0].name, sizeof(new.sinks[0].name), "%s", "t");
     new.pair.present = true;
@@ -449,7 +452,7 @@ static void the_reference_names_every_option(void **state)
         "  store.size_limit\n      a size from \"16 MiB\" to \"16 TiB\"; default \"8 GiB\"\n",
         "\"notice\", \"info\", \"debug\"; default \"info\"; reloadable\n",
         "  sinks.required\n      true or false; default true\n",
-        "  firehose.receivers\n      an integer from 1 to 12; default 4\n",
+        "  firehose.receivers\n      an integer from 1 to 12; default 4; reloadable\n",
     };
     for (size_t i = 0; i < FH_ARRAY_LEN(expected); i++) {
         if (!strstr(reference.data, expected[i])) {
