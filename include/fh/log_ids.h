@@ -31,6 +31,7 @@
     X(SINK_RECOVERED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d02", "sink-recovered")                        \
     X(SINK_RESOLVED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d03", "sink-resolved")                          \
     X(SINK_PROMISE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d04", "sink-promise")                            \
+    X(SINK_REFUSED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d10", "sink-refused")                            \
     X(SINK_DROPPED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d11", "sink-dropped")                            \
     X(SINK_FOUND, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d12", "sink-found")                                \
     X(ROLE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e01", "role")                                            \

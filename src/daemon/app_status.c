@@ -109,6 +109,9 @@ static void add_sinks(cJSON *root, const struct fh_pipeline_status *status)
         cJSON_AddBoolToObject(row, "required", sink->required);
         cJSON_AddBoolToObject(row, "healthy", sink->healthy);
         number(row, "delivered", sink->delivered);
+        number(row, "filtered", sink->filtered);
+        number(row, "refused", sink->refused);
+        cJSON_AddStringToObject(row, "dead_letters", sink->dead_letters);
         number(row, "dropped", sink->dropped);
         number(row, "pending", sink->pending);
         cJSON_AddStringToObject(row, "last_error", sink->last_error);

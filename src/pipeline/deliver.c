@@ -189,9 +189,10 @@ static void start_over(struct delivery *delivery, const struct fh_error *err)
     fh_delivery_pause(delivery, delivery->retry_ms);
 }
 
-static int remember_keys(struct delivery *delivery, const struct fh_store_batch *batch)
+static int remember_keys(struct delivery *delivery, const struct fh_record_key *batch_keys,
+                         uint32_t count)
 {
-    uint32_t need = delivery->key_count + batch->count;
+    uint32_t need = delivery->key_count + count;
     if (need > delivery->key_capacity) {
         uint32_t capacity = delivery->key_capacity ? delivery->key_capacity : 4096;
         while (capacity < need) {
@@ -207,7 +208,7 @@ static int remember_keys(struct delivery *delivery, const struct fh_store_batch 
     if (delivery->key_count == 0) {
         delivery->begun = fh_now();
     }
-    memcpy(delivery->keys + delivery->key_count, batch->key, batch->count * sizeof(*batch->key));
+    memcpy(delivery->keys + delivery->key_count, batch_keys, count * sizeof(*batch_keys));
     delivery->key_count = need;
     return 0;
 }
@@ -256,13 +257,27 @@ static void report_batch(struct delivery *delivery, const char *position, bool p
     report->count = delivery->key_count;
     report->keys = delivery->keys; /* now the command's */
     delivery->outstanding =
-        (struct outstanding){.active = true, .prepared = prepared, .count = delivery->written};
+        (struct outstanding){.active = true,
+                             .prepared = prepared,
+                             .count = delivery->written,
+                             .filtered = delivery->key_count - delivery->written};
     memcpy(delivery->outstanding.position, position, sizeof(report->position));
     fh_delivery_ask(delivery, &command);
     delivery->keys = NULL;
     delivery->key_capacity = 0;
     fh_delivery_forget_batch(delivery);
     delivery->batch_start = delivery->sequence;
+}
+
+/* What the far side refused counts as delivered from now on: it must not be lost any more. */
+static int keep_refused(struct delivery *delivery)
+{
+    struct fh_error err = {""};
+    int r = fh_dead_letters_sync(delivery->letters, &err);
+    if (r < 0) {
+        start_over(delivery, &err);
+    }
+    return r;
 }
 
 void fh_delivery_end_batch(struct delivery *delivery)
@@ -274,7 +289,7 @@ void fh_delivery_end_batch(struct delivery *delivery)
         return;
     }
     int r = two_phase ? prepare_batch(delivery, position) : accept_batch(delivery, position);
-    if (r == 0) {
+    if (r == 0 && keep_refused(delivery) == 0) {
         fh_delivery_ok(delivery);
         report_batch(delivery, position, two_phase);
     }
@@ -289,6 +304,13 @@ static bool released(struct delivery *delivery)
     }
     return !pipeline->config.pair.present || !atomic_load(&pipeline->peer_in_sync) ||
            atomic_load(&pipeline->peer_confirmed) >= delivery->outstanding.number;
+}
+
+void fh_delivery_count(struct delivery *delivery)
+{
+    atomic_fetch_add(&delivery->delivered, delivery->outstanding.count);
+    atomic_fetch_add(&delivery->filtered, delivery->outstanding.filtered);
+    delivery->outstanding.active = false;
 }
 
 void fh_delivery_release(struct delivery *delivery)
@@ -309,29 +331,39 @@ void fh_delivery_release(struct delivery *delivery)
             fh_delivery_pause(delivery, RETRY_MIN_MS);
         }
     }
-    atomic_fetch_add(&delivery->delivered, delivery->outstanding.count);
-    delivery->outstanding.active = false;
+    fh_delivery_count(delivery);
 }
 
 /* ---- from the store to the sink ---------------------------------------------------------------
  */
 
-/* The records of one portion: the sink takes all of them or none. */
+/* As much of the batch as fits into one write, in the sink's shape: the sink takes all of it or
+ * none. Behind it the next portion begins, at *inout_next. */
 static int give_to_sink(struct delivery *delivery, const struct fh_store_batch *batch,
-                        struct fh_error *err)
+                        uint64_t *inout_next, struct fh_error *err)
 {
-    struct fh_sink_write write = {.record = batch->record,
-                                  .key = batch->key,
-                                  .sequence = batch->sequence,
-                                  .count = batch->count,
-                                  .raw = batch->raw,
-                                  .epoch = atomic_load(&delivery->epoch)};
-    int r = delivery->ops->write(delivery->sink, &write, err);
-    if (r == 0) {
-        delivery->written += write.count;
-        delivery->dirty = true;
+    struct fh_sink_write write;
+    int64_t looked_at =
+        fh_shape_apply(delivery->shape, batch, atomic_load(&delivery->epoch), &write, err);
+    if (looked_at < 0) {
+        return (int)looked_at;
     }
-    return r;
+    uint32_t count = (uint32_t)looked_at;
+    int r = remember_keys(delivery, batch->key, count);
+    if (r < 0) {
+        return fh_error_set(err, r, "out of memory");
+    }
+    r = write.count == 0 ? 0 : delivery->ops->write(delivery->sink, &write, err);
+    if (r < 0) {
+        delivery->key_count -= count;
+        return r;
+    }
+    if (count < batch->count) {
+        *inout_next = batch->sequence[count];
+    }
+    delivery->written += write.count;
+    delivery->dirty = delivery->dirty || write.count > 0;
+    return 0;
 }
 
 /* One portion of the store into the sink. 1: something was done; 0: nothing is there; -EAGAIN:
@@ -357,13 +389,7 @@ static int write_some(struct delivery *delivery)
     if (r == 0) {
         return 0;
     }
-    if (batch.count > 0) {
-        r = remember_keys(delivery, &batch);
-        r = r < 0 ? fh_error_set(&err, r, "out of memory") : give_to_sink(delivery, &batch, &err);
-        if (r == -EAGAIN) {
-            delivery->key_count -= batch.count;
-        }
-    }
+    r = batch.count > 0 ? give_to_sink(delivery, &batch, &next, &err) : 0;
     fh_store_batch_done(pipeline->store, &batch);
     if (r == -EAGAIN) {
         fh_delivery_stalled(delivery, &err);

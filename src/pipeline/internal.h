@@ -6,6 +6,7 @@
  *   writer_commands.c  what others ask of the writer thread
  *   sink_thread.c      a thread per sink: which role it is in, and what it does in each
  *   deliver.c          the steps of a batch: read the store, write the sink, report
+ *   dead_letter.c      what a far side will never take
  *   lead.c             what comes before the first batch: lead the far side, ask what it holds
  *   shape.c            which records a sink gets, and how much of each
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
@@ -30,6 +31,7 @@
 #include "fh/sink.h"
 #include "fh/watermark.h"
 
+#include "dead_letter.h"
 #include "event_types.h"
 #include "shape.h"
 
@@ -162,9 +164,10 @@ struct answer {
 /* A batch that the sink has prepared or the far side accepted, and whose report is on its way. */
 struct outstanding {
     bool active;
-    bool prepared;   /* has to be published */
-    uint64_t number; /* 0: the writer has not numbered it yet */
-    uint32_t count;
+    bool prepared;     /* has to be published */
+    uint64_t number;   /* 0: the writer has not numbered it yet */
+    uint32_t count;    /* given to the sink */
+    uint32_t filtered; /* not wanted by it */
     char position[FH_SINK_POSITION_MAX];
 };
 
@@ -197,7 +200,7 @@ struct delivery {
     atomic_bool parked;  /* not delivering: nothing of ours is on its way to the sink */
     atomic_bool healthy;
     atomic_bool drained;
-    atomic_uint_fast64_t delivered, dropped;
+    atomic_uint_fast64_t delivered, dropped, filtered, refused;
     atomic_uint_fast64_t found; /* at the far side and not known before, so far; by the writer */
     atomic_uint_fast64_t epoch; /* delivering in this one; 0 = parked. Set by the thread */
 
@@ -221,6 +224,9 @@ struct delivery {
     int64_t retry_ms;
     struct fh_time stalled_since; /* the far side says "not yet" since then */
     struct fh_time resting_since;
+    struct fh_shape *shape; /* NULL: every record as it is */
+    struct fh_dead_letters *letters;
+    struct fh_time refused_told; /* when the journal was last told */
     struct outstanding outstanding;
 };
 
@@ -414,6 +420,8 @@ void fh_delivery_stalled(struct delivery *delivery, const struct fh_error *err);
 void fh_delivery_turn(struct delivery *delivery);
 /* End the batch in progress, as far as it can be done now. */
 void fh_delivery_end_batch(struct delivery *delivery);
+/* The outstanding batch is done with: count what was in it. */
+void fh_delivery_count(struct delivery *delivery);
 /* Publish what waits, if the peer and the fence let it be. */
 void fh_delivery_release(struct delivery *delivery);
 /* Throw away the batch in progress; what is outstanding stays. */

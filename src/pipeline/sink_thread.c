@@ -16,6 +16,9 @@
 /* The writer wakes us by its commit only when something new is stored. */
 #define SETTLE_POLL_MS 5
 
+/* However many records a far side refuses, the journal hears of it so seldom. */
+#define REFUSED_TELL_MS 60000
+
 /* A change of keys does not wait longer for a far side that takes nothing. */
 #define REST_MS 5000
 
@@ -59,6 +62,31 @@ static void context_dropped(void *userdata, uint64_t records)
                      "too slowly; status counts them (dropped)",
                      delivery->config.name);
     }
+}
+
+static int context_refused(void *userdata, struct fh_slice record, const char *reason,
+                           struct fh_error *err)
+{
+    struct delivery *delivery = userdata;
+    int r = fh_dead_letters_add(delivery->letters, record, reason, err);
+    if (r < 0) {
+        return r;
+    }
+    uint64_t count = atomic_fetch_add(&delivery->refused, 1) + 1;
+    struct fh_time now = fh_now();
+    if (!fh_time_is_set(delivery->refused_told) ||
+        fh_time_diff_ms(now, delivery->refused_told) >= REFUSED_TELL_MS) {
+        delivery->refused_told = now;
+        char path[FH_PATH_MAX + FH_SINK_NAME_MAX + 32];
+        fh_dead_letters_path(delivery->pipeline->config.node.state_dir, delivery->config.name, path,
+                             sizeof(path));
+        struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
+        fh_log_event(LOG_ERR, FH_LOG_SINK_REFUSED, fields, 1,
+                     "sink %s: the far side will never take %" PRIu64
+                     " of the records since the start (the last: %s); they are kept in %s",
+                     delivery->config.name, count, reason, path);
+    }
+    return 0;
 }
 
 /* ---- roles ------------------------------------------------------------------------------------
@@ -154,8 +182,7 @@ static bool come_to_rest(struct delivery *delivery)
         return true;
     }
     if (delivery->outstanding.active) { /* numbered, and nothing of it depends on the peer */
-        atomic_fetch_add(&delivery->delivered, delivery->outstanding.count);
-        delivery->outstanding.active = false;
+        fh_delivery_count(delivery);
     }
     fh_delivery_end_batch(delivery);
     return false;
@@ -276,12 +303,22 @@ int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, const struct f
                                                  .state_dir = pipeline->config.node.state_dir,
                                                  .replica = pipeline->config.firehose.replica_id,
                                                  .fenced = context_fenced,
+                                                 .refused = context_refused,
                                                  .dropped = context_dropped,
                                                  .userdata = delivery};
+    int r = fh_shape_new(&delivery->config, pipeline->config.node.name,
+                         pipeline->config.firehose.replica_id, delivery->ops->wants_facts, err,
+                         &delivery->shape);
+    r = r < 0 ? r
+              : fh_dead_letters_new(pipeline->config.node.state_dir, delivery->config.name,
+                                    FH_DEAD_LETTER_BYTES, err, &delivery->letters);
+    if (r < 0) {
+        return r;
+    }
     pthread_mutex_init(&delivery->lock, NULL);
     atomic_store(&delivery->healthy, true);
     atomic_store(&delivery->parked, true);
-    int r = pthread_create(&delivery->thread, NULL, run, delivery);
+    r = pthread_create(&delivery->thread, NULL, run, delivery);
     if (r != 0) {
         return fh_error_set(err, -r, "cannot start a thread for sink %s", delivery->config.name);
     }
@@ -299,4 +336,6 @@ void fh_delivery_join(struct delivery *delivery)
         free(delivery->keys);
         pthread_mutex_destroy(&delivery->lock);
     }
+    fh_shape_free(delivery->shape);
+    fh_dead_letters_free(delivery->letters);
 }

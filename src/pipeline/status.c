@@ -47,6 +47,10 @@ static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
         sink->required = delivery->config.required;
         sink->healthy = atomic_load(&delivery->healthy);
         sink->delivered = atomic_load(&delivery->delivered);
+        sink->filtered = atomic_load(&delivery->filtered);
+        sink->refused = atomic_load(&delivery->refused);
+        fh_dead_letters_path(pipeline->config.node.state_dir, delivery->config.name,
+                             sink->dead_letters, sizeof(sink->dead_letters));
         sink->dropped = atomic_load(&delivery->dropped);
         sink->pending = cursor.pending;
         pthread_mutex_lock(&delivery->lock);

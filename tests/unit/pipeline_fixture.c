@@ -72,6 +72,11 @@ static int far_write(void *opaque, const struct fh_sink_write *write, struct fh_
     int r = far->write_result;
     far->began = far->batch_count == 0 ? fh_now() : far->began;
     for (uint32_t i = 0; r == 0 && i < write->count; i++) {
+        uint64_t number = (uint64_t)(write->key[i].timestamp_ms - T0) / 10;
+        if (far->refuse_every > 0 && number % far->refuse_every == 0) {
+            r = fh_sink_refused(far->context, write->record[i], "not to be taken", err);
+            continue;
+        }
         far->batch[far->batch_count++] = write->key[i];
         far->wrote_before_recover |= !far->recovered;
     }
@@ -355,6 +360,12 @@ void fixture_start(struct fixture *f, const struct fh_sink_ops *const *sinks, bo
         sink->required = true;
         pipeline->config.sink_count++;
     }
+    snprintf(pipeline->config.node.name, sizeof(pipeline->config.node.name), "a");
+    snprintf(pipeline->config.node.state_dir, sizeof(pipeline->config.node.state_dir), "%s",
+             f->directory);
+    if (f->configure) {
+        f->configure(&pipeline->config);
+    }
     open_parts(pipeline, f->directory);
     assert_int_equal(pthread_create(&pipeline->writer, NULL, fh_writer_run, pipeline), 0);
     pipeline->writer_started = true;
@@ -394,7 +405,12 @@ int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
     fh_pipeline_free(f->pipeline);
-    static const char *const files[] = {"store/data.mdb", "store/lock.mdb", "store/pid", "store",
+    static const char *const files[] = {"store/data.mdb",
+                                        "store/lock.mdb",
+                                        "store/pid",
+                                        "store",
+                                        "dead-letters/first.ndjson",
+                                        "dead-letters",
                                         ""};
     for (size_t i = 0; i < FH_ARRAY_LEN(files); i++) {
         char path[128];
@@ -420,7 +436,10 @@ void fixture_append(struct fixture *f, uint64_t count)
     for (uint64_t i = 0; i < count; i++) {
         char text[128];
         uint64_t number = ++f->appended;
-        int len = snprintf(text, sizeof(text), "{\"recordUid\":\"event-%08" PRIx64 "\"}", number);
+        int len = snprintf(text, sizeof(text),
+                           "{\"recordUid\":\"event-%08" PRIx64 "\",\"recordTimestamp\":%" PRId64
+                           ",\"eventType\":\"TYPE_%u\"}",
+                           number, key_of(number).timestamp_ms, (unsigned)(number % TYPES));
         struct batch *batch = intake->filling;
         if (batch->count == batch->capacity) {
             batch->capacity = batch->capacity ? batch->capacity * 2 : 64;

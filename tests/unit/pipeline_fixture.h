@@ -31,9 +31,10 @@ struct far_side {
     int accept_result; /* what accept() answers */
     int write_result;
     int recover_result;
-    bool lost_answer; /* accept takes the batch and says that it failed, once */
-    bool hangs;       /* accept asks fenced() until that is true */
-    bool prepares;    /* of two phases */
+    bool lost_answer;      /* accept takes the batch and says that it failed, once */
+    bool hangs;            /* accept asks fenced() until that is true */
+    bool prepares;         /* of two phases */
+    unsigned refuse_every; /* write refuses each record whose number this divides; 0: none */
     unsigned leads, recovers, opens, abandons, accepts, asked_fate;
     uint64_t led_epoch;
     char asked_position[FH_SINK_POSITION_MAX];
@@ -57,7 +58,8 @@ struct fixture {
     struct fh_pipeline *pipeline;
     struct far_side far[2];
     char directory[64];
-    uint64_t appended; /* records so far; number n has key_of(n) */
+    void (*configure)(struct fh_config *config); /* called by fixture_start; NULL allowed */
+    uint64_t appended;                           /* records so far; number n has key_of(n) */
     /* what the host was told */
     unsigned settled, settle_again, stopped, drained;
     uint64_t reports, report_keys, applied;
@@ -68,6 +70,9 @@ struct fixture {
 };
 
 extern const struct fh_sink_ops fixture_one_phase, fixture_asked, fixture_two_phase;
+
+/* Every fourth record is of TYPE_0, the next of TYPE_1, and so on. */
+#define TYPES 4
 
 static inline struct fh_record_key key_of(uint64_t number)
 {
