@@ -5,9 +5,12 @@
  * is never repaired: it is broken until reopen() removes it, and the caller writes it again from
  * its start. So no file with half a record can be published.
  *
- * Two processes on one directory would abandon each other's batches: a lock file refuses that. It
- * also holds the mark of what was published last (published_mark.h). */
+ * Its parts: file_place (the directory and the lock in it), file_owner (whom published files
+ * belong to), file_keep (how long they stay), published_mark (which was the last one). */
+#include "file_keep.h"
 #include "file_name.h"
+#include "file_owner.h"
+#include "file_place.h"
 #include "published_mark.h"
 #include "types.h"
 #include "zstd_writer.h"
@@ -21,18 +24,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define DIRECTORY_MODE 0750
-#define FILE_MODE      0640
-/* directory / name .part */
-#define FULL_PATH_MAX (FH_PATH_MAX + FH_SINK_POSITION_MAX + 8)
 
 struct file_sink {
     struct fh_config_sink config;
     int lock_fd;
+    struct fh_file_owner owner;
+    struct fh_file_keep *keep;
     struct fh_output output;
     struct fh_zstd_writer *zstd; /* NULL until first needed */
 
@@ -54,40 +53,10 @@ static void promise(const struct fh_config_sink *config, char *text, size_t size
              config->compression == FH_COMPRESS_ZSTD ? ".zst" : "");
 }
 
-static const char *remedy(int code)
-{
-    switch (-code) {
-    case ENOSPC:
-    case EDQUOT:
-        return "; free space there, delivery goes on by itself";
-    case EACCES:
-    case EPERM:
-        return "; let the user of the daemon write there";
-    case EROFS:
-        return "; the file system is read-only: check the disk and mount it writable";
-    case EIO:
-        return "; the disk fails: see the kernel's log";
-    case ENOENT:
-    case ENOTDIR:
-        return "; the directory is gone: make or mount it again";
-    case EFBIG:
-        return "; raise the file size limit (LimitFSIZE=) or lower roll_bytes";
-    default:
-        return "";
-    }
-}
-
-static int fail(struct fh_error *err, int code, const char *what, const char *path)
-{
-    char text[128];
-    return fh_error_set(err, code, "cannot %s %s: %s%s", what, path,
-                        fh_strerror(code, text, sizeof(text)), remedy(code));
-}
-
 static void full_path(const struct file_sink *sink, const char *name, const char *suffix,
-                      char path[FULL_PATH_MAX])
+                      char path[FH_FILE_PATH_MAX])
 {
-    snprintf(path, FULL_PATH_MAX, "%s/%s%s", sink->config.directory, name, suffix);
+    snprintf(path, FH_FILE_PATH_MAX, "%s/%s%s", sink->config.directory, name, suffix);
 }
 
 /* 1 = there, 0 = not there, negative errno = cannot tell. A missing directory is "cannot tell": an
@@ -95,87 +64,24 @@ static void full_path(const struct file_sink *sink, const char *name, const char
 static int exists(const struct file_sink *sink, const char *name, const char *suffix,
                   struct fh_error *err)
 {
-    char path[FULL_PATH_MAX];
+    char path[FH_FILE_PATH_MAX];
     full_path(sink, name, suffix, path);
     struct stat st;
     if (lstat(path, &st) == 0) {
         return 1;
     }
     if (errno != ENOENT) {
-        return fail(err, -errno, "look for", path);
+        return fh_file_fail(err, -errno, "look for", path);
     }
     if (stat(sink->config.directory, &st) != 0) {
-        return fail(err, -errno, "look into", sink->config.directory);
+        return fh_file_fail(err, -errno, "look into", sink->config.directory);
     }
     return 0;
 }
 
-/* mkdir -p, each level made durable in its parent. */
-static int make_directory(const char *directory, struct fh_error *err)
-{
-    char path[FH_PATH_MAX];
-    snprintf(path, sizeof(path), "%s", directory);
-    for (char *at = path;; at++) {
-        at += strcspn(at, "/");
-        char saved = *at;
-        *at = '\0';
-        if (path[0] != '\0' && mkdir(path, DIRECTORY_MODE) == 0) {
-            char parent[FH_PATH_MAX];
-            snprintf(parent, sizeof(parent), "%s", path);
-            char *slash = strrchr(parent, '/');
-            if (slash) {
-                slash[slash == parent ? 1 : 0] = '\0';
-            }
-            int r = fh_directory_sync(slash ? parent : ".", err);
-            if (r < 0) {
-                return r;
-            }
-        } else if (path[0] != '\0' && errno != EEXIST && saved == '\0') {
-            return fail(err, -errno, "create the directory", path);
-        }
-        *at = saved;
-        if (saved == '\0') {
-            break;
-        }
-    }
-    struct stat st;
-    if (stat(directory, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        return fail(err, -ENOTDIR, "use as a directory", directory);
-    }
-    return 0;
-}
-
-/* Makes the directory when it is missing and takes the lock in it (the one held before, if any, may
- * belong to a directory that was removed). */
 static int take_directory(struct file_sink *sink, struct fh_error *err)
 {
-    int r = make_directory(sink->config.directory, err);
-    if (r < 0) {
-        return r;
-    }
-    char path[FULL_PATH_MAX];
-    snprintf(path, sizeof(path), "%s/.%s.lock", sink->config.directory, sink->config.name);
-    if (sink->lock_fd >= 0) {
-        close(sink->lock_fd);
-    }
-    sink->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
-    if (sink->lock_fd < 0) {
-        return fail(err, -errno, "open the lock file", path);
-    }
-    if (flock(sink->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        r = -errno;
-        close(sink->lock_fd);
-        sink->lock_fd = -1;
-        if (r == -EWOULDBLOCK) {
-            return fh_error_set(err, -EBUSY,
-                                "another process writes sink \"%s\" into %s; give each node a "
-                                "directory of its own",
-                                sink->config.name, sink->config.directory);
-        }
-        return fail(err, r, "lock", path);
-    }
-    fh_published_mark_reserve(sink->lock_fd);
-    return 0;
+    return fh_file_place_take(sink->config.directory, sink->config.name, err, &sink->lock_fd);
 }
 
 static void file_close(void *opaque)
@@ -190,6 +96,7 @@ static void file_close(void *opaque)
     if (sink->lock_fd >= 0) {
         close(sink->lock_fd);
     }
+    fh_file_keep_free(sink->keep);
     fh_zstd_writer_free(sink->zstd);
     fh_output_done(&sink->output);
     free(sink);
@@ -210,8 +117,11 @@ static int file_open(const struct fh_config_sink *config, const struct fh_sink_c
     if (r < 0) {
         fh_error_set(err, r, "no memory for the buffer of sink \"%s\"", config->name);
     } else {
-        r = take_directory(sink, err);
+        r = fh_file_owner_find(config, err, &sink->owner);
     }
+    r = r < 0 ? r : take_directory(sink, err);
+    r = r < 0 ? r : fh_file_owner_try(&sink->owner, config, err);
+    r = r < 0 ? r : fh_file_keep_new(config, err, &sink->keep);
     if (r < 0) {
         file_close(sink);
         return r;
@@ -225,7 +135,7 @@ static int create_part(struct file_sink *sink, const struct fh_sink_write *write
                        struct fh_error *err)
 {
     char name[FH_SINK_POSITION_MAX];
-    char path[FULL_PATH_MAX];
+    char path[FH_FILE_PATH_MAX];
     for (unsigned copy = 0; copy <= FH_FILE_NAME_COPIES; copy++) {
         fh_file_name(name, sizeof(name), sink->config.name, fh_wall_ms(), write->epoch,
                      write->sequence[0], copy, sink->compressed);
@@ -237,13 +147,13 @@ static int create_part(struct file_sink *sink, const struct fh_sink_write *write
             continue;
         }
         full_path(sink, name, FH_PART_SUFFIX, path);
-        sink->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+        sink->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FH_FILE_MODE);
         if (sink->fd >= 0) {
             memcpy(sink->name, name, sizeof(name));
             return 0;
         }
         if (errno != EEXIST) {
-            return fail(err, -errno, "create", path);
+            return fh_file_fail(err, -errno, "create", path);
         }
     }
     return fh_error_set(err, -EEXIST, "every name like %s is taken in %s; move old files away",
@@ -288,10 +198,10 @@ static int put(struct file_sink *sink, const char *bytes, size_t len)
 /* The batch failed: everything but reopen and abandon answers with the same error from now on. */
 static int break_batch(struct file_sink *sink, int code, const char *what, struct fh_error *err)
 {
-    char path[FULL_PATH_MAX];
+    char path[FH_FILE_PATH_MAX];
     full_path(sink, sink->name, FH_PART_SUFFIX, path);
     sink->broken = code;
-    return fail(err, code, what, path);
+    return fh_file_fail(err, code, what, path);
 }
 
 static int file_write(void *opaque, const struct fh_sink_write *write, struct fh_error *err)
@@ -357,7 +267,10 @@ static int make_durable(struct file_sink *sink)
     if (r == 0) {
         r = fh_output_flush(&sink->output);
     }
-    if (r == 0 && fdatasync(sink->fd) != 0) {
+    if (r == 0) {
+        r = fh_file_owner_give(&sink->owner, sink->fd);
+    }
+    if (r == 0 && fsync(sink->fd) != 0) { /* not fdatasync: owner and mode, too */
         r = -errno;
     }
     if (r == 0) {
@@ -449,32 +362,34 @@ static int file_publish(void *opaque, const char *position, struct fh_error *err
         /* Renamed by an earlier call whose sync failed, or before a crash. */
         return fh_directory_sync(sink->config.directory, err);
     }
-    char from[FULL_PATH_MAX];
-    char to[FULL_PATH_MAX];
+    char from[FH_FILE_PATH_MAX];
+    char to[FH_FILE_PATH_MAX];
     full_path(sink, position, FH_PART_SUFFIX, from);
     full_path(sink, position, "", to);
     if (!part) {
         return fh_published_mark_is(sink->lock_fd, position)
                    ? fh_directory_sync(sink->config.directory, err)
-                   : fail(err, -ENOENT, "publish", from);
+                   : fh_file_fail(err, -ENOENT, "publish", from);
     }
     r = fh_published_mark_set(sink->lock_fd, position);
     if (r < 0) {
-        return fail(err, r, "note the publication of", from);
+        return fh_file_fail(err, r, "note the publication of", from);
     }
-    return fh_atomic_file_publish(from, to, err);
+    r = fh_atomic_file_publish(from, to, err);
+    fh_file_keep_look(sink->keep);
+    return r;
 }
 
 static int remove_part(struct file_sink *sink, const char *name, struct fh_error *err)
 {
-    char path[FULL_PATH_MAX];
+    char path[FH_FILE_PATH_MAX];
     full_path(sink, name, FH_PART_SUFFIX, path);
     int r = fh_published_mark_clear(sink->lock_fd, name);
     if (r < 0) {
-        return fail(err, r, "note the removal of", path);
+        return fh_file_fail(err, r, "note the removal of", path);
     }
     if (unlink(path) != 0 && errno != ENOENT) {
-        return fail(err, -errno, "remove", path);
+        return fh_file_fail(err, -errno, "remove", path);
     }
     return 0;
 }
@@ -515,7 +430,7 @@ static int file_abandon(void *opaque, const char *const *keep, size_t keep_count
     forget_batch(sink);
     DIR *directory = opendir(sink->config.directory);
     if (!directory) {
-        return fail(err, -errno, "read the directory", sink->config.directory);
+        return fh_file_fail(err, -errno, "read the directory", sink->config.directory);
     }
     int r = 0;
     for (;;) {
@@ -523,7 +438,7 @@ static int file_abandon(void *opaque, const char *const *keep, size_t keep_count
         struct dirent *entry = readdir(directory);
         if (!entry) {
             if (errno != 0 && r == 0) {
-                r = fail(err, -errno, "read the directory", sink->config.directory);
+                r = fh_file_fail(err, -errno, "read the directory", sink->config.directory);
             }
             break;
         }
@@ -559,6 +474,7 @@ static void file_reload(void *opaque, const struct fh_config_sink *config)
     sink->config.roll_bytes = config->roll_bytes;
     sink->config.compression = config->compression; /* from the next batch on */
     sink->config.zstd_level = config->zstd_level;
+    fh_file_keep_limit(sink->keep, config->keep_hours, config->keep_bytes);
 }
 
 const struct fh_sink_ops fh_sink_file_ops = {
