@@ -60,10 +60,8 @@ int fh_command_check(const struct fh_config_sink *config, struct fh_error *err)
     const char *path = config->command[0];
     struct stat st;
     char text[128];
-    if (config->command_count == 0 || path[0] != '/') {
-        return fh_error_set(err, -EINVAL,
-                            "command must begin with the absolute path of a program, as in "
-                            "\"/usr/local/bin/consume\"");
+    if (fh_config_check_command(config, err) < 0) {
+        return -EINVAL;
     }
     if (stat(path, &st) != 0) {
         int r = -errno;

@@ -56,28 +56,13 @@ static int find_group(const char *name, struct fh_error *err, gid_t *ret)
     return 0;
 }
 
-static int read_mode(const char *text, struct fh_error *err, mode_t *ret)
-{
-    size_t len = strlen(text);
-    if (len < 3 || len > 4 || strspn(text, "01234567") != len) {
-        return fh_error_set(err, -EINVAL, "mode is \"%s\"; write it as in \"0640\"", text);
-    }
-    mode_t mode = (mode_t)strtoul(text, NULL, 8);
-    if ((mode & S_IRUSR) == 0 || (mode & ~(mode_t)0666) != 0 || (mode & S_IWOTH) != 0) {
-        return fh_error_set(err, -EINVAL,
-                            "mode is \"%s\"; the owner must be able to read, not everybody may "
-                            "write, and nothing is executable: for example \"0640\"",
-                            text);
-    }
-    *ret = mode;
-    return 0;
-}
-
 int fh_file_owner_find(const struct fh_config_sink *config, struct fh_error *err,
                        struct fh_file_owner *ret)
 {
     struct fh_file_owner owner = {.uid = (uid_t)-1, .gid = (gid_t)-1};
-    int r = read_mode(config->mode[0] != '\0' ? config->mode : "0640", err, &owner.mode);
+    unsigned mode = 0;
+    int r = fh_config_file_mode(config->mode[0] != '\0' ? config->mode : "0640", err, &mode);
+    owner.mode = (mode_t)mode;
     if (r == 0 && config->owner[0] != '\0') {
         r = find_user(config->owner, err, &owner.uid);
     }

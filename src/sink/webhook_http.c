@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define SECRET_MAX      4096
-#define ANSWER_KEPT     1024        /* for the sentence */
-#define ANSWER_MAX      (64 * 1024) /* what comes after it is not waited for */
+#define ANSWER_KEPT     1024                /* for the sentence */
+#define ANSWER_MAX      ((size_t)64 * 1024) /* what comes after it is not waited for */
 #define HEADER_TEXT_MAX (FH_SINK_WORD_MAX + 64)
 #define NAME_MAX_BYTES  300
 
@@ -417,92 +417,14 @@ int fh_webhook_http_credentials(struct fh_webhook_http *http, struct fh_error *e
     return text ? 0 : fh_error_set(err, -ENOMEM, "out of memory");
 }
 
-static bool is_loopback(const char *host)
+/* Scheme, host and port of the address. */
+static void make_name(struct fh_webhook_http *http)
 {
-    unsigned part[4];
-    char rest;
-    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (sscanf(host, "%3u.%3u.%3u.%3u%c", &part[0], &part[1], &part[2], &part[3], &rest) == 4 &&
-            part[0] == 127);
-}
-
-static int judge_url(struct fh_webhook_http *http, const char *scheme, const char *host,
-                     const char *port, const char *user, struct fh_error *err)
-{
-    bool https = strcmp(scheme, "https") == 0;
-    if (!https && strcmp(scheme, "http") != 0) {
-        return fh_error_set(err, -EINVAL, "url must start with https://");
-    }
-    if (user) {
-        return fh_error_set(err, -EINVAL,
-                            "url must not contain a user or password: use user and password_file, "
-                            "or token_file");
-    }
-    if (!https && !is_loopback(host)) {
-        return fh_error_set(err, -EINVAL,
-                            "url must be https: over http the events would travel in clear (http "
-                            "is allowed to this host itself: localhost, 127.0.0.1, [::1])");
-    }
-    snprintf(http->name, sizeof(http->name), "%s://%.200s%s%s", scheme, host, port ? ":" : "",
-             port ? port : "");
-    return 0;
-}
-
-static void free_part(char **part)
-{
-    curl_free(*part);
-}
-
-static int check_url(struct fh_webhook_http *http, struct fh_error *err)
-{
-    FH_CLEANUP(free_part) char *scheme = NULL;
-    FH_CLEANUP(free_part) char *host = NULL;
-    FH_CLEANUP(free_part) char *port = NULL;
-    FH_CLEANUP(free_part) char *user = NULL;
-    CURLU *url = curl_url();
-    if (!url) {
-        return fh_error_set(err, -ENOMEM, "out of memory");
-    }
-    bool sound = curl_url_set(url, CURLUPART_URL, http->config->url, 0) == CURLUE_OK &&
-                 curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                 curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK;
-    (void)curl_url_get(url, CURLUPART_PORT, &port, 0);
-    (void)curl_url_get(url, CURLUPART_USER, &user, 0);
-    curl_url_cleanup(url);
-    return sound
-               ? judge_url(http, scheme, host, port, user, err)
-               : fh_error_set(err, -EINVAL, "url is no address such as https://events.example/in");
-}
-
-/* Headers that say what the request is are ours: another value would break the request, or the
- * promise. */
-static int check_headers(const struct fh_config_sink *config, struct fh_error *err)
-{
-    static const char *const ours[] = {"Content-Length", "Transfer-Encoding", "Idempotency-Key",
-                                       "Expect",         "Connection",        "Firehosed-"};
-    for (size_t i = 0; i < config->header_count; i++) {
-        const char *text = config->headers[i];
-        size_t name = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                   "0123456789!#$%&'*+-.^_`|~");
-        if (name == 0 || text[name] != ':' || strpbrk(text, "\r\n")) {
-            return fh_error_set(err, -EINVAL,
-                                "headers: the one numbered %zu must look like \"X-Site: north\"",
-                                i + 1);
-        }
-        for (size_t k = 0; k < FH_ARRAY_LEN(ours); k++) {
-            if (strncasecmp(text, ours[k], strlen(ours[k])) == 0) {
-                return fh_error_set(err, -EINVAL, "headers: %.*s is set by firehosed; remove it",
-                                    (int)name, text);
-            }
-        }
-        bool authorized = config->token_file[0] != '\0' || config->user[0] != '\0';
-        if (authorized && strncasecmp(text, "Authorization:", 14) == 0) {
-            return fh_error_set(err, -EINVAL,
-                                "headers: Authorization comes from token_file or user; remove one "
-                                "of them");
-        }
-    }
-    return 0;
+    const char *url = http->config->url;
+    const char *host = strstr(url, "://") + 3;
+    size_t len = (size_t)(host - url) + strcspn(host, "/?#");
+    snprintf(http->name, sizeof(http->name), "%.*s",
+             (int)(len < NAME_MAX_BYTES ? len : NAME_MAX_BYTES - 1), url);
 }
 
 static int check_file(const char *option, const char *path, bool secret, struct fh_error *err)
@@ -522,17 +444,10 @@ static int check_file(const char *option, const char *path, bool secret, struct 
 static int check_config(struct fh_webhook_http *http, struct fh_error *err)
 {
     const struct fh_config_sink *config = http->config;
-    if (config->token_file[0] != '\0' && config->user[0] != '\0') {
-        return fh_error_set(err, -EINVAL, "token_file and user exclude each other; remove one");
+    int r = fh_config_check_webhook(config, err);
+    if (r == 0) {
+        make_name(http);
     }
-    if ((config->user[0] == '\0') != (config->password_file[0] == '\0')) {
-        return fh_error_set(err, -EINVAL, "user and password_file belong together; add the other");
-    }
-    if (config->key_file[0] != '\0' && config->cert_file[0] == '\0') {
-        return fh_error_set(err, -EINVAL, "key_file is there without cert_file; add it");
-    }
-    int r = check_url(http, err);
-    r = r < 0 ? r : check_headers(config, err);
     r = r < 0 ? r : check_file("ca_file", config->ca_file, false, err);
     /* a certificate that brings its key along is a secret itself */
     r = r < 0 ? r : check_file("cert_file", config->cert_file, config->key_file[0] == '\0', err);
