@@ -83,6 +83,12 @@ static int get_ledger(struct sim_exchange *exchange, const char *query)
         (sim_number(from, &replica) < 0 || replica < 1 || replica > SIM_REPLICAS)) {
         return sim_exchange_error(exchange, 400, "replica is a number from 1 to 3");
     }
+    int64_t payloads = 0;
+    if (sim_query_get(query, "payload", from, sizeof(from)) &&
+        (sim_number(from, &payloads) < 0 || payloads > 1)) {
+        return sim_exchange_error(exchange, 400, "payload is 0 or 1");
+    }
+    exchange->ledger_payloads = payloads == 1;
     exchange->ledger_replica = (unsigned)replica;
     exchange->status = 200;
     exchange->content_type = "text/plain";
@@ -198,6 +204,8 @@ static int post_fault(struct sim_exchange *exchange, const char *query)
         r = add_extras(server, &fault);
     } else if (fault.type == SIM_FAULT_REPLICA_UIDS) {
         sim_producer_set_replica_uids_differ(server->producer, fault.differ);
+    } else if (fault.type == SIM_FAULT_REPLICA_TIMESTAMPS) {
+        sim_producer_set_replica_timestamps_differ(server->producer, fault.differ);
     }
     if (fault.type == SIM_FAULT_REVOKE && fault.ms > 0) {
         struct sim_fault refusal = {.type = SIM_FAULT_STATUS,

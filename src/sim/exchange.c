@@ -15,7 +15,7 @@
 #define TEXT_MAX    (4 << 20)
 #define OUT_MAX     (128 << 20)
 #define LEDGER_FILL 65536
-#define LEDGER_LINE 64
+#define LEDGER_LINE 96
 
 struct sim_exchange *sim_exchange_new(struct sim_server *server)
 {
@@ -410,10 +410,18 @@ static int64_t fill_ledger(struct sim_exchange *exchange, struct fh_buf *out)
     while (r == 0 && exchange->ledger_next < exchange->ledger_end &&
            out->len - origin < LEDGER_FILL) {
         struct sim_ledger_row row;
-        if (sim_world_ledger_row_of(server->world, exchange->ledger_replica,
-                                    exchange->ledger_next++, &row)) {
-            r = fh_buf_printf(out, "event-%x %lld %u\n", row.uid, (long long)row.timestamp_ms,
-                              row.partition);
+        uint64_t index = exchange->ledger_next++;
+        if (!sim_world_ledger_row_of(server->world, exchange->ledger_replica, index, &row)) {
+            continue;
+        }
+        r = fh_buf_printf(out, "event-%x %lld %u", row.uid, (long long)row.timestamp_ms,
+                          row.partition);
+        if (r == 0 && exchange->ledger_payloads) {
+            r = fh_buf_printf(out, " %llx",
+                              (unsigned long long)sim_world_payload(server->world, index));
+        }
+        if (r == 0) {
+            r = fh_buf_append(out, "\n", 1);
         }
     }
     sim_world_unlock_read(server->world);

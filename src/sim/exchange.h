@@ -28,7 +28,8 @@ struct sim_exchange {
     enum sim_body body;
     struct fh_buf text;
     uint64_t ledger_next, ledger_end;
-    unsigned ledger_replica; /* whose uids */
+    unsigned ledger_replica; /* whose uids and stamps */
+    bool ledger_payloads;
     struct sim_stream *stream;
     struct sim_framer framer; /* of a stream that is not HTTP */
     struct fh_buf received;   /* the request's body */

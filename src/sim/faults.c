@@ -59,6 +59,7 @@ static const struct {
     [SIM_FAULT_UNKNOWN_TYPE] = {"unknown_type", ONCE, false},
     [SIM_FAULT_FUTURE_STAMP] = {"future_stamp", ONCE, false},
     [SIM_FAULT_REPLICA_UIDS] = {"replica_uids", ONCE, false},
+    [SIM_FAULT_REPLICA_TIMESTAMPS] = {"replica_timestamps", ONCE, false},
     [SIM_FAULT_CLEAR] = {"clear", ONCE, false},
 };
 

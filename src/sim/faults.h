@@ -57,10 +57,11 @@ enum sim_fault_type {
     /* at the activation */
     SIM_FAULT_ACTIVATION, /* "status":false with 200 */
     /* once, in the world */
-    SIM_FAULT_UNKNOWN_TYPE, /* n= records of a type nobody knows; in the ledger */
-    SIM_FAULT_FUTURE_STAMP, /* n= records stamped ahead_ms= ahead; in the ledger */
-    SIM_FAULT_REPLICA_UIDS, /* differ=1|0 */
-    SIM_FAULT_CLEAR,        /* ends every rule */
+    SIM_FAULT_UNKNOWN_TYPE,       /* n= records of a type nobody knows; in the ledger */
+    SIM_FAULT_FUTURE_STAMP,       /* n= records stamped ahead_ms= ahead; in the ledger */
+    SIM_FAULT_REPLICA_UIDS,       /* differ=1|0 */
+    SIM_FAULT_REPLICA_TIMESTAMPS, /* differ=1|0 */
+    SIM_FAULT_CLEAR,              /* ends every rule */
     SIM_FAULT_TYPES
 };
 

@@ -58,7 +58,7 @@ size_t sim_payload_render(const struct sim_view *view, uint32_t uid, char *line)
     char *p = SIM_PUT(line, "{\"recordUid\":\"event-");
     p = sim_put_hex(p, uid);
     p = SIM_PUT(p, "\",\"recordTimestamp\":");
-    p = sim_put_int(p, view->record->timestamp_ms);
+    p = sim_put_int(p, view->stamp_ms);
     p = sim_put_bytes(p, type->head, type->head_length);
     p = type->payload(view, p);
     p = SIM_PUT(p, "}\n");

@@ -11,7 +11,8 @@ struct sim_view {
     const struct sim_campus *campus;
     const struct sim_record *record;
     int64_t arrival_ms;
-    uint64_t noise; /* for values nobody depends on: derived from seed and index */
+    uint64_t noise;   /* for values nobody depends on: derived from seed and index */
+    int64_t stamp_ms; /* recordTimestamp as this replica shows it */
 };
 
 /* The whole line with "\n" into line, which holds SIM_LINE_MAX; returns its length. */

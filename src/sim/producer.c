@@ -32,7 +32,7 @@ struct sim_producer {
     uint64_t events; /* stop after so many; 0 = never */
     /* under lock: */
     bool started; /* the caller's thread */
-    bool quit, running, done, rate_max, rate_changed, differ, differ_changed;
+    bool quit, running, done, rate_max, rate_changed, uids_differ, stamps_differ, differ_changed;
     bool moving; /* the last turn let time pass */
     double rate;
     /* the thread's own: */
@@ -117,7 +117,8 @@ static void take_orders(struct sim_producer *producer)
 {
     bool rate_changed = producer->rate_changed;
     bool differ_changed = producer->differ_changed;
-    bool differ = producer->differ;
+    bool uids_differ = producer->uids_differ;
+    bool stamps_differ = producer->stamps_differ;
     double rate = producer->rate;
     producer->rate_changed = producer->differ_changed = false;
     pthread_mutex_unlock(&producer->lock);
@@ -125,7 +126,8 @@ static void take_orders(struct sim_producer *producer)
         sim_world_set_rate(producer->world, rate);
     }
     if (differ_changed) {
-        sim_world_set_replica_uids_differ(producer->world, differ);
+        sim_world_set_replica_uids_differ(producer->world, uids_differ);
+        sim_world_set_replica_timestamps_differ(producer->world, stamps_differ);
     }
     pthread_mutex_lock(&producer->lock);
 }
@@ -249,7 +251,16 @@ void sim_producer_set_rate(struct sim_producer *producer, double rate, bool max)
 void sim_producer_set_replica_uids_differ(struct sim_producer *producer, bool differ)
 {
     pthread_mutex_lock(&producer->lock);
-    producer->differ = differ;
+    producer->uids_differ = differ;
+    producer->differ_changed = true;
+    pthread_cond_signal(&producer->order);
+    pthread_mutex_unlock(&producer->lock);
+}
+
+void sim_producer_set_replica_timestamps_differ(struct sim_producer *producer, bool differ)
+{
+    pthread_mutex_lock(&producer->lock);
+    producer->stamps_differ = differ;
     producer->differ_changed = true;
     pthread_cond_signal(&producer->order);
     pthread_mutex_unlock(&producer->lock);

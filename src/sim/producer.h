@@ -32,6 +32,7 @@ void sim_producer_stop(struct sim_producer *producer);
 void sim_producer_run(struct sim_producer *producer, bool run);
 void sim_producer_set_rate(struct sim_producer *producer, double rate, bool max);
 void sim_producer_set_replica_uids_differ(struct sim_producer *producer, bool differ);
+void sim_producer_set_replica_timestamps_differ(struct sim_producer *producer, bool differ);
 void sim_producer_status(struct sim_producer *producer, struct sim_producer_status *ret);
 
 #endif

@@ -22,7 +22,8 @@ enum purpose {
     PURPOSE_LATE = 0x0002,
     PURPOSE_NOISE = 0x0003,
     PURPOSE_ALIVE = 0x0004,
-    PURPOSE_REPLICA = 0x0005
+    PURPOSE_REPLICA = 0x0005,
+    PURPOSE_STAMP = 0x0006
 };
 
 struct sim_world {
@@ -45,7 +46,7 @@ struct sim_world {
     bool holds;
 
     _Atomic double wanted_rate;
-    _Atomic bool uids_differ;
+    _Atomic bool uids_differ, stamps_differ;
     _Atomic bool ended;
     _Atomic int64_t now_ms;
     _Atomic uint64_t keep_alives;
@@ -176,6 +177,11 @@ void sim_world_set_replica_uids_differ(struct sim_world *world, bool differ)
     atomic_store(&world->uids_differ, differ);
 }
 
+void sim_world_set_replica_timestamps_differ(struct sim_world *world, bool differ)
+{
+    atomic_store(&world->stamps_differ, differ);
+}
+
 /* ---- what follows from seed and index alone ---- */
 
 static uint32_t base_uid(const struct sim_world *world, const struct sim_record *record,
@@ -204,6 +210,18 @@ static uint32_t uid_for(const struct sim_world *world, unsigned replica,
         return uid;
     }
     return replica_uid(world, replica, uid, index);
+}
+
+/* The same for the stamps. */
+static int64_t stamp_for(const struct sim_world *world, unsigned replica, int64_t timestamp_ms,
+                         uint64_t index)
+{
+    if (replica == 0 || !atomic_load_explicit(&world->stamps_differ, memory_order_relaxed)) {
+        return timestamp_ms;
+    }
+    uint64_t bits = sim_mix2(PURPOSE_STAMP << 20 | replica, index);
+    int64_t off_ms = (int64_t)(bits % (2 * SIM_STAMPS_APART_MS + 1)) - SIM_STAMPS_APART_MS;
+    return timestamp_ms + off_ms > 0 ? timestamp_ms + off_ms : 1;
 }
 
 /* Mostly small: the fourth power of an even chance, up to lateness_ms. */
@@ -412,7 +430,7 @@ void sim_world_event(const struct sim_world *world, unsigned replica, uint64_t p
     const struct sim_record *record = sim_window_record(&world->window, index);
     *ret = (struct sim_event){
         .index = index,
-        .timestamp_ms = record->timestamp_ms,
+        .timestamp_ms = stamp_for(world, which, record->timestamp_ms, index),
         .arrival_ms = record->timestamp_ms + record->lateness_ms,
         .uid = uid_for(world, which, record, index),
         .partition = record->partition,
@@ -420,37 +438,62 @@ void sim_world_event(const struct sim_world *world, unsigned replica, uint64_t p
     };
 }
 
-/* The line as recorded; with another uid in it where replicas are to differ. */
+/* A stretch of a recorded line and what stands there instead. */
+struct exchange {
+    uint32_t at, length;
+    const char *text;
+    size_t text_length;
+};
+
+/* The line as recorded; with another uid and stamp in it where replicas are to differ. */
 static size_t render_replayed(const struct sim_world *world, unsigned which,
                               const struct sim_record *record, uint64_t index, char *buf,
                               size_t capacity)
 {
     const struct sim_replay_line *line = &world->replay.lines[record->actor];
     char uid[16];
-    const char *uid_text = line->text + line->uid_at;
-    size_t uid_length = line->uid_length;
+    char stamp[24];
+    struct exchange exchanges[] = {
+        {line->uid_at, line->uid_length, line->text + line->uid_at, line->uid_length},
+        {line->stamp_at, line->stamp_length, line->text + line->stamp_at, line->stamp_length},
+    };
     if (which > 0 && atomic_load_explicit(&world->uids_differ, memory_order_relaxed)) {
         char *end = sim_put_hex(SIM_PUT(uid, "event-"), uid_for(world, which, record, index));
-        uid_text = uid;
-        uid_length = (size_t)(end - uid);
+        exchanges[0].text = uid;
+        exchanges[0].text_length = (size_t)(end - uid);
     }
-    size_t length = line->length - line->uid_length + uid_length + 1;
+    int64_t stamp_ms = stamp_for(world, which, line->timestamp_ms, index);
+    if (stamp_ms != line->timestamp_ms) {
+        exchanges[1].text = stamp;
+        exchanges[1].text_length = (size_t)(sim_put_int(stamp, stamp_ms) - stamp);
+    }
+    if (exchanges[0].at > exchanges[1].at) {
+        struct exchange first = exchanges[1];
+        exchanges[1] = exchanges[0];
+        exchanges[0] = first;
+    }
+    size_t length = line->length + 1;
+    for (size_t i = 0; i < FH_ARRAY_LEN(exchanges); i++) {
+        length = length - exchanges[i].length + exchanges[i].text_length;
+    }
     if (length > capacity) {
         return length;
     }
-    size_t rest = line->uid_at + line->uid_length;
-    char *p = sim_put_bytes(buf, line->text, line->uid_at);
-    p = sim_put_bytes(p, uid_text, uid_length);
-    p = sim_put_bytes(p, line->text + rest, line->length - rest);
+    char *p = buf;
+    size_t copied = 0;
+    for (size_t i = 0; i < FH_ARRAY_LEN(exchanges); i++) {
+        p = sim_put_bytes(p, line->text + copied, exchanges[i].at - copied);
+        p = sim_put_bytes(p, exchanges[i].text, exchanges[i].text_length);
+        copied = exchanges[i].at + exchanges[i].length;
+    }
+    p = sim_put_bytes(p, line->text + copied, line->length - copied);
     *p = '\n';
     return length;
 }
 
-size_t sim_world_render(const struct sim_world *world, unsigned replica, uint64_t position,
-                        char *buf, size_t capacity)
+static size_t render(const struct sim_world *world, unsigned which, uint64_t index, char *buf,
+                     size_t capacity)
 {
-    unsigned which = replica_index(replica);
-    uint64_t index = sim_window_index(&world->window, which, position);
     const struct sim_record *record = sim_window_record(&world->window, index);
     if (world->options.replay_file) {
         return render_replayed(world, which, record, index, buf, capacity);
@@ -460,6 +503,7 @@ size_t sim_world_render(const struct sim_world *world, unsigned replica, uint64_
         .record = record,
         .arrival_ms = record->timestamp_ms + record->lateness_ms,
         .noise = sim_mix2(world->options.seed ^ PURPOSE_NOISE << 20, index),
+        .stamp_ms = stamp_for(world, which, record->timestamp_ms, index),
     };
     uint32_t uid = uid_for(world, which, record, index);
     if (capacity >= SIM_LINE_MAX) {
@@ -473,10 +517,43 @@ size_t sim_world_render(const struct sim_world *world, unsigned replica, uint64_
     return length;
 }
 
+size_t sim_world_render(const struct sim_world *world, unsigned replica, uint64_t position,
+                        char *buf, size_t capacity)
+{
+    unsigned which = replica_index(replica);
+    return render(world, which, sim_window_index(&world->window, which, position), buf, capacity);
+}
+
+uint64_t sim_world_payload(const struct sim_world *world, uint64_t index)
+{
+    static const char key[] = "\"recordTimestamp\":";
+    char line[SIM_LINE_MAX];
+    if (index < world->window.first || index >= world->window.end || world->options.replay_file) {
+        return 0;
+    }
+    size_t length = render(world, 0, index, line, sizeof(line));
+    const char *p = memmem(line, length, key, sizeof(key) - 1);
+    if (!p) {
+        return 0;
+    }
+    const char *end = line + length;
+    p = memchr(p, ',', (size_t)(end - p)); /* uid and stamp come first */
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; p && p < end; p++) {
+        hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+    }
+    return hash ? hash : 1;
+}
+
 uint64_t sim_world_seek(const struct sim_world *world, unsigned replica, int64_t from_ms,
                         bool by_arrival)
 {
-    return sim_window_seek(&world->window, replica_index(replica), from_ms, by_arrival);
+    unsigned which = replica_index(replica);
+    /* A stamp may lie ahead of the one that the order goes by. */
+    if (!by_arrival && which > 0 && atomic_load(&world->stamps_differ)) {
+        from_ms -= SIM_STAMPS_APART_MS;
+    }
+    return sim_window_seek(&world->window, which, from_ms, by_arrival);
 }
 
 const char *sim_type_name(unsigned type)
@@ -516,5 +593,6 @@ bool sim_world_ledger_row_of(const struct sim_world *world, unsigned replica, ui
     if (which > 0 && atomic_load_explicit(&world->uids_differ, memory_order_relaxed)) {
         ret->uid = replica_uid(world, which, ret->uid, index);
     }
+    ret->timestamp_ms = stamp_for(world, which, ret->timestamp_ms, index);
     return true;
 }

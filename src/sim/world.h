@@ -42,6 +42,9 @@ void sim_world_free(struct sim_world *world);
 /* May change while running: events/s from now on. */
 void sim_world_set_rate(struct sim_world *world, double rate);
 void sim_world_set_replica_uids_differ(struct sim_world *world, bool differ);
+/* recordTimestamp depends on the replica: up to SIM_STAMPS_APART_MS off either way. */
+#define SIM_STAMPS_APART_MS 2000
+void sim_world_set_replica_timestamps_differ(struct sim_world *world, bool differ);
 
 /* In replay mode world time is that of the recording: it begins at the first line's stamp (start_ms
  * is not used) and passes replay_speed times as fast, so that stamps, keep-alives and resume points
@@ -68,7 +71,7 @@ uint64_t sim_world_end(const struct sim_world *world); /* one past the newest */
 
 struct sim_event {
     uint64_t index;
-    int64_t timestamp_ms; /* recordTimestamp */
+    int64_t timestamp_ms; /* recordTimestamp, of the given replica */
     int64_t arrival_ms;   /* world time at which it was issued */
     uint32_t uid;         /* of the given replica: the random bits after "event-" */
     uint8_t partition;    /* 1..12 */
@@ -102,7 +105,9 @@ struct sim_ledger_row {
 uint64_t sim_world_ledger_count(const struct sim_world *world);
 bool sim_world_ledger_row(const struct sim_world *world, uint64_t index,
                           struct sim_ledger_row *ret);
-/* The same row with the uid this replica shows now. */
+/* A hash of what the event's line says apart from uid and recordTimestamp; 0: no longer kept. */
+uint64_t sim_world_payload(const struct sim_world *world, uint64_t index);
+/* The same row with the uid and the stamp this replica shows now. */
 bool sim_world_ledger_row_of(const struct sim_world *world, unsigned replica, uint64_t index,
                              struct sim_ledger_row *ret);
 

@@ -165,6 +165,8 @@ static int parse_line(struct span line, struct sim_replay_line *ret)
         .length = (uint32_t)(line.end - line.start),
         .uid_at = (uint32_t)(uid.start - line.start),
         .uid_length = (uint32_t)(uid.end - uid.start),
+        .stamp_at = (uint32_t)(stamp.start - line.start),
+        .stamp_length = (uint32_t)(stamp.end - stamp.start),
         .uid = parse_uid(uid),
         .timestamp_ms = timestamp_ms,
         .type = find_type(type),

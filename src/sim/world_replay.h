@@ -15,6 +15,8 @@ struct sim_replay_line {
     uint32_t length;
     uint32_t uid_at; /* the text of recordUid in the line */
     uint32_t uid_length;
+    uint32_t stamp_at; /* the digits of recordTimestamp */
+    uint32_t stamp_length;
     uint32_t uid;
     int64_t timestamp_ms;
     uint8_t type;

@@ -6,6 +6,7 @@
 #include "ledger_alias.h"
 #include "ledger_read.h"
 #include "ledger_table.h"
+#include "ledger_twins.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +19,7 @@
 
 struct options {
     const char *ledger;
-    const char *also; /* NULL: every replica shows the same uids */
+    const char *also; /* NULL: every replica shows the same uids and stamps */
     const char *ca_file;
     int64_t exclude_tail_ms;
     uint64_t show;
@@ -28,11 +29,12 @@ struct tally {
     struct options options;
     struct ledger_table table;
     struct ledger_alias alias;
-    bool aliases; /* reading the other replica's ledger */
+    struct ledger_twins twins; /* when the ledger tells payloads */
+    bool aliases;              /* reading the other replica's ledger */
     int64_t newest_ms;
     int64_t cutoff_ms; /* later records of the ledger may still be on their way */
     uint64_t repeated; /* ledger lines that name a record again */
-    uint64_t sent, delivered, lost, duplicated, foreign, gaps;
+    uint64_t sent, delivered, lost, duplicated, foreign, gaps, interchanged;
     uint64_t shown_foreign, shown_duplicates, shown_lost;
     bool naming; /* second pass: name examples instead of counting */
     const char *file;
@@ -40,24 +42,29 @@ struct tally {
 
 static void usage(FILE *to)
 {
-    fputs(
-        "usage: firehose-ledger --ledger FILE|URL [--also FILE|URL] [--ca FILE] "
-        "[--exclude-tail-ms N]\n"
-        "                       [--show N] DIR|FILE...\n"
-        "\n"
-        "Reads the simulator's ledger (a file, or http(s)://HOST/sim/ledger) and all published\n"
-        "*.ndjson and *.ndjson.zst of the directories and files named, and prints\n"
-        "  sent N, delivered N, lost N, duplicated N, foreign N\n"
-        "\n"
-        "  --ledger FILE|URL     lines of: uid timestamp partition\n"
-        "  --also FILE|URL       the same ledger with the uids of another replica, line by line:\n"
-        "                        a record counts under either uid, and twice under both\n"
-        "  --ca FILE             certificate authority for https\n"
-        "  --exclude-tail-ms N   leave out the newest N ms of the ledger (still on their way)\n"
-        "  --show N              name up to N examples of each kind\n"
-        "\n"
-        "Exit status: 0 nothing lost, duplicated or foreign; 1 otherwise; 2 wrong usage.\n",
-        to);
+    fputs("usage: firehose-ledger --ledger FILE|URL [--also FILE|URL] [--ca FILE] "
+          "[--exclude-tail-ms N]\n"
+          "                       [--show N] DIR|FILE...\n"
+          "\n"
+          "Reads the simulator's ledger (a file, or http(s)://HOST/sim/ledger) and all published\n"
+          "*.ndjson and *.ndjson.zst of the directories and files named, and prints\n"
+          "  sent N, delivered N, lost N, duplicated N, foreign N\n"
+          "\n"
+          "  --ledger FILE|URL     lines of: uid timestamp partition [payload]\n"
+          "                        With payloads (a hash in hex), an event that is lost while "
+          "another\n"
+          "                        one of the same payload and seconds is there once too often "
+          "counts\n"
+          "                        as interchanged: under other uids and stamps nothing tells them "
+          "apart\n"
+          "  --also FILE|URL       the same ledger as another replica shows it, line by line:\n"
+          "                        a record counts under either key, and twice under both\n"
+          "  --ca FILE             certificate authority for https\n"
+          "  --exclude-tail-ms N   leave out the newest N ms of the ledger (still on their way)\n"
+          "  --show N              name up to N examples of each kind\n"
+          "\n"
+          "Exit status: 0 nothing lost, duplicated or foreign; 1 otherwise; 2 wrong usage.\n",
+          to);
 }
 
 /* ---- the ledger -------------------------------------------------------------------------------
@@ -84,6 +91,21 @@ static bool parse_ledger_line(const char *line, size_t len, size_t *ret_uid_len,
     *ret_uid_len = (size_t)(space - line);
     *ret_ms = value;
     return true;
+}
+
+/* The fourth column, if there is one: "event-6b42f3eb 1767225601137 4 9f2c..." */
+static uint64_t payload_of(const char *line, size_t len)
+{
+    char text[96];
+    size_t n = len < sizeof(text) - 1 ? len : sizeof(text) - 1;
+    memcpy(text, line, n);
+    text[n] = '\0';
+    char *at = text;
+    for (int column = 0; at && column < 3; column++) {
+        at = strchr(at, ' ');
+        at = at ? at + 1 : NULL;
+    }
+    return at ? strtoull(at, NULL, 16) : 0;
 }
 
 static void name_if_lost(struct tally *tally, const char *line, size_t len, struct ledger_key key)
@@ -122,6 +144,10 @@ static int take_ledger_line(void *userdata, const char *line, size_t len, bool w
     }
     if (timestamp_ms > tally->newest_ms) {
         tally->newest_ms = timestamp_ms;
+    }
+    uint64_t payload = payload_of(line, len);
+    if (payload != 0 && ledger_twins_add(&tally->twins, key, payload) < 0) {
+        return -ENOMEM;
     }
     int r = ledger_table_add(&tally->table, key);
     if (r == 0) {
@@ -281,6 +307,9 @@ static void count_up(struct tally *tally)
             tally->delivered += tally->table.seen[i] > 1;
         }
     }
+    tally->interchanged = ledger_twins_interchanged(&tally->twins, &tally->table);
+    tally->delivered += tally->interchanged;
+    tally->duplicated -= tally->interchanged;
     tally->lost = tally->sent - tally->delivered;
 }
 
@@ -308,6 +337,9 @@ static int verdict(struct tally *tally)
            tally->sent, tally->delivered, tally->lost, tally->duplicated, tally->foreign);
     if (tally->gaps > 0) {
         printf(", gaps %" PRIu64, tally->gaps);
+    }
+    if (tally->interchanged > 0) {
+        printf(", interchanged %" PRIu64, tally->interchanged);
     }
     printf("\n");
     if (tally->repeated > 0) {
@@ -410,5 +442,6 @@ int main(int argc, char **argv)
     int status = r < 0 ? 1 : verdict(&tally);
     ledger_table_done(&tally.table);
     ledger_alias_done(&tally.alias);
+    ledger_twins_done(&tally.twins);
     return status;
 }

@@ -25,7 +25,8 @@ int ledger_alias_tell(struct ledger_alias *alias, struct ledger_key key)
         return -ERANGE;
     }
     struct ledger_alias_entry *entry = &alias->entry[alias->told++];
-    if (entry->first.timestamp_ms != key.timestamp_ms) {
+    int64_t apart_ms = entry->first.timestamp_ms - key.timestamp_ms;
+    if (apart_ms > LEDGER_APART_MS || apart_ms < -LEDGER_APART_MS) {
         return -EBADMSG;
     }
     entry->key = key;

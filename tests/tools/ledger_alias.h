@@ -1,4 +1,4 @@
-/* ledger_alias.h: the same events under the uids of another replica. */
+/* ledger_alias.h: the same events under the uids and stamps of another replica. */
 #ifndef LEDGER_ALIAS_H
 #define LEDGER_ALIAS_H
 
@@ -18,7 +18,8 @@ struct ledger_alias {
 /* An event as the first replica shows it. -ENOMEM. */
 int ledger_alias_add(struct ledger_alias *alias, struct ledger_key first);
 /* The next of these events, in the same order, as the other replica shows it. -ERANGE: there are
- * not so many; -EBADMSG: its time is another one. */
+ * not so many; -EBADMSG: its time is more than LEDGER_APART_MS away. */
+#define LEDGER_APART_MS 10000
 int ledger_alias_tell(struct ledger_alias *alias, struct ledger_key key);
 /* All are told: -ERANGE when some are not. Look-ups work from here on. */
 int ledger_alias_end(struct ledger_alias *alias);

@@ -194,6 +194,58 @@ static void test_uids_may_differ_per_replica(void **state)
     sim_world_free(world);
 }
 
+static void test_stamps_may_differ_per_replica(void **state)
+{
+    (void)state;
+    struct sim_world_options options = default_options();
+    options.replica_jitter_ms = 0;
+    struct sim_world *world = new_world(&options);
+    (void)sim_world_advance(world, SECOND, NO_LIMIT);
+    sim_world_set_replica_timestamps_differ(world, true);
+    sim_world_lock_read(world);
+    unsigned differing = 0;
+    int64_t most = 0;
+    for (uint64_t p = 0; p < 5000; p++) {
+        struct sim_event one;
+        struct sim_event two;
+        struct sim_ledger_row row;
+        char head[80];
+        sim_world_event(world, 1, p, &one);
+        sim_world_event(world, 2, p, &two);
+        assert_true(sim_world_ledger_row(world, p, &row));
+        assert_int_equal(one.timestamp_ms, row.timestamp_ms);
+        assert_true(sim_world_ledger_row_of(world, 2, p, &row));
+        assert_int_equal(two.timestamp_ms, row.timestamp_ms);
+        int64_t apart = llabs(two.timestamp_ms - one.timestamp_ms);
+        most = apart > most ? apart : most;
+        differing += apart > 0;
+        assert_int_equal(one.uid, two.uid);
+        size_t length = sim_world_render(world, 2, p, line, sizeof(line));
+        int head_length =
+            snprintf(head, sizeof(head), "{\"recordUid\":\"event-%x\",\"recordTimestamp\":%lld,",
+                     two.uid, (long long)two.timestamp_ms);
+        assert_memory_equal(line, head, (size_t)head_length);
+        /* The rest is the same, stamps inside included. */
+        static char other[65536];
+        size_t other_length = sim_world_render(world, 1, p, other, sizeof(other));
+        const char *rest = strstr(other, ",\"spacesTenantId\"");
+        size_t rest_length = other_length - (size_t)(rest - other);
+        assert_memory_equal(line + length - rest_length, rest, rest_length);
+    }
+    assert_true(differing > 4900);
+    assert_in_range(most, SIM_STAMPS_APART_MS / 2, SIM_STAMPS_APART_MS);
+    /* What is stamped later than asked for is not left out, although it stands further in front. */
+    int64_t from_ms = sim_world_now_ms(world) - 500;
+    uint64_t begin = sim_world_seek(world, 2, from_ms, false);
+    for (uint64_t p = 0; p < begin; p++) {
+        struct sim_event event;
+        sim_world_event(world, 2, p, &event);
+        assert_true(event.timestamp_ms < from_ms);
+    }
+    sim_world_unlock_read(world);
+    sim_world_free(world);
+}
+
 static void test_stamps_are_late_but_bounded(void **state)
 {
     (void)state;
@@ -474,6 +526,15 @@ static void test_a_recorded_stream_is_replayed(void **state)
                                    events[2].uid, third + strlen("{\"recordUid\":\"event-a1"));
     assert_int_equal(sim_world_render(world, 2, 2, line, sizeof(line)), expected_length);
     assert_memory_equal(line, expected, (size_t)expected_length);
+    sim_world_set_replica_timestamps_differ(world, true);
+    sim_world_event(world, 2, 2, &events[2]);
+    expected_length = snprintf(
+        expected, sizeof(expected),
+        RECORD("event-%x", "%lld", "DEVICE_ENTRY", ",\"y\":[{\"deviceId\":\"d\\\"}1\"}]") "\n",
+        events[2].uid, (long long)events[2].timestamp_ms);
+    assert_int_equal(sim_world_render(world, 2, 2, line, sizeof(line)), expected_length);
+    assert_memory_equal(line, expected, (size_t)expected_length);
+    assert_true(events[2].timestamp_ms != 5100);
     sim_world_free(world);
 }
 
@@ -571,6 +632,7 @@ int main(void)
         cmocka_unit_test(test_the_rate_is_kept),
         cmocka_unit_test(test_replicas_are_permutations),
         cmocka_unit_test(test_uids_may_differ_per_replica),
+        cmocka_unit_test(test_stamps_may_differ_per_replica),
         cmocka_unit_test(test_stamps_are_late_but_bounded),
         cmocka_unit_test(test_seek_skips_nothing),
         cmocka_unit_test(test_the_window_is_trimmed_by_time),

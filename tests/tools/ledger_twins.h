@@ -1,0 +1,28 @@
+/* ledger_twins.h: events whose payloads are equal. Where replicas carry different uids and stamps,
+ * nothing tells which copy belongs to which of two such events of the same seconds: delivered may
+ * be one of them twice, under the keys of both replicas, and the other one not at all. The number
+ * is right then, and so is every payload. */
+#ifndef LEDGER_TWINS_H
+#define LEDGER_TWINS_H
+
+#include "ledger_table.h"
+
+#define LEDGER_TWINS_APART_MS 10000
+
+struct ledger_twin {
+    struct ledger_key key;
+    uint64_t payload;
+};
+
+struct ledger_twins {
+    struct ledger_twin *event;
+    size_t count, capacity;
+};
+
+/* payload 0: not known, and like no other. -ENOMEM. */
+int ledger_twins_add(struct ledger_twins *twins, struct ledger_key key, uint64_t payload);
+/* Pairs of an event that is lost and one too many of another of the same payload. Sorts. */
+uint64_t ledger_twins_interchanged(struct ledger_twins *twins, const struct ledger_table *table);
+void ledger_twins_done(struct ledger_twins *twins);
+
+#endif
