@@ -185,7 +185,6 @@ void fh_store_publish(struct fh_store *store, const struct fh_store_state *state
     for (size_t i = 0; i < store->sinks; i++) {
         store->cursor[i].cursor = fh_marks_cursor(store->marks, i);
         store->cursor[i].pending = fh_marks_pending(store->marks, i, state->next_sequence);
-        store->cursor_written[i] = store->cursor[i].cursor;
     }
     pthread_cond_broadcast(&store->committed);
     fh_store_unlock(store);
@@ -281,6 +280,9 @@ static int commit_all(struct fh_store *store)
         return r;
     }
     store->retention_due = more;
+    for (size_t i = 0; i < store->sinks; i++) {
+        store->cursor_written[i] = fh_marks_cursor(store->marks, i);
+    }
     fh_store_publish(store, &state);
     return 0;
 }

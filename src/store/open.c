@@ -398,7 +398,6 @@ static int first_state(struct fh_store *store, struct fh_error *err)
 {
     MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
     struct fh_store_state state = {0};
-    uint64_t written[FH_MARKS_SINKS];
     int r = fh_lmdb_begin(store->env, MDB_RDONLY, &txn);
     if (r == 0) {
         r = fh_store_collect(store, txn, &state);
@@ -406,9 +405,7 @@ static int first_state(struct fh_store *store, struct fh_error *err)
     if (r < 0) {
         return fh_store_damage(store, r, err, "at record", store->meta.next_sequence);
     }
-    memcpy(written, store->cursor_written, sizeof(written));
     fh_store_publish(store, &state);
-    memcpy(store->cursor_written, written, sizeof(written));
     store->retention_due = true;
     return 0;
 }
