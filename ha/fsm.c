@@ -195,19 +195,80 @@ static void judge_protection(struct fh_fsm *fsm, struct fh_time now, struct fh_f
                                                  : "the standby does not confirm reports in time");
 }
 
+static const char *const key_names[FH_KEY_COUNT] = {
+    [FH_KEY_UID_TIMESTAMP] = "uid_timestamp",
+    [FH_KEY_UID] = "uid",
+    [FH_KEY_CONTENT] = "content",
+    [FH_KEY_UID_PAYLOAD] = "uid_payload",
+    [FH_KEY_PAYLOAD] = "payload",
+};
+
+/* Ordered once: the host needs a moment, or has no room just now, and tries again by itself. */
+static bool order_key(struct fh_fsm *fsm, enum fh_dedup_key key, struct fh_fsm_actions *actions)
+{
+    uint8_t own = fsm->sync.local.dedup_key;
+    enum fh_dedup_key now = own > 0 ? (enum fh_dedup_key)(own - 1) : FH_KEY_UID_TIMESTAMP;
+    now = fh_key_join(now, fsm->key_ordered);
+    enum fh_dedup_key wanted = fh_key_join(now, key);
+    if (key < FH_KEY_CONTENT || wanted == now) {
+        return false;
+    }
+    fsm->key_ordered = wanted;
+    fsm->replicas_differ = true;
+    fh_fsm_add(actions, FH_FSM_REPLICAS_DIFFER)->number = wanted;
+    return true;
+}
+
 static void judge_replicas(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 {
     if (!fh_fsm_peer_usable(fsm)) {
         return;
     }
-    fh_replica_compare(&fsm->replica, &fsm->sync.local.minutes, &fsm->peer.hello.state.minutes);
-    if (!fsm->replicas_differ && fh_replica_differ(&fsm->replica)) {
-        fsm->replicas_differ = true;
+    const struct fh_wire_state *peer = &fsm->peer.hello.state;
+    const struct fh_sync_local *local = &fsm->sync.local;
+    enum fh_dedup_key key;
+    if (fh_replica_advice(&fsm->replica, &key) && order_key(fsm, key, actions)) {
+        fh_fsm_notice(actions, FH_LOG_REPLICAS_DIFFER, true, -1,
+                      "the replicas of the two nodes carry the same events under different %s "
+                      "(stamps up to %" PRIu32 " ms apart)",
+                      key == FH_KEY_CONTENT       ? "uids"
+                      : key == FH_KEY_UID_PAYLOAD ? "timestamps"
+                                                  : "uids and timestamps",
+                      fsm->replica.apart_ms);
+    }
+    if (peer->dedup_key != 0 && local->dedup_key != 0 &&
+        order_key(fsm, (enum fh_dedup_key)(peer->dedup_key - 1), actions)) {
+        fh_fsm_notice(actions, FH_LOG_REPLICAS_DIFFER, false, -1,
+                      "node %s knows records by dedup.key = \"%s\"; so does this one from now on",
+                      fsm->peer.hello.node, key_names[peer->dedup_key - 1]);
+    }
+    /* Where stamps differ no two minutes are equal; by different keys none can be. */
+    if (local->dedup_key > FH_KEY_UID_PAYLOAD ||
+        (peer->dedup_key != 0 && peer->dedup_key != local->dedup_key)) {
+        return;
+    }
+    fh_replica_compare(&fsm->replica, &local->minutes, &peer->minutes);
+    if (fh_replica_differ(&fsm->replica) && order_key(fsm, FH_KEY_CONTENT, actions)) {
         fh_fsm_notice(actions, FH_LOG_REPLICAS_DIFFER, true, -1,
                       "the replicas of the two nodes carry different uids or timestamps: the same "
                       "minutes have about as many records and none in common");
-        fh_fsm_add(actions, FH_FSM_REPLICAS_DIFFER);
     }
+}
+
+/* One slice with each beat, in turn: each goes out several times before it is forgotten. */
+static void send_sample(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    const struct fh_sync_local *local = &fsm->sync.local;
+    if (local->slices_whole == 0 || !fh_fsm_peer_usable(fsm) || !fh_fsm_peer_knows_us(fsm) ||
+        fh_fsm_version(fsm) < 2) {
+        return;
+    }
+    do {
+        fsm->slice_told = (fsm->slice_told + 1) % FH_REPLICA_SLICES;
+    } while (!(local->slices_whole & (1u << fsm->slice_told)));
+    struct fh_wire_message *message = &fh_fsm_add(actions, FH_FSM_SEND)->u.message;
+    message->type = FH_WIRE_SAMPLE;
+    message->u.sample = local->slice[fsm->slice_told];
 }
 
 /* Datagrams per heartbeat. Lost ones are not sent again, so they come often enough that the peer
@@ -234,6 +295,7 @@ static void beat(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *
         fsm->last_beat = now;
         fh_fsm_add(actions, FH_FSM_SEND_STATE)->flag =
             !fh_fsm_peer_usable(fsm) || !fh_fsm_peer_knows_us(fsm);
+        send_sample(fsm, actions);
     }
     if (datagram) {
         fsm->last_datagram = now;
@@ -276,6 +338,7 @@ void fh_fsm_fill_state(const struct fh_fsm *fsm, struct fh_time now, bool hello,
     state->minutes = local->minutes;
     state->datagrams = fsm->options.datagrams;
     state->datagram_paths = fh_detector_datagram_paths(&fsm->detector, now);
+    state->dedup_key = local->dedup_key;
     ret->version = fh_fsm_version(fsm);
     if (hello) {
         ret->u.hello.version_min = FH_WIRE_VERSION_MIN;

@@ -131,7 +131,7 @@ enum fh_fsm_action_type {
     FH_FSM_PEER_CHECKPOINT,
     FH_FSM_DRAIN_DELIVERY, /* number: limit in ms */
     FH_FSM_PUBLISH_UNTIL,
-    FH_FSM_REPLICAS_DIFFER,
+    FH_FSM_REPLICAS_DIFFER, /* number: the key that knows the copies */
     /* to the arbiter, for the epoch in number */
     FH_FSM_LEASE_ACQUIRE,
     FH_FSM_LEASE_RENEW,
@@ -278,6 +278,8 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
 
     struct fh_replica_state replica;
     bool replicas_differ;
+    enum fh_dedup_key key_ordered; /* the widest one of the orders so far */
+    size_t slice_told;             /* whose turn it is */
     struct fh_time peer_lost_at;
     bool in_sync_told;
     bool protected_told;

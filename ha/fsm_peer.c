@@ -208,6 +208,9 @@ int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wi
             fh_sync_asked(&fsm->sync, message->u.want.from, message->u.want.min_timestamp_ms);
         }
         return 0;
+    case FH_WIRE_SAMPLE:
+        fh_replica_sample(&fsm->replica, fsm->sync.local.slice, &message->u.sample);
+        return 0;
     case FH_WIRE_ANSWERED:
         fh_sync_answered(&fsm->sync, now, message->u.answered.previous,
                          message->u.answered.through);

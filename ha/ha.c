@@ -156,7 +156,7 @@ static void order_host(struct fh_ha *ha, const struct fh_fsm_action *action)
         break;
     case FH_FSM_REPLICAS_DIFFER:
         if (host->replicas_differ) {
-            host->replicas_differ(ha->userdata);
+            host->replicas_differ(ha->userdata, (enum fh_dedup_key)action->number);
         }
         break;
     default:
@@ -495,6 +495,9 @@ _Static_assert(sizeof(struct fh_ha_local) == sizeof(struct fh_sync_local),
 _Static_assert(sizeof(struct fh_ha_minute) == sizeof(struct fh_replica_minute) &&
                    FH_HA_MINUTES == FH_REPLICA_MINUTES && FH_HA_BUCKETS == FH_REPLICA_BUCKETS,
                "ha.h and replica.h tell the same");
+_Static_assert(sizeof(struct fh_ha_slice) == sizeof(struct fh_replica_slice) &&
+                   FH_HA_SLICES == FH_REPLICA_SLICES && FH_HA_SAMPLES == FH_REPLICA_SAMPLES,
+               "ha.h and replica.h tell the same");
 
 void fh_ha_from_host(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes)
 {
@@ -514,7 +517,10 @@ void fh_ha_set_local(struct fh_ha *ha, const struct fh_ha_local *local)
         .own_report_last = local->own_report_last,
         .peer_report_applied = local->peer_report_applied,
         .peer_report_store = local->peer_report_store,
+        .dedup_key = local->dedup_key,
+        .slices_whole = local->slices_whole,
     };
+    memcpy(copy.slice, local->slice, sizeof(copy.slice));
     for (size_t i = 0; i < FH_HA_MINUTES; i++) {
         copy.minutes.minute[i].minute = local->minutes[i].minute;
         copy.minutes.minute[i].count = local->minutes[i].count;

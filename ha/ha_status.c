@@ -17,6 +17,24 @@ static void fill_arbiter(const struct fh_ha *ha, struct fh_time now, struct fh_h
     }
 }
 
+/* Minutes are exact, but where stamps differ no two hold the same records. */
+static void fill_match(const struct fh_fsm *fsm, struct fh_ha_status *ret)
+{
+    const struct fh_replica_state *replica = &fsm->replica;
+    uint32_t per_mille = 0;
+    bool sampled = fh_replica_sampled(replica, &per_mille, &ret->replica_match.records);
+    bool stamps_differ = fsm->sync.local.dedup_key > FH_KEY_UID_PAYLOAD;
+    ret->replica_match.known =
+        !stamps_differ &&
+        fh_replica_match(replica, &ret->replica_match.per_mille, &ret->replica_match.minutes);
+    if (!ret->replica_match.known && stamps_differ && sampled) {
+        ret->replica_match.known = true;
+        ret->replica_match.per_mille = per_mille;
+    }
+    ret->replica_match.apart_ms = replica->apart_ms;
+    ret->replica_match.differ = fsm->replicas_differ;
+}
+
 void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret)
 {
     const struct fh_fsm *fsm = &ha->fsm;
@@ -52,9 +70,7 @@ void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret)
     ret->switching = fsm->switching || fh_fsm_yielding(fsm, now);
     ret->fenced = fh_fsm_fenced(fsm, now);
     fill_arbiter(ha, now, ret);
-    ret->replica_match.known =
-        fh_replica_match(&fsm->replica, &ret->replica_match.per_mille, &ret->replica_match.minutes);
-    ret->replica_match.differ = fsm->replicas_differ;
+    fill_match(fsm, ret);
     ret->promotions = fsm->promotions;
     ret->demotions = fsm->demotions;
 }

@@ -1,10 +1,18 @@
-/* replica.h: do the two nodes see the same records? Compares the digests of the same minutes of
- * source time; a record that only one of them has spoils one bucket of one minute, records that are
- * never the same spoil all.
+/* replica.h: do the two nodes see the same records? Two comparisons:
+ *
+ * Minutes: the digests of the same minutes of source time; a record that only one of them has
+ * spoils one bucket of one minute, records that are never the same spoil all. Exact, and slow:
+ * minutes have to be over, and records are told apart by the key in force.
+ *
+ * Samples: of each stretch of about two seconds a few records, which both choose by what uid and
+ * stamp leave alone. Says within seconds which key knows the copies; where stamps differ it is the
+ * only one that can compare, because no two stretches hold the same records then.
  *
  * Pure: no clock, I/O or allocation. */
 #ifndef FH_HA_REPLICA_H
 #define FH_HA_REPLICA_H
+
+#include "fh/envelope.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +32,30 @@ struct fh_replica_minutes {
     struct fh_replica_minute minute[FH_REPLICA_MINUTES];
 };
 
+#define FH_REPLICA_SLICE_MS 2048
+#define FH_REPLICA_SLICES   16 /* = FH_HA_SLICES */
+#define FH_REPLICA_SAMPLES  8
+#define FH_REPLICA_OUTCOMES 64 /* the ratio and the advice are about the last ones */
+
+/* The same values as struct fh_ha_slice (ha.h). */
+struct fh_replica_sample {
+    uint32_t lot, payload, uid, offset_ms;
+};
+
+struct fh_replica_slice {
+    int64_t number; /* 0 = empty */
+    uint32_t count;
+    struct fh_replica_sample sample[FH_REPLICA_SAMPLES]; /* ascending by lot */
+};
+
+enum fh_replica_outcome {
+    FH_REPLICA_MISSING, /* should be here and is not */
+    FH_REPLICA_SAME,    /* uid and stamp */
+    FH_REPLICA_OTHER_UID,
+    FH_REPLICA_OTHER_STAMP,
+    FH_REPLICA_OTHER_BOTH,
+};
+
 struct fh_replica_state {
     int64_t judged; /* newest minute that was compared */
     struct {
@@ -31,6 +63,12 @@ struct fh_replica_state {
         bool alike;                 /* both have about as many records, and enough of them */
     } window[FH_REPLICA_WINDOW];
     uint32_t minutes; /* compared so far */
+
+    int64_t slice[FH_REPLICA_SLICES]; /* of the peer, compared already */
+    uint32_t slices;
+    uint8_t outcome[FH_REPLICA_OUTCOMES]; /* ring */
+    uint32_t outcomes;
+    uint32_t apart_ms; /* greatest distance of the stamps of two copies */
 };
 
 /* Compares the minutes both have and that are newer than those compared before. */
@@ -39,6 +77,16 @@ void fh_replica_compare(struct fh_replica_state *state, const struct fh_replica_
 /* Of the buckets in the window; false: nothing to compare yet. */
 bool fh_replica_match(const struct fh_replica_state *state, uint32_t *ret_per_mille,
                       uint32_t *ret_minutes);
+/* A slice of the peer came. own: FH_REPLICA_SLICES, in any order. Nothing happens when it was
+ * looked at before, or when the own stream has not come as far yet: it comes again. */
+void fh_replica_sample(struct fh_replica_state *state, const struct fh_replica_slice *own,
+                       const struct fh_replica_slice *peer);
+/* Of the samples that should be here, how many are; false: none to speak of. */
+bool fh_replica_sampled(const struct fh_replica_state *state, uint32_t *ret_per_mille,
+                        uint32_t *ret_records);
+/* The copies were found, and not one under the same uid and stamp: by which key they are the same.
+ * False: no reason to change. */
+bool fh_replica_advice(const struct fh_replica_state *state, enum fh_dedup_key *ret);
 /* The same minutes, comparable counts, nothing in common. */
 bool fh_replica_differ(const struct fh_replica_state *state);
 

@@ -384,6 +384,11 @@ uint16_t fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
     bool resume = partition != 0 && same_ranges && (sync->local.streams_live || filling);
     if (!same_ranges) {
         LACKS("the primary reads partitions this node does not read; give both the same ranges");
+    } else if (primary->dedup_key != 0 && sync->local.dedup_key != 0 &&
+               primary->dedup_key != sync->local.dedup_key) {
+        LACKS(
+            "records are known by another dedup.key at the primary than here, so its reports name "
+            "none of them; give both the same");
     } else if (late(sync, now, was_ready, reports_behind)) {
         LACKS("report %" PRIu64 " of %" PRIu64 " of the primary applied%s", held,
               primary->report_last, sync->refused ? "; the next one is in doubt" : "");

@@ -30,6 +30,9 @@ struct fh_sync_local {
     uint64_t peer_report_applied;
     uint64_t peer_report_store;
     struct fh_replica_minutes minutes;
+    uint8_t dedup_key;     /* enum fh_dedup_key in force + 1; 0: not said */
+    uint32_t slices_whole; /* bit per slice: nothing more is expected */
+    struct fh_replica_slice slice[FH_REPLICA_SLICES];
 };
 
 struct fh_sync_state { /* NOLINT(clang-analyzer-optin.performance.Padding): see fsm.h */

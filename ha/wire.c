@@ -96,7 +96,8 @@ static unsigned char *put(unsigned char *at, uint64_t value, size_t width)
 
 enum { FLAG_LAST_PRIMARY = 1, FLAG_READY = 2, FLAG_LIVE = 4, FLAG_HEALTHY = 8, FLAG_FINAL = 16 };
 enum { MORE_MAINTENANCE = 1, MORE_PATIENT = 2, MORE_AUTOMATIC = 4, MORE_DATAGRAMS = 8 };
-#define DATAGRAM_PATHS_SHIFT 8 /* the upper byte: a bit per path */
+#define DATAGRAM_PATHS_SHIFT 8                  /* the upper byte: a bit per path */
+enum { MORE_KEY_SHIFT = 4, MORE_KEY_MASK = 7 }; /* a number, not a flag */
 
 static unsigned char *put_state_1(unsigned char *at, const struct fh_wire_state *state)
 {
@@ -128,6 +129,7 @@ static unsigned char *put_state_2(unsigned char *at, const struct fh_wire_state 
              (state->maintenance ? MORE_MAINTENANCE : 0u) | (state->patient ? MORE_PATIENT : 0u) |
                  (state->yield_automatic ? MORE_AUTOMATIC : 0u) |
                  (state->datagrams ? MORE_DATAGRAMS : 0u) |
+                 ((unsigned)state->dedup_key << MORE_KEY_SHIFT) |
                  ((unsigned)state->datagram_paths << DATAGRAM_PATHS_SHIFT),
              2);
     at = put(at, state->yield_epoch, 8);
@@ -154,6 +156,10 @@ static void get_state_2(struct cursor *cursor, struct fh_wire_state *state)
     state->yield_automatic = (flags & MORE_AUTOMATIC) != 0;
     state->datagrams = (flags & MORE_DATAGRAMS) != 0;
     state->datagram_paths = (uint8_t)(flags >> DATAGRAM_PATHS_SHIFT);
+    state->dedup_key = flags >> MORE_KEY_SHIFT & MORE_KEY_MASK;
+    if (state->dedup_key > FH_KEY_COUNT) {
+        state->dedup_key = 0; /* one that only newer versions have */
+    }
     state->yield_epoch = get_epoch(cursor);
     state->beat = get(cursor, 8);
     state->beat_heard = get(cursor, 8);
@@ -191,6 +197,7 @@ static void get_state_1(struct cursor *cursor, struct fh_wire_state *state)
 
 enum {
     STATE_1_SIZE = 1 + 8 + 2 + 1 + 8 * 4 + 3 * FH_PARTITIONS * 8,
+    SAMPLE_SIZE = 4 + 4 + 4 + 2,
     STATE_2_SIZE = 2 + 8 * 4 + 4 + FH_REPLICA_MINUTES * (8 + 4 + 4 * FH_REPLICA_BUCKETS),
 };
 
@@ -209,6 +216,8 @@ size_t fh_wire_size(const struct fh_wire_message *message)
         return HEAD_SIZE + 16;
     case FH_WIRE_WANT:
         return HEAD_SIZE + 24;
+    case FH_WIRE_SAMPLE:
+        return HEAD_SIZE + 8 + 1 + (size_t)message->u.sample.count * SAMPLE_SIZE;
     case FH_WIRE_GOODBYE:
         return HEAD_SIZE;
     }
@@ -231,6 +240,18 @@ static unsigned char *put_hello(unsigned char *at, const struct fh_wire_hello *h
     at = put(at, hello->partitions, 2);
     at = put_state_1(at, &hello->state);
     return hello->version_max >= 2 ? put_state_2(at, &hello->state) : at;
+}
+
+static void put_sample(unsigned char *at, const struct fh_replica_slice *slice)
+{
+    at = put(at, (uint64_t)slice->number, 8);
+    at = put(at, slice->count, 1);
+    for (uint32_t i = 0; i < slice->count; i++) {
+        at = put(at, slice->sample[i].lot, 4);
+        at = put(at, slice->sample[i].payload, 4);
+        at = put(at, slice->sample[i].uid, 4);
+        at = put(at, slice->sample[i].offset_ms, 2);
+    }
 }
 
 int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t size)
@@ -274,6 +295,9 @@ int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t si
     case FH_WIRE_ANSWERED:
         at = put(at, message->u.answered.previous, 8);
         put(at, message->u.answered.through, 8);
+        break;
+    case FH_WIRE_SAMPLE:
+        put_sample(at, &message->u.sample);
         break;
     case FH_WIRE_GOODBYE:
         break;
@@ -324,6 +348,25 @@ static void get_report(struct cursor *cursor, struct fh_wire_report *report)
     }
 }
 
+static void get_sample(struct cursor *cursor, struct fh_replica_slice *slice)
+{
+    uint64_t number = get(cursor, 8);
+    uint64_t count = get(cursor, 1);
+    if (number == 0 || number > INT64_MAX / FH_REPLICA_SLICE_MS - FH_REPLICA_SLICES ||
+        count > FH_REPLICA_SAMPLES) {
+        cursor->failed = true;
+        return;
+    }
+    slice->number = (int64_t)number;
+    slice->count = (uint32_t)count;
+    for (uint32_t i = 0; i < slice->count; i++) {
+        slice->sample[i].lot = (uint32_t)get(cursor, 4);
+        slice->sample[i].payload = (uint32_t)get(cursor, 4);
+        slice->sample[i].uid = (uint32_t)get(cursor, 4);
+        slice->sample[i].offset_ms = (uint32_t)get(cursor, 2);
+    }
+}
+
 static void get_body(struct cursor *cursor, struct fh_wire_message *message)
 {
     switch (message->type) {
@@ -353,6 +396,9 @@ static void get_body(struct cursor *cursor, struct fh_wire_message *message)
         message->u.answered.previous = get(cursor, 8);
         message->u.answered.through = get(cursor, 8);
         cursor->failed |= message->u.answered.previous > message->u.answered.through;
+        break;
+    case FH_WIRE_SAMPLE:
+        get_sample(cursor, &message->u.sample);
         break;
     case FH_WIRE_GOODBYE:
         break;

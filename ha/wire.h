@@ -10,7 +10,8 @@
  * Version 2 appends to the state of a node: beats and promises (see fsm.h), the hand-over, flags
  * for maintenance and patience, and digests of what it received. A node that speaks 2 says HELLO
  * in a form that 1 understands, and everything else in the highest version both speak. Flags that
- * came later than version 2 itself (datagrams) stand in bits that its first readers pass over.
+ * came later than version 2 itself (datagrams, the key that records are known by) stand in bits
+ * that its first readers pass over.
  *
  * Pure: no clock, I/O or allocation. */
 #ifndef FH_HA_WIRE_H
@@ -46,6 +47,7 @@ enum fh_wire_type {
     FH_WIRE_WANT = 5,
     FH_WIRE_ANSWERED = 6, /* end of the answer to a WANT */
     FH_WIRE_GOODBYE = 7,
+    FH_WIRE_SAMPLE = 8, /* version 2; who does not know it passes over it */
 };
 
 /* What a node says of itself in every HELLO and HEARTBEAT. */
@@ -67,6 +69,7 @@ struct fh_wire_state {
 
     /* since version 2; zero in version 1 */
     bool maintenance;     /* never promotes */
+    uint8_t dedup_key;    /* enum fh_dedup_key in force + 1; 0: not said */
     bool patient;         /* does not promote because it hears nobody: it wants proof */
     bool yield_automatic; /* the hand-over is nobody's order */
     uint64_t yield_epoch; /* delivery of this own epoch has ended so that the receiver takes over */
@@ -107,6 +110,7 @@ struct fh_wire_message {
         struct fh_wire_hello hello;
         struct fh_wire_state heartbeat;
         struct fh_wire_report report;
+        struct fh_replica_slice sample;
         struct {
             uint64_t store_id, number;
         } confirm;

@@ -6,7 +6,7 @@
 #                                sanitize clang bench long
 #   tests/run.sh model --seeds N any number of schedules of the role machine
 #   tests/run.sh e2e --rounds N  any number of kills
-#   tests/run.sh long            what takes minutes: nodes that find out by themselves that replicas differ
+#   tests/run.sh long            what takes minutes: more kills of nodes whose replicas differ
 #
 # Ends with a line "N passed, N failed".
 set -uo pipefail

@@ -35,6 +35,9 @@ struct fh_envelope {
     /* Bytes of the whole recordUid member as it stands in the line ("recordUid":"..." with the
      * comma that belongs to it): what dedup.key = "content" leaves out. */
     struct fh_slice uid_member;
+    /* The same for recordTimestamp: dedup.key = "payload" leaves out both. Where the two stand side
+     * by side at the end of the object they share a comma. */
+    struct fh_slice timestamp_member;
     size_t error_offset; /* on failure: byte offset in the line where it was noticed */
     char scratch[FH_UID_MAX + FH_TYPE_MAX + FH_TENANT_MAX];
 };
@@ -57,10 +60,35 @@ enum fh_dedup_key {
     FH_KEY_UID_TIMESTAMP, /* default */
     FH_KEY_UID,
     FH_KEY_CONTENT, /* the record without its recordUid member: replicas with different uids */
+    /* With the next two the stamps of copies may differ: whoever compares keys allows for it. */
+    FH_KEY_UID_PAYLOAD, /* without its recordTimestamp member: replicas with different stamps */
+    FH_KEY_PAYLOAD,     /* without both: replicas with different uids and stamps */
+    FH_KEY_COUNT
 };
+/* Stamps of two copies lie at most so far apart ... */
+#define FH_STAMPS_APART_MS 5000
+/* ... and records of equal payload stand for each other over so much: more, because events that
+ * repeat themselves may take each other's places, one after the other. */
+#define FH_COPIES_NEAR_MS 60000
+
+static inline bool fh_key_ignores_stamps(enum fh_dedup_key key)
+{
+    return key >= FH_KEY_UID_PAYLOAD;
+}
+
+/* The narrowest key that knows all the copies that either of the two knows. */
+static inline enum fh_dedup_key fh_key_join(enum fh_dedup_key a, enum fh_dedup_key b)
+{
+    enum fh_dedup_key wider = a > b ? a : b;
+    enum fh_dedup_key other = a > b ? b : a;
+    return wider == FH_KEY_UID_PAYLOAD && other == FH_KEY_CONTENT ? FH_KEY_PAYLOAD : wider;
+}
 
 /* The fingerprint for a scanned line (line as passed to the scan). Never 0. */
 uint64_t fh_envelope_fingerprint(const struct fh_envelope *envelope, const char *line, size_t len,
                                  enum fh_dedup_key key);
+/* 32 bits that two copies of a record share whatever uid and stamp they carry, made from a few of
+ * its bytes: to choose the records that both nodes of a pair look at closely. Cheap. */
+uint32_t fh_envelope_lot(const struct fh_envelope *envelope, const char *line, size_t len);
 
 #endif

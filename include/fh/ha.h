@@ -28,6 +28,18 @@ struct fh_ha_minute {
     uint32_t digest[FH_HA_BUCKETS];
 };
 
+/* A few records of a stretch of source time, chosen so that both nodes choose mostly the same ones
+ * (pipeline.h). */
+#define FH_HA_SLICES  16
+#define FH_HA_SAMPLES 8
+struct fh_ha_slice {
+    int64_t number; /* 0 = empty */
+    uint32_t count;
+    struct {
+        uint32_t lot, payload, uid, offset_ms;
+    } sample[FH_HA_SAMPLES];
+};
+
 /* What the host knows of itself; pushed by fh_ha_set_local at least every heartbeat. */
 struct fh_ha_local {
     struct fh_checkpoint received;     /* last processed and stored */
@@ -41,6 +53,9 @@ struct fh_ha_local {
     /* The last minutes that are complete here (received from their first second on, and no later
      * records of them are expected), in any order. */
     struct fh_ha_minute minutes[FH_HA_MINUTES];
+    uint8_t dedup_key;     /* enum fh_dedup_key in force + 1; 0: not said */
+    uint32_t slices_whole; /* bit per slice below: no later records of it are expected */
+    struct fh_ha_slice slice[FH_HA_SLICES];
 };
 
 /* What the engine wants done. */
@@ -84,10 +99,10 @@ struct fh_ha_host {
     void (*publish_until)(void *userdata, struct fh_time until);
     /* The history has grown: keep it across restarts (a note of the store). At most 64 KiB. */
     void (*keep_history)(void *userdata, const void *bytes, size_t len);
-    /* The two nodes see the same minutes with comparable counts and not one fingerprint in common:
-     * the replicas differ in uid or timestamp; the host turns to dedup.key = "content". Once per
-     * process; the engine has logged what it saw. */
-    void (*replicas_differ)(void *userdata);
+    /* The two nodes see the same records under other uids or timestamps, or the peer knows records
+     * by a wider key already: the host turns to this one. Once per process and key; the engine has
+     * logged what it saw. */
+    void (*replicas_differ)(void *userdata, enum fh_dedup_key key);
     /* For the journal was already logged by the engine; for status and STATUS=. */
     void (*role_changed)(void *userdata, enum fh_role role, uint64_t epoch, const char *reason);
     /* -EEXIST and friends: the pair cannot be formed (same replica_id, same node name, protocol
@@ -169,7 +184,9 @@ struct fh_ha_status {
     struct {
         bool known;         /* minutes could be compared */
         uint32_t per_mille; /* of the buckets compared were equal */
-        uint32_t minutes;   /* compared, of the last ten */
+        uint32_t minutes;   /* compared, of the last ten; 0: the ratio is about records */
+        uint32_t records;   /* looked at closely, of the last 64 */
+        uint32_t apart_ms;  /* greatest distance of the stamps of two copies */
         bool differ;        /* replicas_differ was called */
     } replica_match;
 };

@@ -84,11 +84,11 @@ void fh_pipeline_keep_note(struct fh_pipeline *pipeline, const char *key, const 
 /* Read one; blocks, for start-up only. -ENOENT, or -ENOBUFS when it is longer than *inout_len. */
 int fh_pipeline_note(struct fh_pipeline *pipeline, const char *key, void *bytes, size_t *inout_len);
 
-/* The replicas carry different UIDs or timestamps: from now on, and after every restart, records
- * are known by their content (dedup.key = "content"). Records and reports kept are given new keys
- * while the receivers are held back and the sinks rest; nothing is restarted, no role changes. May
- * be repeated. */
-void fh_pipeline_use_content(struct fh_pipeline *pipeline);
+/* The replicas carry different UIDs (FH_KEY_CONTENT), timestamps (FH_KEY_UID_PAYLOAD) or both: from
+ * now on, and after every restart, records are known by this key. Records and reports kept are
+ * given new keys while the receivers are held back and the sinks rest; nothing is restarted, no
+ * role changes. May be repeated; never goes back to a narrower key. */
+void fh_pipeline_use_key(struct fh_pipeline *pipeline, enum fh_dedup_key key);
 
 /* Operator. */
 void fh_pipeline_tail(struct fh_pipeline *pipeline, bool on);
@@ -149,6 +149,21 @@ struct fh_pipeline_minute {
 };
 #define FH_PIPELINE_MINUTES 16
 
+/* A few records of a stretch of source time, the same ones on both nodes for the most part. */
+#define FH_PIPELINE_SLICE_MS 2048
+#define FH_PIPELINE_SLICES   16
+#define FH_PIPELINE_SAMPLES  8
+struct fh_pipeline_sample {
+    uint32_t lot, payload; /* together: of the record without recordUid and recordTimestamp */
+    uint32_t uid;
+    uint32_t offset_ms; /* of the stamp in the slice */
+};
+struct fh_pipeline_slice {
+    int64_t number; /* stamp / FH_PIPELINE_SLICE_MS; 0 = unused */
+    uint32_t count;
+    struct fh_pipeline_sample sample[FH_PIPELINE_SAMPLES]; /* ascending by lot */
+};
+
 struct fh_pipeline_status {
     struct fh_pipeline_counters counters;
     struct fh_pipeline_types types;
@@ -165,7 +180,9 @@ struct fh_pipeline_status {
     bool sinks_healthy;
     bool backpressure;
     uint64_t dedup_records, dedup_bytes;
-    const char *dedup_key;   /* in force, as in the configuration */
+    enum fh_dedup_key key;                              /* in force ... */
+    const char *dedup_key;                              /* ... as in the configuration */
+    struct fh_pipeline_slice slice[FH_PIPELINE_SLICES]; /* in no order; pairs only */
     int64_t progress_age_ms; /* since the writer last went round its loop: the watchdog's proof */
 };
 void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret);

@@ -116,8 +116,9 @@ int fh_store_lead(struct fh_store *store);
  * either all old or all new, and to do it again is harmless. Commits what is staged first. Blocks
  * while it reads everything; no sink is served meanwhile. Keys of own reports whose record is no
  * longer kept stay as they are (untranslated). Settled own reports get new numbers, so that the
- * peer asks for them again. -ENOSPC: nothing happened, try again when there is room; any other
- * error: close the store. Memory: see rekey.c. */
+ * peer asks for them again. apart_ms: from now on, and after every start, the peer's keys may carry
+ * stamps that are so much away from ours; 0: equal ones. -ENOSPC: nothing happened, try again when
+ * there is room; any other error: close the store. Memory: see rekey.c. */
 typedef int (*fh_store_key_of)(void *userdata, const char *record, size_t len,
                                struct fh_record_key *ret);
 struct fh_store_rekeyed {
@@ -125,7 +126,7 @@ struct fh_store_rekeyed {
     uint64_t reports;      /* own ones, with new numbers */
     uint64_t untranslated; /* keys in own reports whose record is no longer kept */
 };
-int fh_store_rekey(struct fh_store *store, fh_store_key_of key_of, void *userdata,
+int fh_store_rekey(struct fh_store *store, fh_store_key_of key_of, void *userdata, int64_t apart_ms,
                    struct fh_store_rekeyed *ret, struct fh_error *err);
 
 /* ---- any thread --------------------------------------------------------------------------- */
@@ -148,6 +149,8 @@ struct fh_store_state {
                           went on for a whole window: it did not receive them */
 };
 void fh_store_state(struct fh_store *store, struct fh_store_state *ret);
+/* As the last fh_store_rekey said; 0 without one. Writer thread. */
+int64_t fh_store_apart_ms(const struct fh_store *store);
 int fh_store_get_note(struct fh_store *store, const char *key, void *bytes, size_t *inout_len);
 
 struct fh_store_cursor {

@@ -24,7 +24,8 @@
 
 static const char *const channels[] = {"http", "websocket", "grpc", NULL};
 static const char *const http_versions[] = {"auto", "1.1", "2", NULL};
-static const char *const dedup_keys[] = {"uid_timestamp", "uid", "content", NULL};
+static const char *const dedup_keys[] = {"uid_timestamp", "uid",     "content",
+                                         "uid_payload",   "payload", NULL};
 static const char *const syncs[] = {"always", "interval", NULL};
 static const char *const prefers[] = {"availability", "safety", NULL};
 static const char *const arbiters[] = {"none", "witness", "etcd", NULL};
@@ -133,8 +134,8 @@ const struct fh_option fh_options[] = {
                  "_unknown."},
 
     {"dedup.key", FH_OPTION_CHOICE, AT(dedup.key), .choices = dedup_keys,
-     .sentence = "What makes two records the same: uid and timestamp, the uid alone, or all but "
-                 "the uid."},
+     .sentence = "What makes two records the same: uid and timestamp, the uid alone, all but the "
+                 "uid, all but the timestamp, or all but both; see firehosed-ha(7)."},
     {"dedup.window_minutes", FH_OPTION_INTEGER, AT(dedup.window_minutes), BETWEEN(1, 1440, 120),
      .sentence = "Source time over which records are remembered."},
     {"dedup.max_records", FH_OPTION_INTEGER, AT(dedup.max_records),

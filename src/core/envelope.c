@@ -82,10 +82,12 @@ static const uint8_t *scan_members(const struct fh_json_ops *ops, struct fh_json
         if (member != FH_MEMBER_OTHER && !members->value[member].data) {
             members->value[member] =
                 (struct fh_slice){(const char *)value, (size_t)(after - value)};
-            if (member == FH_MEMBER_UID) {
+            if (member == FH_MEMBER_UID || member == FH_MEMBER_TIMESTAMP) {
                 const uint8_t *from = *p == ',' || !comma ? key : comma;
                 const uint8_t *to = *p == ',' ? p + 1 : after;
-                members->uid_member = (struct fh_slice){(const char *)from, (size_t)(to - from)};
+                struct fh_slice whole = {(const char *)from, (size_t)(to - from)};
+                *(member == FH_MEMBER_UID ? &members->uid_member : &members->timestamp_member) =
+                    whole;
             }
         }
         if (*p == '}') {
@@ -214,13 +216,15 @@ enum fh_envelope_result fh_envelope_decode(const struct fh_envelope_members *mem
         ret->tenant = (struct fh_slice){"", 0};
     }
     ret->uid_member = members->uid_member;
+    ret->timestamp_member = members->timestamp_member;
     return FH_ENVELOPE_OK;
 }
 
 enum fh_envelope_result fh_envelope_scan_with(const struct fh_json_ops *ops, const char *line,
                                               size_t len, struct fh_envelope *ret)
 {
-    ret->uid = ret->type = ret->tenant = ret->uid_member = (struct fh_slice){"", 0};
+    ret->uid = ret->type = ret->tenant = (struct fh_slice){"", 0};
+    ret->uid_member = ret->timestamp_member = (struct fh_slice){"", 0};
     ret->timestamp_ms = 0;
     ret->error_offset = 0;
     struct fh_json json = {.start = (const uint8_t *)line, .end = (const uint8_t *)line + len};
@@ -284,17 +288,67 @@ static uint64_t fingerprint_uid_timestamp(const struct fh_envelope *envelope)
     return XXH3_64bits(bytes, len);
 }
 
-static uint64_t fingerprint_content(const struct fh_envelope *envelope, const char *line,
-                                    size_t len)
+/* Of the line without a member. */
+static uint64_t fingerprint_without(struct fh_slice member, const char *line, size_t len)
 {
-    size_t before = (size_t)(envelope->uid_member.data - line);
-    size_t after = before + envelope->uid_member.len;
+    size_t before = (size_t)(member.data - line);
+    size_t after = before + member.len;
     XXH3_state_t state;
     XXH3_INITSTATE(&state);
     XXH3_64bits_reset(&state);
     XXH3_64bits_update(&state, line, before);
     XXH3_64bits_update(&state, line + after, len - after);
     return XXH3_64bits_digest(&state);
+}
+
+/* What lies before, between and behind the two members. */
+static void split_payload(const struct fh_envelope *envelope, const char *line, size_t len,
+                          struct fh_slice ret[3])
+{
+    struct fh_slice first = envelope->uid_member;
+    struct fh_slice second = envelope->timestamp_member;
+    if (second.data < first.data) {
+        first = envelope->timestamp_member;
+        second = envelope->uid_member;
+    }
+    const char *first_end = first.data + first.len;
+    const char *second_end = second.data + second.len;
+    bool apart = first_end < second.data; /* else they touch, or share a comma */
+    ret[0] = (struct fh_slice){line, (size_t)(first.data - line)};
+    ret[1] = (struct fh_slice){first_end, apart ? (size_t)(second.data - first_end) : 0};
+    ret[2] = (struct fh_slice){second_end, len - (size_t)(second_end - line)};
+}
+
+static uint64_t fingerprint_payload(const struct fh_envelope *envelope, const char *line,
+                                    size_t len)
+{
+    struct fh_slice part[3];
+    split_payload(envelope, line, len, part);
+    XXH3_state_t state;
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset(&state);
+    for (size_t i = 0; i < 3; i++) {
+        XXH3_64bits_update(&state, part[i].data, part[i].len);
+    }
+    return XXH3_64bits_digest(&state);
+}
+
+/* Of the longest stretch without the two members some bytes in the middle and the last ones: there
+ * is the payload, which differs most from record to record. */
+#define LOT_BYTES 64
+
+uint32_t fh_envelope_lot(const struct fh_envelope *envelope, const char *line, size_t len)
+{
+    struct fh_slice part[3];
+    split_payload(envelope, line, len, part);
+    struct fh_slice longest = part[2];
+    for (size_t i = 0; i < 2; i++) {
+        longest = part[i].len > longest.len ? part[i] : longest;
+    }
+    size_t count = longest.len < LOT_BYTES ? longest.len : LOT_BYTES;
+    uint64_t middle = XXH3_64bits(longest.data + (longest.len - count) / 2, count);
+    uint64_t end = XXH3_64bits(longest.data + longest.len - count, count);
+    return (uint32_t)(((middle ^ longest.len) * UINT64_C(0x9E3779B97F4A7C15) + end) >> 32);
 }
 
 uint64_t fh_envelope_fingerprint(const struct fh_envelope *envelope, const char *line, size_t len,
@@ -309,7 +363,15 @@ uint64_t fh_envelope_fingerprint(const struct fh_envelope *envelope, const char 
         hash = XXH3_64bits(envelope->uid.data, envelope->uid.len);
         break;
     case FH_KEY_CONTENT:
-        hash = fingerprint_content(envelope, line, len);
+        hash = fingerprint_without(envelope->uid_member, line, len);
+        break;
+    case FH_KEY_UID_PAYLOAD:
+        hash = fingerprint_without(envelope->timestamp_member, line, len);
+        break;
+    case FH_KEY_PAYLOAD:
+        hash = fingerprint_payload(envelope, line, len);
+        break;
+    case FH_KEY_COUNT:
         break;
     }
     return hash ? hash : 1; /* 0 marks an empty slot in the sets */

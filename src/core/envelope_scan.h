@@ -22,7 +22,7 @@ enum fh_envelope_member {
 /* Values as they stand in the line, quotes and all; data is NULL when the member is absent. */
 struct fh_envelope_members {
     struct fh_slice value[FH_MEMBER_OTHER];
-    struct fh_slice uid_member;
+    struct fh_slice uid_member, timestamp_member;
 };
 
 /* key: of the outermost object, between the quotes. False for a key that is one of ours up to a

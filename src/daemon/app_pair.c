@@ -182,9 +182,9 @@ static void keep_history(void *userdata, const void *bytes, size_t len)
     fh_pipeline_keep_note(((struct app *)userdata)->pipeline, HISTORY_NOTE, bytes, len);
 }
 
-static void replicas_differ(void *userdata)
+static void replicas_differ(void *userdata, enum fh_dedup_key key)
 {
-    fh_pipeline_use_content(((struct app *)userdata)->pipeline);
+    fh_pipeline_use_key(((struct app *)userdata)->pipeline, key);
 }
 
 static void role_changed(void *userdata, enum fh_role role, uint64_t epoch, const char *reason)
@@ -288,15 +288,25 @@ int app_pair_start(struct app *app, struct fh_error *err)
 /* Lateness that is allowed for before a minute counts as complete. */
 #define SETTLED_MS 20000
 
-/* The newest minutes of which nothing more is expected, for the comparison of the replicas. */
-static void fill_minutes(const struct fh_pipeline_status *status, struct fh_ha_local *local)
+/* For a slice, of which a few records say enough. */
+#define SLICE_SETTLED_MS 2000
+
+/* The stamp that every range has reached. */
+static int64_t reached(const struct fh_pipeline_status *status)
 {
-    _Static_assert(FH_HA_BUCKETS == FH_PIPELINE_BUCKETS, "copied as they are");
     int64_t settled = INT64_MAX;
     for (size_t i = 0; i < status->receiver_count; i++) {
         int64_t stamp = status->receiver[i].last_timestamp_ms;
         settled = stamp < settled ? stamp : settled;
     }
+    return settled;
+}
+
+/* The newest minutes of which nothing more is expected, for the comparison of the replicas. */
+static void fill_minutes(const struct fh_pipeline_status *status, struct fh_ha_local *local)
+{
+    _Static_assert(FH_HA_BUCKETS == FH_PIPELINE_BUCKETS, "copied as they are");
+    int64_t settled = reached(status);
     int64_t from = status->minutes_from;
     for (size_t p = 0; p < FH_PARTITIONS; p++) {
         int64_t covered = fh_minute_of(status->covered_from.partition_ms[p]) + 1;
@@ -320,6 +330,31 @@ static void fill_minutes(const struct fh_pipeline_status *status, struct fh_ha_l
     }
 }
 
+static void fill_slices(const struct fh_pipeline_status *status, struct fh_ha_local *local)
+{
+    _Static_assert(sizeof(local->slice) == sizeof(status->slice) &&
+                       FH_HA_SLICES == FH_PIPELINE_SLICES,
+                   "copied as they are");
+    memcpy(local->slice, status->slice, sizeof(local->slice));
+    int64_t settled = reached(status) - SLICE_SETTLED_MS;
+    for (size_t i = 0; i < FH_HA_SLICES; i++) {
+        int64_t end_ms = (status->slice[i].number + 1) * FH_PIPELINE_SLICE_MS;
+        if (status->slice[i].number > 0 && end_ms <= settled) {
+            local->slices_whole |= 1u << i;
+        }
+    }
+}
+
+/* What has a stamp behind it here may have one before it at the peer. */
+static void allow_for_stamps(struct fh_checkpoint *covered_from)
+{
+    for (size_t p = 0; p < FH_PARTITIONS; p++) {
+        if (covered_from->partition_ms[p] != 0) {
+            covered_from->partition_ms[p] += FH_STAMPS_APART_MS;
+        }
+    }
+}
+
 void app_pair_push(struct app *app, const struct fh_pipeline_status *status)
 {
     if (!app->ha) {
@@ -335,6 +370,11 @@ void app_pair_push(struct app *app, const struct fh_pipeline_status *status)
         .peer_report_applied = status->store.peer_report_applied,
         .peer_report_store = status->store.peer_store_id,
     };
+    local.dedup_key = (uint8_t)(status->key + 1);
+    if (fh_key_ignores_stamps(status->key)) {
+        allow_for_stamps(&local.covered_from);
+    }
     fill_minutes(status, &local);
+    fill_slices(status, &local);
     fh_ha_set_local(app->ha, &local);
 }

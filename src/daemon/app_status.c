@@ -55,6 +55,8 @@ static void add_replica_match(cJSON *root, const struct fh_ha_status *ha)
     cJSON_AddBoolToObject(match, "known", ha->replica_match.known);
     number(match, "per_mille", ha->replica_match.per_mille);
     number(match, "minutes", ha->replica_match.minutes);
+    number(match, "records", ha->replica_match.records);
+    number(match, "apart_ms", ha->replica_match.apart_ms);
     cJSON_AddBoolToObject(match, "differ", ha->replica_match.differ);
 }
 

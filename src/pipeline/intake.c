@@ -230,9 +230,12 @@ static void take_line(void *userdata, unsigned receiver, const char *line, size_
         item.type = fh_event_types_place(&intake->types, envelope.type);
         item.key.timestamp_ms = envelope.timestamp_ms;
         item.key.fingerprint = fh_envelope_fingerprint(&envelope, line, len, key);
-        item.identity = key != FH_KEY_CONTENT
-                            ? 0
-                            : fh_envelope_fingerprint(&envelope, line, len, FH_KEY_UID_TIMESTAMP);
+        if (key >= FH_KEY_CONTENT) {
+            item.identity = fh_envelope_fingerprint(&envelope, line, len, FH_KEY_UID_TIMESTAMP);
+        }
+        if (pipeline->config.pair.present) {
+            item.lot = fh_envelope_lot(&envelope, line, len);
+        }
     }
     if (batch_add(intake->collecting, &item, line) < 0) {
         collecting_failed(pipeline, receiver);

@@ -13,6 +13,7 @@
  *   resplit.c          which receivers there are, and other ranges while running
  *   gap.c              what an outage longer than the replay window took away
  *   twins.c            records equal in all but their uid
+ *   sample.c           records chosen for the comparison of the replicas
  *   rekey.c            what records are known by, and the change to another key
  *   quarantine.c       lines that are no records
  *   pipeline.c         construction, orders of the main thread, answers to it
@@ -48,8 +49,9 @@ enum item_kind {
 
 struct item {
     struct fh_record_key key; /* keep-alive: only the stamp; junk: fingerprint = stream offset */
-    uint64_t identity;        /* record known by its content: fingerprint of uid and timestamp */
-    uint32_t offset;          /* into the batch's bytes */
+    uint64_t identity; /* record known by content or payload: fingerprint of uid and timestamp */
+    uint32_t lot;      /* record of a pair: fh_envelope_lot */
+    uint32_t offset;   /* into the batch's bytes */
     uint32_t len;
     uint16_t kind;
     uint16_t reason; /* junk: enum fh_envelope_result, or JUNK_OVERSIZED; record: the enum
@@ -86,7 +88,8 @@ struct intake {
     /* owned by the writer */
     struct batch *draining;
     size_t drained;         /* items of draining already done (the store was full) */
-    struct fh_dedup *shown; /* by the connection: see twins.c; NULL unless known by content */
+    struct fh_dedup *shown; /* by the connection: see twins.c; NULL unless known by content or
+                               payload */
     struct fh_watermark mark;
     bool expect_first; /* next stamp is the first after a connect */
     int64_t expect_from_ms;
@@ -112,7 +115,7 @@ enum command_kind {
     COMMAND_SEND_REPORTS,
     COMMAND_DRAIN,
     COMMAND_NOTE,
-    COMMAND_USE_CONTENT,
+    COMMAND_USE_KEY,
     COMMAND_REKEY,
     COMMAND_OPEN_INTAKE,
 };
@@ -121,7 +124,7 @@ struct delivery;
 
 struct command {
     enum command_kind kind;
-    uint64_t number; /* epoch, report number: see the kind */
+    uint64_t number; /* epoch, report number, key: see the kind */
     uint64_t order;  /* LEAD: void when a later order was given */
     uint64_t store_id;
     int64_t timestamp_ms;
@@ -290,11 +293,14 @@ struct fh_pipeline {
     uint64_t doubled_seen, doubled_told; /* delivered by both: as of the last turn, as last said */
     struct fh_time doubled_at;
     struct fh_time rekey_at; /* set: the change of keys found no room and is tried again */
+    enum fh_dedup_key rekey_to;
+    struct fh_pipeline_slice slice[FH_PIPELINE_SLICES];
     struct quarantine *quarantine;
     struct fh_buf tail_lines;
     struct fh_pipeline_minute minute[FH_PIPELINE_MINUTES];
-    pthread_mutex_t minute_lock; /* the writer publishes a copy in minute_shown */
+    pthread_mutex_t minute_lock; /* the writer publishes copies in ..._shown */
     struct fh_pipeline_minute minute_shown[FH_PIPELINE_MINUTES];
+    struct fh_pipeline_slice slice_shown[FH_PIPELINE_SLICES];
     atomic_int_fast64_t minutes_from;
     atomic_int_fast64_t covered_ms[FH_PARTITIONS]; /* the own store has no hole from here on */
     struct gap gap[FH_PARTITIONS]; /* found while not leading: declared when this node leads */
@@ -364,12 +370,16 @@ int fh_rekey_at_start(struct fh_pipeline *pipeline, struct fh_error *err);
 /* Make the de-duplication and the minutes anew from the store's index. */
 int fh_rekey_remember(struct fh_pipeline *pipeline);
 /* Writer: begin, go through with it, begin again when that is due. */
-void fh_rekey_begin(struct fh_pipeline *pipeline);
+void fh_rekey_begin(struct fh_pipeline *pipeline, enum fh_dedup_key key);
 void fh_rekey_run(struct fh_pipeline *pipeline);
 void fh_rekey_again(struct fh_pipeline *pipeline);
 /* Writer: the key of an item, which may have been scanned under another one, and its identity. */
 struct fh_record_key fh_rekey_item(const struct fh_pipeline *pipeline, const struct item *item,
                                    const char *line, struct fh_record_key *ret_identity);
+/* What the de-duplication of this node remembers of a record with this key. A replica repeats its
+ * own stamps, so where the key leaves the stamp out it is the key and the stamp: only between the
+ * nodes, where the store compares keys, may stamps differ. */
+struct fh_record_key fh_rekey_known(enum fh_dedup_key in_force, struct fh_record_key key);
 /* A sink has come to rest: when all have, tell the writer. */
 void fh_rekey_tell(struct fh_pipeline *pipeline);
 const char *fh_rekey_name(enum fh_dedup_key key);
@@ -388,6 +398,9 @@ void fh_twins_take_back(struct intake *intake, struct fh_record_key identity,
                         struct fh_record_key key);
 /* The key of the next twin that shown has not seen. 0 or -ENOMEM. */
 int fh_twins_number(struct fh_dedup *shown, struct fh_record_key *inout_key);
+
+/* sample.c: writer; a record of a pair was stored. */
+void fh_sample_take(struct fh_pipeline *pipeline, const struct item *item, const char *line);
 
 /* quarantine.c */
 struct quarantine;

@@ -448,9 +448,9 @@ void fh_pipeline_peer_checkpoint(struct fh_pipeline *pipeline,
     }
 }
 
-void fh_pipeline_use_content(struct fh_pipeline *pipeline)
+void fh_pipeline_use_key(struct fh_pipeline *pipeline, enum fh_dedup_key key)
 {
-    struct command command = {.kind = COMMAND_USE_CONTENT};
+    struct command command = {.kind = COMMAND_USE_KEY, .number = key};
     fh_pipeline_command(pipeline, &command);
 }
 

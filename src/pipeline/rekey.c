@@ -10,6 +10,10 @@
  *   2. sinks    let go of the keys they remember of batches in progress, and rest
  *   3. writer   new keys in the store, the de-duplication made anew from them
  *   4. sinks    go on where they were
+ *
+ * From uid_timestamp or uid it goes to content, uid_payload or payload, from the first two of these
+ * to payload, never back: the new key also knows the copies that the one before knows.
+ *
  * Receivers are held back while the writer is busy; what they scanned under the old key is
  * recognized by the writer and scanned again. In the end they reconnect (twins.c). */
 #include "internal.h"
@@ -28,6 +32,8 @@ static const char *const key_name[] = {
     [FH_KEY_UID_TIMESTAMP] = "uid_timestamp",
     [FH_KEY_UID] = "uid",
     [FH_KEY_CONTENT] = "content",
+    [FH_KEY_UID_PAYLOAD] = "uid_payload",
+    [FH_KEY_PAYLOAD] = "payload",
 };
 
 const char *fh_rekey_name(enum fh_dedup_key key)
@@ -64,6 +70,12 @@ static enum fh_dedup_key in_force(const struct fh_pipeline *pipeline)
     return (enum fh_dedup_key)atomic_load(&pipeline->key);
 }
 
+/* Between the nodes. */
+static int64_t apart_ms(enum fh_dedup_key key)
+{
+    return fh_key_ignores_stamps(key) ? FH_COPIES_NEAR_MS : 0;
+}
+
 /* ---- keys ----------------------------------------------------------------------------------- */
 
 struct rekeying {
@@ -82,6 +94,15 @@ static int key_of(void *userdata, const char *record, size_t len, struct fh_reco
     }
     ret->fingerprint = fh_envelope_fingerprint(&envelope, record, len, rekeying->key);
     return rekeying->key == FH_KEY_CONTENT ? fh_twins_number(rekeying->shown, ret) : 0;
+}
+
+struct fh_record_key fh_rekey_known(enum fh_dedup_key key_in_force, struct fh_record_key key)
+{
+    if (fh_key_ignores_stamps(key_in_force)) {
+        key.fingerprint ^= (uint64_t)key.timestamp_ms * UINT64_C(0x9E3779B97F4A7C15);
+        key.fingerprint += key.fingerprint == 0;
+    }
+    return key;
 }
 
 struct fh_record_key fh_rekey_item(const struct fh_pipeline *pipeline, const struct item *item,
@@ -104,8 +125,13 @@ struct fh_record_key fh_rekey_item(const struct fh_pipeline *pipeline, const str
 static int remember_keys(void *userdata, const struct fh_record_key *keys, size_t count)
 {
     struct fh_pipeline *pipeline = userdata;
+    enum fh_dedup_key key = in_force(pipeline);
     for (size_t i = 0; i < count; i++) {
-        if (fh_dedup_add(pipeline->dedup, keys[i]) == -ENOMEM) {
+        struct fh_record_key known = fh_rekey_known(key, keys[i]);
+        /* What is stored twice under one key and stamp are twins: nothing else is let in twice. */
+        int r = fh_key_ignores_stamps(key) ? fh_twins_number(pipeline->dedup, &known)
+                                           : fh_dedup_add(pipeline->dedup, known);
+        if (r == -ENOMEM) {
             return -ENOMEM;
         }
         if (atomic_load(&pipeline->minutes_from) != 0) { /* else before the start: not whole */
@@ -155,7 +181,7 @@ static int rekey_store(struct fh_pipeline *pipeline, enum fh_dedup_key key, stru
     if (r < 0) {
         return fh_error_set(err, r, "out of memory");
     }
-    r = fh_store_rekey(pipeline->store, key_of, &rekeying, &done, err);
+    r = fh_store_rekey(pipeline->store, key_of, &rekeying, apart_ms(key), &done, err);
     fh_dedup_free(rekeying.shown);
     if (r < 0) {
         return r;
@@ -173,6 +199,7 @@ int fh_rekey_at_start(struct fh_pipeline *pipeline, struct fh_error *err)
 {
     enum fh_dedup_key configured = pipeline->config.dedup.key;
     enum fh_dedup_key wanted = read_note(pipeline, CHOICE_NOTE, configured);
+    wanted = fh_key_join(configured, wanted);
     atomic_store(&pipeline->key, (int)wanted);
     if (wanted != configured) {
         fh_log_event(LOG_NOTICE, FH_LOG_REPLICAS_DIFFER, NULL, 0,
@@ -185,7 +212,7 @@ int fh_rekey_at_start(struct fh_pipeline *pipeline, struct fh_error *err)
     /* Nothing in it: whatever we say. No note: filled by a version that knew no other change. */
     enum fh_dedup_key now =
         state.next_sequence == 1 ? wanted : read_note(pipeline, STATE_NOTE, configured);
-    if (now != wanted) {
+    if (now != wanted || fh_store_apart_ms(pipeline->store) != apart_ms(wanted)) {
         return rekey_store(pipeline, wanted, err);
     }
     if (read_note(pipeline, STATE_NOTE, (enum fh_dedup_key)UINT8_MAX) == wanted) {
@@ -209,29 +236,47 @@ static void ask_for_rest(struct fh_pipeline *pipeline)
     fh_rekey_tell(pipeline); /* without sinks there is nobody to wait for */
 }
 
-void fh_rekey_begin(struct fh_pipeline *pipeline)
+static const char *difference(enum fh_dedup_key key)
 {
-    if (in_force(pipeline) == FH_KEY_CONTENT) {
-        fh_log_event(LOG_NOTICE, FH_LOG_REPLICAS_DIFFER, NULL, 0,
-                     "this node knows records by their content already; the peer has to, or the "
-                     "contents differ as well: compare dedup_key in the status of both");
+    switch (key) {
+    case FH_KEY_UID_PAYLOAD:
+        return "timestamps: records are known by all but the timestamp";
+    case FH_KEY_PAYLOAD:
+        return "UIDs and timestamps: records are known by their payload, and events that repeat "
+               "themselves word for word within a minute may be delivered again by a failover";
+    default:
+        return "UIDs: records are known by all but the UID";
+    }
+}
+
+static void log_choice(enum fh_dedup_key key)
+{
+    fh_log_event(
+        LOG_WARNING, FH_LOG_REPLICAS_DIFFER, NULL, 0,
+        "the replicas of the two nodes carry different %s (dedup.key = \"%s\" from now on, "
+        "for good)",
+        difference(key), fh_rekey_name(key));
+}
+
+void fh_rekey_begin(struct fh_pipeline *pipeline, enum fh_dedup_key key)
+{
+    bool under_way = atomic_load(&pipeline->rest_wanted) || fh_time_is_set(pipeline->rekey_at);
+    enum fh_dedup_key now = under_way ? pipeline->rekey_to : in_force(pipeline);
+    if (key >= FH_KEY_COUNT || fh_key_join(now, key) == now) {
         return;
     }
-    if (atomic_load(&pipeline->rest_wanted) || fh_time_is_set(pipeline->rekey_at)) {
-        return;
-    }
-    fh_log_event(LOG_WARNING, FH_LOG_REPLICAS_DIFFER, NULL, 0,
-                 "the replicas of the two nodes carry different UIDs or timestamps: records are "
-                 "known by their content from now on (dedup.key = \"content\"), for good");
-    int r = write_note(pipeline, CHOICE_NOTE, FH_KEY_CONTENT);
+    key = fh_key_join(now, key);
+    log_choice(key);
+    pipeline->rekey_to = key;
+    int r = write_note(pipeline, CHOICE_NOTE, key);
     if (r < 0) {
         fh_writer_fail(pipeline, "the choice of dedup.key cannot be stored", r);
         return;
     }
     pipeline->must_commit = true;
     r = fh_writer_commit(pipeline);
-    if (r < 0 && r != -ENOSPC) {
-        return; /* said, and the daemon is about to stop */
+    if (under_way || (r < 0 && r != -ENOSPC)) {
+        return; /* one rest is enough; or said, and the daemon is about to stop */
     }
     ask_for_rest(pipeline);
 }
@@ -280,7 +325,8 @@ void fh_rekey_run(struct fh_pipeline *pipeline)
 {
     struct fh_error err = {""};
     int r = fh_writer_commit(pipeline);
-    r = r < 0 ? r : rekey_store(pipeline, FH_KEY_CONTENT, &err);
+    enum fh_dedup_key key = pipeline->rekey_to;
+    r = r < 0 ? r : rekey_store(pipeline, key, &err);
     if (r == -ENOSPC) {
         /* The sinks must be allowed to make room. */
         fh_log(LOG_WARNING,
@@ -291,7 +337,7 @@ void fh_rekey_run(struct fh_pipeline *pipeline)
         return;
     }
     if (r == 0) {
-        atomic_store(&pipeline->key, FH_KEY_CONTENT);
+        atomic_store(&pipeline->key, (int)key);
         r = fh_rekey_remember(pipeline);
     }
     if (r < 0) {

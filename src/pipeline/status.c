@@ -79,6 +79,7 @@ void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status 
     fh_store_state(pipeline->store, &ret->store);
     pthread_mutex_lock(&pipeline->minute_lock);
     memcpy(ret->minute, pipeline->minute_shown, sizeof(ret->minute));
+    memcpy(ret->slice, pipeline->slice_shown, sizeof(ret->slice));
     pthread_mutex_unlock(&pipeline->minute_lock);
     ret->minutes_from = atomic_load(&pipeline->minutes_from);
     fh_pipeline_covered(pipeline, &ret->covered_from);
@@ -91,7 +92,8 @@ void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status 
     ret->backpressure = atomic_load(&pipeline->backpressure);
     ret->dedup_records = atomic_load(&pipeline->dedup_records);
     ret->dedup_bytes = atomic_load(&pipeline->dedup_bytes);
-    ret->dedup_key = fh_rekey_name((enum fh_dedup_key)atomic_load(&pipeline->key));
+    ret->key = (enum fh_dedup_key)atomic_load(&pipeline->key);
+    ret->dedup_key = fh_rekey_name(ret->key);
     ret->progress_age_ms =
         fh_time_diff_ms(fh_now(), (struct fh_time){atomic_load(&pipeline->progress_ns)});
 }

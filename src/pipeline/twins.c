@@ -1,11 +1,13 @@
 /* twins.c: records that are equal in all but their uid, such as two sightings of one device in the
  * same millisecond. By content alone they would be one, and the second would be lost.
  *
- * So under dedup.key = "content" the n-th occurrence of a content within one connection has a key
- * of its own: the content and n. Equal contents have equal timestamps, so a connection that resumes
- * shows all of them again or none, and counts the same numbers; so does the other node, whose
- * replica shows as many. Which of the twins is the first does not matter: they are equal. A record
- * that comes twice in one connection under one uid is no twin but a repetition.
+ * So under dedup.key = "content", and under "uid_payload" and "payload", to which the
+ * de-duplication of one node adds the stamp (fh_rekey_known), the n-th occurrence of a content
+ * within one connection has a key of its own: the content and n. Equal contents have equal
+ * timestamps, so a connection that resumes shows all of them again or none, and counts the same
+ * numbers; so does the other node, whose replica shows as many. Which of the twins is the first
+ * does not matter: they are equal. A record that comes twice in one connection under one uid is no
+ * twin but a repetition.
  *
  * Per receiver one set of what its connection has shown, TWINS_MINUTES of source time deep: 50
  * bytes per record. A record older than that is known by its content alone. Writer thread. */
@@ -39,7 +41,7 @@ void fh_twins_connected(struct intake *intake)
     const struct fh_pipeline *pipeline = intake->pipeline;
     fh_dedup_free(intake->shown);
     intake->shown = NULL;
-    if (atomic_load(&pipeline->key) != FH_KEY_CONTENT) {
+    if (atomic_load(&pipeline->key) < FH_KEY_CONTENT) {
         return;
     }
     /* Without memory for it the receiver goes by content alone. */

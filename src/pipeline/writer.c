@@ -85,32 +85,39 @@ static int take_record(struct fh_pipeline *pipeline, struct intake *intake, cons
 {
     struct fh_record_key identity;
     struct fh_record_key key = fh_rekey_item(pipeline, item, bytes, &identity);
-    int seen = fh_twins_look(intake, identity, &key);
+    enum fh_dedup_key in_force =
+        (enum fh_dedup_key)atomic_load_explicit(&pipeline->key, memory_order_relaxed);
+    struct fh_record_key known = fh_rekey_known(in_force, key);
+    int seen = fh_twins_look(intake, identity, &known);
     bool looked = seen > 0;
-    seen = looked ? fh_dedup_add(pipeline->dedup, key) : seen;
+    seen = looked ? fh_dedup_add(pipeline->dedup, known) : seen;
     if (seen == 0) {
         atomic_fetch_add_explicit(&pipeline->duplicates, 1, memory_order_relaxed);
         return 0;
     }
     if (seen == -ENOMEM) {
         if (looked) {
-            fh_twins_take_back(intake, identity, key);
+            fh_twins_take_back(intake, identity, known);
         }
         return seen;
     }
+    key = fh_key_ignores_stamps(in_force) ? key : known;
     struct fh_store_record record = {.key = key, .bytes = bytes, .len = item->len};
     int r = fh_store_append(pipeline->store, &record, NULL);
     if (r < 0) {
         if (seen > 0) {
-            fh_dedup_remove(pipeline->dedup, key);
+            fh_dedup_remove(pipeline->dedup, known);
         }
-        fh_twins_take_back(intake, identity, key);
+        fh_twins_take_back(intake, identity, known);
         return r;
     }
     if (seen == -ERANGE) {
         atomic_fetch_add_explicit(&pipeline->late, 1, memory_order_relaxed);
     }
     fh_writer_note_minute(pipeline, key);
+    if (pipeline->config.pair.present) {
+        fh_sample_take(pipeline, item, bytes);
+    }
     keep_for_tail(pipeline, bytes, item->len);
     return 0;
 }
@@ -226,6 +233,7 @@ static void publish_progress(struct fh_pipeline *pipeline)
     }
     pthread_mutex_lock(&pipeline->minute_lock);
     memcpy(pipeline->minute_shown, pipeline->minute, sizeof(pipeline->minute));
+    memcpy(pipeline->slice_shown, pipeline->slice, sizeof(pipeline->slice));
     pthread_mutex_unlock(&pipeline->minute_lock);
     struct fh_dedup_stats stats;
     fh_dedup_stats(pipeline->dedup, &stats);

@@ -97,7 +97,9 @@ static void add_report(struct fh_pipeline *pipeline, struct command *command)
 
 static bool received(void *userdata, struct fh_record_key key)
 {
-    return fh_dedup_contains(userdata, key);
+    const struct fh_pipeline *pipeline = userdata;
+    enum fh_dedup_key by = (enum fh_dedup_key)atomic_load(&pipeline->key);
+    return fh_dedup_contains(pipeline->dedup, fh_rekey_known(by, key));
 }
 
 /* A sink's far side holds these records: those nobody knew of are delivered from now on. */
@@ -105,7 +107,7 @@ static void add_found(struct fh_pipeline *pipeline, struct command *command)
 {
     uint64_t number = 0;
     struct fh_report *report = &command->report;
-    int r = fh_store_report_found(pipeline->store, report, received, pipeline->dedup, &number);
+    int r = fh_store_report_found(pipeline->store, report, received, pipeline, &number);
     if (r < 0) {
         fh_writer_fail(pipeline, "what the far side of a sink holds cannot be stored", r);
         return;
@@ -253,8 +255,8 @@ void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
         fh_store_set_note(pipeline->store, command->key, command->bytes, command->len);
         pipeline->must_commit = true;
         break;
-    case COMMAND_USE_CONTENT:
-        fh_rekey_begin(pipeline);
+    case COMMAND_USE_KEY:
+        fh_rekey_begin(pipeline, (enum fh_dedup_key)command->number);
         break;
     case COMMAND_REKEY:
         fh_rekey_run(pipeline);

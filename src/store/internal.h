@@ -115,6 +115,7 @@ struct fh_store {
     struct fh_keytab own; /* value: FH_OWN of the sink; empty unless own_from_ms is set */
     int64_t own_from_ms;  /* covers own records from here on; INT64_MAX: nothing */
     int64_t peer_low_ms[FH_MARKS_SINKS]; /* the peer has reported about everything up to here */
+    int64_t apart_ms; /* how far the stamps of the peer's keys may be from ours */
 
     /* locked */
     pthread_mutex_t lock;
@@ -204,6 +205,8 @@ int fh_store_own_prepare(struct fh_store *store, int64_t from_ms);
 /* rekey.c: was the report there when the keys changed? Then its number may stand for keys that
  * meant nothing to the peer. */
 bool fh_store_reissue(struct fh_store *store, uint64_t number);
+/* Marks and own deliveries go by the stamps' distance that was chosen; both are empty yet. */
+void fh_store_load_apart(struct fh_store *store);
 /* peer.c */
 int fh_store_fill_gap(struct fh_store *store);
 /* The keys are delivered, whenever their records come; a row keeps that over a crash. */

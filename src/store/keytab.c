@@ -7,12 +7,27 @@
 
 #define SLOTS_MIN 64
 
-static size_t home_of(const struct fh_keytab *table, struct fh_record_key key)
+static size_t home_at(const struct fh_keytab *table, uint64_t fingerprint, int64_t stretch)
 {
     /* The fingerprint is a hash already, but "uid" and tests may bring poor ones. */
-    uint64_t h = key.fingerprint ^ ((uint64_t)key.timestamp_ms * 0x9E3779B97F4A7C15u);
+    uint64_t h = fingerprint ^ ((uint64_t)stretch * 0x9E3779B97F4A7C15u);
     h = (h ^ (h >> 32)) * 0xD6E8FEB86659FD93u;
     return (size_t)(h ^ (h >> 32)) & table->mask;
+}
+
+/* Of what length does not matter to the order of stamps, so rounding towards 0 would do; but then
+ * the stretch around 0 were twice as long as the others, and neighbours not all that is near. */
+static int64_t stretch_of(const struct fh_keytab *table, int64_t timestamp_ms)
+{
+    if (table->apart_ms == 0) {
+        return timestamp_ms;
+    }
+    return timestamp_ms / table->apart_ms - (timestamp_ms % table->apart_ms < 0);
+}
+
+static size_t home_of(const struct fh_keytab *table, struct fh_record_key key)
+{
+    return home_at(table, key.fingerprint, stretch_of(table, key.timestamp_ms));
 }
 
 static bool same_key(struct fh_record_key a, struct fh_record_key b)
@@ -27,8 +42,10 @@ void fh_keytab_init(struct fh_keytab *table, const struct fh_allocator *allocato
 
 void fh_keytab_done(struct fh_keytab *table)
 {
+    int64_t apart_ms = table->apart_ms;
     table->allocator->release(table->slot);
     fh_keytab_init(table, table->allocator);
+    table->apart_ms = apart_ms;
 }
 
 static void place(struct fh_keytab *table, struct fh_record_key key, uint64_t value)
@@ -100,6 +117,56 @@ size_t fh_keytab_find(const struct fh_keytab *table, struct fh_record_key key)
 size_t fh_keytab_find_next(const struct fh_keytab *table, size_t slot)
 {
     return probe(table, table->slot[slot].key, (slot + 1) & table->mask);
+}
+
+struct search {
+    struct fh_record_key key;
+    bool (*fits)(const void *userdata, const struct fh_keytab_slot *slot);
+    const void *userdata;
+    size_t best;
+    int64_t distance_ms;
+};
+
+static bool fits(const struct search *search, const struct fh_keytab_slot *slot)
+{
+    return !search->fits || search->fits(search->userdata, slot);
+}
+
+/* The run of slots that begins at a home. */
+static void search_run(const struct fh_keytab *table, size_t i, struct search *search)
+{
+    for (; table->slot[i].value != 0; i = (i + 1) & table->mask) {
+        const struct fh_keytab_slot *slot = &table->slot[i];
+        if (slot->key.fingerprint != search->key.fingerprint) {
+            continue;
+        }
+        int64_t distance_ms = slot->key.timestamp_ms - search->key.timestamp_ms;
+        distance_ms = distance_ms < 0 ? -distance_ms : distance_ms;
+        if (distance_ms <= table->apart_ms && distance_ms < search->distance_ms &&
+            fits(search, slot)) {
+            search->best = i;
+            search->distance_ms = distance_ms;
+        }
+    }
+}
+
+size_t fh_keytab_nearest(const struct fh_keytab *table, struct fh_record_key key,
+                         bool (*fit)(const void *userdata, const struct fh_keytab_slot *slot),
+                         const void *userdata)
+{
+    struct search search = {key, fit, userdata, FH_KEYTAB_NONE, INT64_MAX};
+    size_t slot = fh_keytab_find(table, key);
+    while (slot != FH_KEYTAB_NONE && !fits(&search, &table->slot[slot])) {
+        slot = fh_keytab_find_next(table, slot);
+    }
+    if (slot != FH_KEYTAB_NONE || table->apart_ms == 0 || table->count == 0) {
+        return slot;
+    }
+    int64_t stretch = stretch_of(table, key.timestamp_ms);
+    for (int64_t i = stretch - 1; i <= stretch + 1; i++) {
+        search_run(table, home_at(table, key.fingerprint, i), &search);
+    }
+    return search.best;
 }
 
 void fh_keytab_remove(struct fh_keytab *table, size_t slot)

@@ -85,6 +85,15 @@ void fh_marks_free(struct fh_marks *marks)
     allocator->release(marks);
 }
 
+void fh_marks_set_apart(struct fh_marks *marks, int64_t apart_ms)
+{
+    assert(marks->used == 0 && marks->by_key.count == 0 && fh_marks_early_count(marks) == 0);
+    marks->by_key.apart_ms = apart_ms;
+    for (size_t i = 0; i < FH_MARKS_SINKS; i++) {
+        marks->sink[i].early.apart_ms = apart_ms;
+    }
+}
+
 uint64_t fh_marks_cursor(const struct fh_marks *marks, size_t sink)
 {
     return marks->sink[sink].cursor;
@@ -267,7 +276,7 @@ int fh_marks_add(struct fh_marks *marks, struct fh_record_key key, uint64_t sequ
     uint16_t sinks = 0;
     for (size_t i = 0; i < marks->sinks; i++) {
         struct sink_marks *s = &marks->sink[i];
-        size_t slot = fh_keytab_find(&s->early, key);
+        size_t slot = fh_keytab_nearest(&s->early, key, NULL, NULL);
         if (slot != FH_KEYTAB_NONE) {
             row_matched(marks, s->early.slot[slot].value, sequence, true);
             fh_keytab_remove(&s->early, slot);
@@ -345,21 +354,31 @@ int fh_marks_row(struct fh_marks *marks, size_t sink, uint64_t id, int64_t age_m
     return 0;
 }
 
+struct lacking {
+    const struct fh_marks *marks;
+    size_t sink;
+};
+
+static bool is_lacking(const void *userdata, const struct fh_keytab_slot *slot)
+{
+    const struct lacking *lacking = userdata;
+    return (at(lacking->marks, slot->value)->sinks & (1u << lacking->sink)) != 0;
+}
+
 int fh_marks_deliver(struct fh_marks *marks, size_t sink, struct fh_record_key key, uint64_t row,
                      uint64_t *ret_sequence)
 {
-    size_t slot = fh_keytab_find(&marks->by_key, key);
-    for (; slot != FH_KEYTAB_NONE; slot = fh_keytab_find_next(&marks->by_key, slot)) {
-        uint64_t position = marks->by_key.slot[slot].value;
-        if (at(marks, position)->sinks & (1u << sink)) {
-            *ret_sequence = at(marks, position)->sequence;
-            row_matched(marks, row, *ret_sequence, false);
-            clear(marks, position, sink);
-            move_cursor(marks, sink);
-            return 1;
-        }
+    struct lacking lacking = {marks, sink};
+    size_t slot = fh_keytab_nearest(&marks->by_key, key, is_lacking, &lacking);
+    if (slot == FH_KEYTAB_NONE) {
+        return 0;
     }
-    return 0;
+    uint64_t position = marks->by_key.slot[slot].value;
+    *ret_sequence = at(marks, position)->sequence;
+    row_matched(marks, row, *ret_sequence, false);
+    clear(marks, position, sink);
+    move_cursor(marks, sink);
+    return 1;
 }
 
 void fh_marks_early(struct fh_marks *marks, size_t sink, struct fh_record_key key, uint64_t row)
@@ -374,18 +393,13 @@ void fh_marks_early(struct fh_marks *marks, size_t sink, struct fh_record_key ke
 
 bool fh_marks_is_early(const struct fh_marks *marks, size_t sink, struct fh_record_key key)
 {
-    return fh_keytab_find(&marks->sink[sink].early, key) != FH_KEYTAB_NONE;
+    return fh_keytab_nearest(&marks->sink[sink].early, key, NULL, NULL) != FH_KEYTAB_NONE;
 }
 
 bool fh_marks_is_pending(const struct fh_marks *marks, size_t sink, struct fh_record_key key)
 {
-    size_t slot = fh_keytab_find(&marks->by_key, key);
-    for (; slot != FH_KEYTAB_NONE; slot = fh_keytab_find_next(&marks->by_key, slot)) {
-        if (at(marks, marks->by_key.slot[slot].value)->sinks & (1u << sink)) {
-            return true;
-        }
-    }
-    return false;
+    struct lacking lacking = {marks, sink};
+    return fh_keytab_nearest(&marks->by_key, key, is_lacking, &lacking) != FH_KEYTAB_NONE;
 }
 
 size_t fh_marks_early_count(const struct fh_marks *marks)

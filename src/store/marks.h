@@ -27,6 +27,10 @@ struct fh_marks;
 /* sinks 0..16; all cursors start at 1. -ENOMEM. */
 int fh_marks_new(size_t sinks, const struct fh_allocator *allocator, struct fh_marks **ret);
 void fh_marks_free(struct fh_marks *marks);
+/* While loading only, before any key is in it: the peer's keys may carry stamps up to so much away
+ * from those of the records they mean. Each matches the nearest one that is left, so that records
+ * of one fingerprint stay as many as they are. */
+void fh_marks_set_apart(struct fh_marks *marks, int64_t apart_ms);
 
 uint64_t fh_marks_cursor(const struct fh_marks *marks, size_t sink);
 /* While loading only: before any record is added. */

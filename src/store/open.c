@@ -450,6 +450,7 @@ int fh_store_open(const struct fh_store_options *options, struct fh_error *err,
     }
     if (r == 0) {
         fh_store_load_positions(store);
+        fh_store_load_apart(store);
         r = fh_store_load(store, err);
     }
     if (r == 0) {

@@ -23,12 +23,15 @@
 #define REKEY_PORTION   ((size_t)1 << 19)
 #define REISSUE_NOTE    "reissue-reports-below"
 #define REISSUE_KEY_LEN (sizeof(REISSUE_NOTE) - 1)
+#define APART_NOTE      "stamps-apart-ms"
+#define APART_KEY_LEN   (sizeof(APART_NOTE) - 1)
 
 struct rekey {
     struct fh_store *store;
     MDB_txn *txn;
     fh_store_key_of key_of;
     void *userdata;
+    int64_t apart_ms;
     struct fh_keytab map; /* old key -> new fingerprint */
     int64_t oldest_ms;    /* in the map */
     uint64_t next_block;
@@ -210,6 +213,25 @@ static int renumber_one(struct rekey *rekey, uint64_t number, const MDB_val *val
     return r < 0 ? r : fh_lmdb_delete(rekey->txn, rekey->store->table[FH_TABLE_REPORTS], number);
 }
 
+static int put_number(struct rekey *rekey, MDB_val key, uint64_t number)
+{
+    unsigned char bytes[8];
+    fh_put64(bytes, number);
+    MDB_val value = {sizeof(bytes), bytes};
+    return fh_lmdb_error(mdb_put(rekey->txn, rekey->store->table[FH_TABLE_NOTES], &key, &value, 0));
+}
+
+static bool get_number(struct fh_store *store, const char *note, uint64_t *ret)
+{
+    unsigned char bytes[8];
+    size_t len = sizeof(bytes);
+    if (fh_store_get_note(store, note, bytes, &len) < 0 || len != sizeof(bytes)) {
+        return false;
+    }
+    *ret = fh_get64(bytes);
+    return true;
+}
+
 static int renumber(struct rekey *rekey)
 {
     MDB_cursor *cursor FH_CLEANUP(fh_lmdb_cursor_close) = NULL;
@@ -228,19 +250,26 @@ static int renumber(struct rekey *rekey)
     if (r < 0 && r != -ENOENT) {
         return r;
     }
-    unsigned char bytes[8];
-    fh_put64(bytes, end);
-    MDB_val key = {REISSUE_KEY_LEN, REISSUE_NOTE};
-    MDB_val value = {sizeof(bytes), bytes};
-    return fh_lmdb_error(mdb_put(rekey->txn, rekey->store->table[FH_TABLE_NOTES], &key, &value, 0));
+    return put_number(rekey, fh_lmdb_value(REISSUE_NOTE, REISSUE_KEY_LEN), end);
 }
 
 bool fh_store_reissue(struct fh_store *store, uint64_t number)
 {
-    unsigned char bytes[8];
-    size_t len = sizeof(bytes);
-    return fh_store_get_note(store, REISSUE_NOTE, bytes, &len) == 0 && len == sizeof(bytes) &&
-           number < fh_get64(bytes);
+    uint64_t below = 0;
+    return get_number(store, REISSUE_NOTE, &below) && number < below;
+}
+
+void fh_store_load_apart(struct fh_store *store)
+{
+    uint64_t apart_ms = 0;
+    store->apart_ms = get_number(store, APART_NOTE, &apart_ms) ? (int64_t)apart_ms : 0;
+    store->own.apart_ms = store->apart_ms;
+    fh_marks_set_apart(store->marks, store->apart_ms);
+}
+
+int64_t fh_store_apart_ms(const struct fh_store *store)
+{
+    return store->apart_ms;
 }
 
 /* ---- all of it ---------------------------------------------------------------------------- */
@@ -258,6 +287,9 @@ static int rewrite(struct rekey *rekey, struct fh_store_state *ret_state)
     }
     if (r == 0) {
         r = renumber(rekey);
+    }
+    if (r == 0) {
+        r = put_number(rekey, fh_lmdb_value(APART_NOTE, APART_KEY_LEN), (uint64_t)rekey->apart_ms);
     }
     if (r == 0) {
         r = fh_store_write_meta(rekey->store, rekey->txn);
@@ -308,6 +340,7 @@ static int reload(struct fh_store *store, struct fh_error *err)
     fh_cache_cut(&store->cache, 0);
     fh_store_unlock(store);
     fh_marks_free(old);
+    fh_store_load_apart(store);
     r = fh_store_load(store, err);
     fh_store_lock(store);
     store->leading = leading;
@@ -315,11 +348,12 @@ static int reload(struct fh_store *store, struct fh_error *err)
     return r;
 }
 
-int fh_store_rekey(struct fh_store *store, fh_store_key_of key_of, void *userdata,
+int fh_store_rekey(struct fh_store *store, fh_store_key_of key_of, void *userdata, int64_t apart_ms,
                    struct fh_store_rekeyed *ret, struct fh_error *err)
 {
     struct fh_store_state state = {0};
-    struct rekey rekey = {.store = store, .key_of = key_of, .userdata = userdata};
+    struct rekey rekey = {
+        .store = store, .key_of = key_of, .userdata = userdata, .apart_ms = apart_ms};
     char text[128];
     int r = fh_store_commit(store, err);
     if (r < 0) {

@@ -336,18 +336,20 @@ uint64_t fh_store_reports_from(struct fh_store *store, uint64_t number, int64_t 
 
 #define OWN_TOLD 0x100 /* beside the number of the sink, from 1 on: by hearsay */
 
+static bool has_value(const void *userdata, const struct fh_keytab_slot *slot)
+{
+    return slot->value == *(const uint64_t *)userdata;
+}
+
 enum fh_own fh_store_own_delivered(struct fh_store *store, size_t sink, struct fh_record_key key)
 {
-    enum fh_own own = FH_OWN_NONE;
-    size_t slot = fh_keytab_find(&store->own, key);
-    for (; slot != FH_KEYTAB_NONE; slot = fh_keytab_find_next(&store->own, slot)) {
-        uint64_t value = store->own.slot[slot].value;
-        if (value == sink + 1) {
-            return FH_OWN_DELIVERED;
-        }
-        own = value == ((sink + 1) | OWN_TOLD) ? FH_OWN_TOLD : own;
+    uint64_t value = sink + 1;
+    if (fh_keytab_nearest(&store->own, key, has_value, &value) != FH_KEYTAB_NONE) {
+        return FH_OWN_DELIVERED;
     }
-    return own;
+    value |= OWN_TOLD;
+    return fh_keytab_nearest(&store->own, key, has_value, &value) != FH_KEYTAB_NONE ? FH_OWN_TOLD
+                                                                                    : FH_OWN_NONE;
 }
 
 static int own_take(struct fh_store *store, const void *bytes, size_t len, int64_t from_ms)
@@ -394,6 +396,7 @@ static int own_scan(struct fh_store *store, int64_t from_ms)
 
 int fh_store_own_prepare(struct fh_store *store, int64_t from_ms)
 {
+    from_ms -= from_ms > INT64_MIN + store->apart_ms ? store->apart_ms : 0;
     if (from_ms >= store->own_from_ms || from_ms > store->own_newest_ms) {
         return 0;
     }

@@ -71,6 +71,11 @@ static void check_uid_member(const struct fh_envelope *envelope, const char *lin
     enum fh_envelope_result result = fh_envelope_scan(rest, len, &without);
     CHECK(result == FH_ENVELOPE_OK || result == FH_ENVELOPE_NO_UID);
     CHECK(fh_envelope_fingerprint(envelope, line, size, FH_KEY_CONTENT) != 0);
+    CHECK(fh_envelope_fingerprint(envelope, line, size, FH_KEY_PAYLOAD) != 0);
+    CHECK(fh_envelope_fingerprint(envelope, line, size, FH_KEY_UID_PAYLOAD) != 0);
+    (void)fh_envelope_lot(envelope, line, size);
+    before = (size_t)(envelope->timestamp_member.data - line);
+    CHECK(before <= size && envelope->timestamp_member.len <= size - before);
     CHECK(fh_envelope_fingerprint(envelope, line, size, FH_KEY_UID_TIMESTAMP) != 0);
     free(rest);
 }
@@ -123,6 +128,7 @@ static void check_implementations(const char *line, size_t size, enum fh_envelop
         CHECK(same_slice(other.uid, envelope->uid) && same_slice(other.type, envelope->type));
         CHECK(same_slice(other.tenant, envelope->tenant));
         CHECK(same_slice(other.uid_member, envelope->uid_member));
+        CHECK(same_slice(other.timestamp_member, envelope->timestamp_member));
     }
 }
 

@@ -8,8 +8,11 @@
 # events under different uids, and
 #   DIFFER=1     the configuration says so (dedup.key = "content")
 #   DIFFER=auto  it does not: the nodes find out by themselves, then the kills begin
-#   DIFFER=later not before both nodes have been killed under load; the configuration that says so is there
-#                for the cold start, so that both begin with stores full of other keys
+#   DIFFER=later the configuration that says so is there for the cold start after both nodes have been killed
+#                under load, so that both begin with stores full of other keys
+# WHAT: what differs: uids (default; with DIFFER=later not before the cold start), timestamps (up to two
+# seconds apart; dedup.key = "uid_payload" then) or both ("payload";
+# then events of equal payload that a failover delivers again are counted apart).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 ROUNDS=${ROUNDS:-20}
@@ -21,11 +24,13 @@ echo "seed $SEED, $ROUNDS rounds, $RATE events/s"
 
 sim_start --rate "$RATE" --seed "$SEED" --lateness-ms 3000 --jitter-ms 500 --paused
 differ() {
-    sim_post '/sim/fault?type=replica_uids' >/dev/null
+    [ "$WHAT" = timestamps ] || sim_post '/sim/fault?type=replica_uids' >/dev/null
+    [ "$WHAT" = uids ] || sim_post '/sim/fault?type=replica_timestamps' >/dev/null
+    [ "$WHAT" != both ] || LEDGER_PAYLOADS=1 # nothing else tells events of equal payload apart
     LEDGER_REPLICA=2
 }
-by_content() {
-    CONFIG_EXTRA='dedup: { key = "content"; };'
+say_so() {
+    CONFIG_EXTRA="dedup: { key = \"$KEY\"; };"
 }
 configure() {
     node_config a 1 true
@@ -47,25 +52,30 @@ cold_start() {
     wait_pair_protected "$primary" "$standby" 30
 }
 
+WHAT=${WHAT:-uids}
+case $WHAT in uids) KEY=content ;; timestamps) KEY=uid_payload ;; both) KEY=payload ;; esac
+
 pair_keys
 case ${DIFFER:-} in
-1) differ; by_content ;;
+1) differ; say_so ;;
 auto) differ ;;
+later) [ "$WHAT" = uids ] || differ ;; # a replica does not change the stamps it has shown
 esac
 configure
 node_start a
 node_start b
 wait_pair_protected a b
 sim_post /sim/start >/dev/null
+begin=$(date +%s%N)
 wait_status a '.counters.delivered > 0' 20
 if [ "${DIFFER:-}" = auto ]; then
-    # Two whole minutes of source time have to be compared first.
-    wait_status a '.dedup_key == "content"' 300
-    wait_status b '.dedup_key == "content"' 30
+    wait_status a ".dedup_key == \"$KEY\"" 60
+    wait_status b ".dedup_key == \"$KEY\"" 30
+    took=$((($(date +%s%N) - begin) / 1000000))
     # What the primary had delivered before is known to the standby now, all but the last seconds.
     wait_status b ".sinks[0].pending < $((RATE * 15))" 30
     wait_pair_protected a b 30
-    echo "both nodes noticed that the replicas differ: $(node_status b | jq -c '{pending: .sinks[0].pending, store}')"
+    echo "both nodes noticed $took ms after the first event that the replicas differ: $(node_status b | jq -c '{pending: .sinks[0].pending, store}')"
 fi
 
 primary=a
@@ -73,8 +83,8 @@ standby=b
 if [ "${DIFFER:-}" = later ]; then
     wait_status a ".counters.delivered > $((RATE * 3))" 30
     kill_both
-    differ
-    by_content
+    [ "$WHAT" != uids ] || differ
+    say_so
     configure
     cold_start
     echo "both killed, cold start with other keys: primary is $primary"
@@ -98,7 +108,7 @@ cold_start
 echo "both killed, cold start of both: primary is $primary"
 
 for name in a b; do
-    [ -z "${DIFFER:-}" ] || wait_status $name '.dedup_key == "content"' 1
+    [ -z "${DIFFER:-}" ] || wait_status $name ".dedup_key == \"$KEY\"" 1
 done
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b

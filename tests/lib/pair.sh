@@ -138,11 +138,12 @@ primary_of() {
 }
 
 # ledger [NODES...]: compare what was sent with the union of what the nodes published. With LEDGER_REPLICA
-# set, records also count under the uids of that replica.
+# set, records also count under the uids and stamps of that replica; with LEDGER_PAYLOADS=1 events of equal
+# payload and the same seconds may stand for each other (firehose-ledger --help).
 ledger() {
     local name dirs=() also=()
     for name in "$@"; do [ -d "$WORK/$name/events" ] && dirs+=("$WORK/$name/events"); done
-    sim_get /sim/ledger >"$WORK/ledger.txt"
+    sim_get "/sim/ledger${LEDGER_PAYLOADS:+?payload=1}" >"$WORK/ledger.txt"
     if [ -n "${LEDGER_REPLICA:-}" ]; then
         sim_get "/sim/ledger?replica=$LEDGER_REPLICA" >"$WORK/ledger-$LEDGER_REPLICA.txt"
         also=(--also "$WORK/ledger-$LEDGER_REPLICA.txt")

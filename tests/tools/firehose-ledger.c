@@ -34,7 +34,8 @@ struct tally {
     int64_t newest_ms;
     int64_t cutoff_ms; /* later records of the ledger may still be on their way */
     uint64_t repeated; /* ledger lines that name a record again */
-    uint64_t sent, delivered, lost, duplicated, foreign, gaps, interchanged;
+    uint64_t sent, delivered, lost, duplicated, foreign, gaps;
+    uint64_t interchanged, repeated_twins; /* where nothing tells events apart */
     uint64_t shown_foreign, shown_duplicates, shown_lost;
     bool naming; /* second pass: name examples instead of counting */
     const char *file;
@@ -42,29 +43,29 @@ struct tally {
 
 static void usage(FILE *to)
 {
-    fputs("usage: firehose-ledger --ledger FILE|URL [--also FILE|URL] [--ca FILE] "
-          "[--exclude-tail-ms N]\n"
-          "                       [--show N] DIR|FILE...\n"
-          "\n"
-          "Reads the simulator's ledger (a file, or http(s)://HOST/sim/ledger) and all published\n"
-          "*.ndjson and *.ndjson.zst of the directories and files named, and prints\n"
-          "  sent N, delivered N, lost N, duplicated N, foreign N\n"
-          "\n"
-          "  --ledger FILE|URL     lines of: uid timestamp partition [payload]\n"
-          "                        With payloads (a hash in hex), an event that is lost while "
-          "another\n"
-          "                        one of the same payload and seconds is there once too often "
-          "counts\n"
-          "                        as interchanged: under other uids and stamps nothing tells them "
-          "apart\n"
-          "  --also FILE|URL       the same ledger as another replica shows it, line by line:\n"
-          "                        a record counts under either key, and twice under both\n"
-          "  --ca FILE             certificate authority for https\n"
-          "  --exclude-tail-ms N   leave out the newest N ms of the ledger (still on their way)\n"
-          "  --show N              name up to N examples of each kind\n"
-          "\n"
-          "Exit status: 0 nothing lost, duplicated or foreign; 1 otherwise; 2 wrong usage.\n",
-          to);
+    fputs(
+        "usage: firehose-ledger --ledger FILE|URL [--also FILE|URL] [--ca FILE] "
+        "[--exclude-tail-ms N]\n"
+        "                       [--show N] DIR|FILE...\n"
+        "\n"
+        "Reads the simulator's ledger (a file, or http(s)://HOST/sim/ledger) and all published\n"
+        "*.ndjson and *.ndjson.zst of the directories and files named, and prints\n"
+        "  sent N, delivered N, lost N, duplicated N, foreign N\n"
+        "\n"
+        "  --ledger FILE|URL     lines of: uid timestamp partition [payload]\n"
+        "                        With payloads (a hash in hex) events of equal payload and minute\n"
+        "                        are counted apart: one lost while another one is there once too\n"
+        "                        often (interchanged), or one there once too often (repeated); "
+        "under\n"
+        "                        other uids and stamps nothing tells them apart\n"
+        "  --also FILE|URL       the same ledger as another replica shows it, line by line:\n"
+        "                        a record counts under either key, and twice under both\n"
+        "  --ca FILE             certificate authority for https\n"
+        "  --exclude-tail-ms N   leave out the newest N ms of the ledger (still on their way)\n"
+        "  --show N              name up to N examples of each kind\n"
+        "\n"
+        "Exit status: 0 nothing lost, duplicated or foreign; 1 otherwise; 2 wrong usage.\n",
+        to);
 }
 
 /* ---- the ledger -------------------------------------------------------------------------------
@@ -307,9 +308,11 @@ static void count_up(struct tally *tally)
             tally->delivered += tally->table.seen[i] > 1;
         }
     }
-    tally->interchanged = ledger_twins_interchanged(&tally->twins, &tally->table);
-    tally->delivered += tally->interchanged;
-    tally->duplicated -= tally->interchanged;
+    struct ledger_twins_count twins = ledger_twins_judge(&tally->twins, &tally->table);
+    tally->interchanged = twins.interchanged;
+    tally->repeated_twins = twins.repeated;
+    tally->delivered += twins.interchanged;
+    tally->duplicated -= twins.interchanged + twins.repeated;
     tally->lost = tally->sent - tally->delivered;
 }
 
@@ -338,8 +341,9 @@ static int verdict(struct tally *tally)
     if (tally->gaps > 0) {
         printf(", gaps %" PRIu64, tally->gaps);
     }
-    if (tally->interchanged > 0) {
-        printf(", interchanged %" PRIu64, tally->interchanged);
+    if (tally->interchanged + tally->repeated_twins > 0) {
+        printf(", of equal payload: interchanged %" PRIu64 ", repeated %" PRIu64,
+               tally->interchanged, tally->repeated_twins);
     }
     printf("\n");
     if (tally->repeated > 0) {

@@ -271,6 +271,14 @@ static uint64_t key_of(const char *text, enum fh_dedup_key key)
     return fingerprint;
 }
 
+static uint32_t lot_of(const char *text)
+{
+    struct fh_envelope envelope;
+    size_t len = strlen(text);
+    assert_int_equal(fh_envelope_scan(text, len, &envelope), FH_ENVELOPE_OK);
+    return fh_envelope_lot(&envelope, text, len);
+}
+
 static void fingerprints(void **state)
 {
     (void)state;
@@ -290,8 +298,55 @@ static void fingerprints(void **state)
     assert_true(key_of(first, FH_KEY_CONTENT) == key_of(last, FH_KEY_CONTENT));
     assert_true(key_of(first, FH_KEY_CONTENT) == key_of(inner, FH_KEY_CONTENT));
     assert_true(key_of(first, FH_KEY_CONTENT) != key_of(later, FH_KEY_CONTENT));
+    assert_true(key_of(first, FH_KEY_UID_PAYLOAD) == key_of(later, FH_KEY_UID_PAYLOAD));
+    assert_true(key_of(first, FH_KEY_UID_PAYLOAD) != key_of(other, FH_KEY_UID_PAYLOAD));
     /* The value is stored and compared between nodes and versions: it must never change. */
     assert_true(key_of(first, FH_KEY_UID_TIMESTAMP) == UINT64_C(0xb8a385d5649b8566));
+}
+
+/* Wherever the two members stand, side by side or not, first or last. */
+static void payload_fingerprints(void **state)
+{
+    (void)state;
+    static const char *const lines[][3] = {
+        {"{\"recordUid\":\"u\",\"recordTimestamp\":5,\"eventType\":\"T\",\"x\":1}",
+         "{\"recordUid\":\"other\",\"recordTimestamp\":1234,\"eventType\":\"T\",\"x\":1}",
+         "{\"recordUid\":\"u\",\"recordTimestamp\":5,\"eventType\":\"T\",\"x\":2}"},
+        {"{\"recordTimestamp\":5,\"recordUid\":\"u\",\"eventType\":\"T\",\"x\":1}",
+         "{\"recordTimestamp\":1234,\"recordUid\":\"other\",\"eventType\":\"T\",\"x\":1}",
+         "{\"recordTimestamp\":5,\"recordUid\":\"u\",\"eventType\":\"T\",\"x\":2}"},
+        {"{\"eventType\":\"T\",\"x\":1,\"recordTimestamp\":5,\"recordUid\":\"u\"}",
+         "{\"eventType\":\"T\",\"x\":1,\"recordTimestamp\":1234,\"recordUid\":\"other\"}",
+         "{\"eventType\":\"T\",\"x\":2,\"recordTimestamp\":5,\"recordUid\":\"u\"}"},
+        {"{\"eventType\":\"T\",\"x\":1,\"recordUid\":\"u\",\"recordTimestamp\":5}",
+         "{\"eventType\":\"T\",\"x\":1,\"recordUid\":\"other\",\"recordTimestamp\":1234}",
+         "{\"eventType\":\"T\",\"x\":2,\"recordUid\":\"u\",\"recordTimestamp\":5}"},
+        {" { \"recordUid\":\"u\", \"eventType\":\"T\" ,\"recordTimestamp\" : 5 ,\"x\":1} ",
+         " { \"recordUid\":\"other\", \"eventType\":\"T\" ,\"recordTimestamp\" : 1234 ,\"x\":1} ",
+         " { \"recordUid\":\"u\", \"eventType\":\"T\" ,\"recordTimestamp\" : 5 ,\"x\":2} "},
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_true(key_of(lines[i][0], FH_KEY_PAYLOAD) == key_of(lines[i][1], FH_KEY_PAYLOAD));
+        assert_true(key_of(lines[i][0], FH_KEY_PAYLOAD) != key_of(lines[i][2], FH_KEY_PAYLOAD));
+        assert_true(lot_of(lines[i][0]) == lot_of(lines[i][1]));
+        assert_true(i == 4 || lot_of(lines[i][0]) != lot_of(lines[i][2])); /* x is not looked at */
+    }
+}
+
+/* What a node goes over to knows all that it knew before. */
+static void keys_are_joined(void **state)
+{
+    (void)state;
+    for (int a = 0; a < FH_KEY_COUNT; a++) {
+        for (int b = 0; b < FH_KEY_COUNT; b++) {
+            enum fh_dedup_key joined = fh_key_join((enum fh_dedup_key)a, (enum fh_dedup_key)b);
+            assert_int_equal(joined, fh_key_join((enum fh_dedup_key)b, (enum fh_dedup_key)a));
+            assert_true((int)joined >= a && (int)joined >= b);
+            assert_int_equal(fh_key_join(joined, (enum fh_dedup_key)a), joined);
+        }
+    }
+    assert_int_equal(fh_key_join(FH_KEY_CONTENT, FH_KEY_UID_PAYLOAD), FH_KEY_PAYLOAD);
+    assert_int_equal(fh_key_join(FH_KEY_UID, FH_KEY_UID_PAYLOAD), FH_KEY_UID_PAYLOAD);
 }
 
 static void reasons(void **state)
@@ -315,6 +370,8 @@ int main(void)
         cmocka_unit_test(lengths),
         cmocka_unit_test(sample_events),
         cmocka_unit_test(fingerprints),
+        cmocka_unit_test(payload_fingerprints),
+        cmocka_unit_test(keys_are_joined),
         cmocka_unit_test(reasons),
     };
     return cmocka_run_group_tests(tests, open_room, NULL);

@@ -833,10 +833,113 @@ static void goodbye_is_the_last_word(void **state)
     assert_int_equal(fsm.role, FH_ROLE_STARTING);
 }
 
+/* What this node says of itself, knowing records by that key. */
+static void local_key(enum fh_dedup_key key)
+{
+    struct fh_sync_local local = {
+        .streams_live = true, .sinks_healthy = true, .dedup_key = (uint8_t)(key + 1)};
+    struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
+    feed(&input);
+}
+
+static void a_standby_takes_over_the_key_before_it_is_ready(void **state)
+{
+    (void)state;
+    local_key(FH_KEY_UID_TIMESTAMP);
+    peer.version_max = 2;
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 4;
+    peer.state.dedup_key = FH_KEY_PAYLOAD + 1;
+    hello();
+    assert_int_equal(did(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_PAYLOAD);
+    assert_non_null(strstr(noticed(FH_LOG_REPLICAS_DIFFER)->u.notice.text, "payload"));
+    simple(FH_FSM_SETTLED);
+    epoch_done(4, 0);
+    all.count = 0;
+    heartbeat();
+    assert_false(fsm.ready);
+    assert_non_null(strstr(fsm.sync.lacks, "dedup.key"));
+    assert_null(did(FH_FSM_REPLICAS_DIFFER)); /* ordered once */
+    local_key(FH_KEY_PAYLOAD);
+    heartbeat();
+    assert_true(fsm.ready);
+}
+
+static void a_narrower_key_is_not_taken_over(void **state)
+{
+    (void)state;
+    local_key(FH_KEY_PAYLOAD);
+    peer.version_max = 2;
+    peer.state.dedup_key = FH_KEY_CONTENT + 1;
+    hello();
+    heartbeat();
+    assert_null(did(FH_FSM_REPLICAS_DIFFER));
+    peer.state.dedup_key = 0; /* says nothing */
+    heartbeat();
+    assert_null(did(FH_FSM_REPLICAS_DIFFER));
+}
+
+static void from_key_to_key(void **state)
+{
+    (void)state;
+    local_key(FH_KEY_UID_TIMESTAMP);
+    peer.version_max = 2;
+    peer.state.dedup_key = FH_KEY_UID_TIMESTAMP + 1;
+    hello();
+    for (int i = 0; i < 8; i++) {
+        fsm.replica.outcome[fsm.replica.outcomes++] = FH_REPLICA_OTHER_UID;
+    }
+    heartbeat();
+    assert_int_equal(did(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_CONTENT);
+    local_key(FH_KEY_CONTENT);
+    all.count = 0;
+    heartbeat();
+    assert_null(did(FH_FSM_REPLICAS_DIFFER));
+    fsm.replica.outcome[fsm.replica.outcomes++] = FH_REPLICA_OTHER_STAMP;
+    heartbeat();
+    assert_int_equal(did(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_PAYLOAD);
+}
+
+static void samples_go_out_in_turn(void **state)
+{
+    (void)state;
+    struct fh_sync_local local = {
+        .streams_live = true, .sinks_healthy = true, .slices_whole = 0x8004};
+    local.slice[2].number = 900;
+    local.slice[15].number = 901;
+    struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
+    feed(&input);
+    pass(HEARTBEAT);
+    assert_null(did(FH_FSM_SEND)); /* nobody there */
+    peer.version_max = 2;
+    hello();
+    all.count = 0;
+    int64_t told[4];
+    for (size_t i = 0; i < 4; i++) {
+        all.count = 0;
+        pass_with_peer(HEARTBEAT);
+        assert_non_null(did(FH_FSM_SEND));
+        assert_int_equal(did(FH_FSM_SEND)->u.message.type, FH_WIRE_SAMPLE);
+        told[i] = did(FH_FSM_SEND)->u.message.u.sample.number;
+    }
+    assert_int_equal(told[0] + told[1], 1801);
+    assert_int_equal(told[0], told[2]);
+    assert_int_equal(told[1], told[3]);
+    peer.version_max = 1; /* would not know what it is */
+    hello();
+    all.count = 0;
+    pass_with_peer(HEARTBEAT);
+    assert_null(did(FH_FSM_SEND));
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup(test, set_up)
     const struct CMUnitTest tests[] = {
+        ROW(a_standby_takes_over_the_key_before_it_is_ready),
+        ROW(a_narrower_key_is_not_taken_over),
+        ROW(from_key_to_key),
+        ROW(samples_go_out_in_turn),
         ROW(lone_start_waits_then_goes_alone),
         ROW(doubts_are_asked_about_again),
         ROW(lone_start_with_safety_waits_for_ever),

@@ -364,15 +364,94 @@ static void early_keys_expire(void **state)
     fh_marks_free(marks);
 }
 
+/* The nearest stamp against a walk through everything, with few fingerprints so that runs are long.
+ * Minutes end somewhere among them, and stamps below 0. */
+static void nearest_against_a_flat_list(void **state)
+{
+    (void)state;
+    enum { COUNT = 400, APART = 5000 };
+    struct fh_record_key keys[COUNT];
+    uint64_t random = seed;
+    struct fh_keytab table;
+    fh_keytab_init(&table, &limited);
+    table.apart_ms = APART;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        keys[i].fingerprint = 1 + next_random(&random) % 5;
+        keys[i].timestamp_ms = (int64_t)(next_random(&random) % 240000) - 60000;
+        assert_int_equal(fh_keytab_add(&table, keys[i], i + 1), 0);
+    }
+    for (int round = 0; round < 4000; round++) {
+        struct fh_record_key wanted = {1 + next_random(&random) % 6,
+                                       (int64_t)(next_random(&random) % 260000) - 70000};
+        int64_t best = INT64_MAX;
+        for (size_t i = 0; i < COUNT; i++) {
+            int64_t apart = keys[i].timestamp_ms - wanted.timestamp_ms;
+            apart = apart < 0 ? -apart : apart;
+            if (keys[i].fingerprint == wanted.fingerprint && apart < best) {
+                best = apart;
+            }
+        }
+        size_t slot = fh_keytab_nearest(&table, wanted, NULL, NULL);
+        assert_int_equal(slot == FH_KEYTAB_NONE, best > APART);
+        if (slot != FH_KEYTAB_NONE) {
+            int64_t apart = table.slot[slot].key.timestamp_ms - wanted.timestamp_ms;
+            assert_int_equal(table.slot[slot].key.fingerprint, wanted.fingerprint);
+            assert_int_equal(apart < 0 ? -apart : apart, best);
+        }
+    }
+    fh_keytab_done(&table);
+    assert_int_equal(table.apart_ms, APART); /* usable again, in the same way */
+}
+
+/* Events that repeat themselves stay as many as they are: each key of the peer takes one, the
+ * nearest; whether it comes before the record or after it; and across the end of a minute. */
+static void stamps_apart(void **state)
+{
+    (void)state;
+    static const int64_t ours[] = {59000, 59900, 60100, 61000, 200000};
+    static const int64_t theirs[] = {60100, 58900, 62500, 59700};
+    for (int early_first = 0; early_first < 2; early_first++) {
+        struct fh_marks *marks;
+        uint64_t row;
+        uint64_t sequence = 0;
+        assert_int_equal(fh_marks_new(1, &limited, &marks), 0);
+        fh_marks_set_apart(marks, 5000);
+        assert_int_equal(fh_marks_row(marks, 0, 0, 60000, 100, &row), 0);
+        for (size_t i = 0; early_first && i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+            fh_marks_early(marks, 0, (struct fh_record_key){7, theirs[i]}, row);
+        }
+        for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+            assert_int_equal(fh_marks_add(marks, (struct fh_record_key){7, ours[i]}, i + 1), 0);
+        }
+        for (size_t i = 0; !early_first && i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+            struct fh_record_key key = {7, theirs[i]};
+            assert_int_equal(fh_marks_deliver(marks, 0, key, row, &sequence), 1);
+        }
+        assert_int_equal(fh_marks_pending(marks, 0, 6), 1);
+        assert_int_equal(fh_marks_early_count(marks), 0);
+        struct fh_record_key far = {7, 206000};
+        assert_int_equal(fh_marks_deliver(marks, 0, far, row, &sequence), 0);
+        far.timestamp_ms = 196000;
+        assert_int_equal(fh_marks_deliver(marks, 0, far, row, &sequence), 1);
+        assert_int_equal(sequence, 5);
+        fh_marks_free(marks);
+    }
+}
+
 int main(int argc, char **argv)
 {
     seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL) * 0x9E3779B97F4A7C15u | 1;
     printf("seed %llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keytab_is_a_multimap),    cmocka_unit_test(keytab_against_a_flat_list),
-        cmocka_unit_test(marks_against_the_model), cmocka_unit_test(out_of_memory),
-        cmocka_unit_test(one_stuck_record),        cmocka_unit_test(same_key_twice),
+        cmocka_unit_test(keytab_is_a_multimap),
+        cmocka_unit_test(keytab_against_a_flat_list),
+        cmocka_unit_test(marks_against_the_model),
+        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(one_stuck_record),
+        cmocka_unit_test(same_key_twice),
         cmocka_unit_test(early_keys_expire),
+        cmocka_unit_test(nearest_against_a_flat_list),
+        cmocka_unit_test(stamps_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

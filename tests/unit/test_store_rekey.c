@@ -46,7 +46,7 @@ static struct fh_store_rekeyed rekey(struct fixture *f)
     struct changer changer = {0};
     struct fh_store_rekeyed done = {0};
     struct fh_error err = {""};
-    int r = fh_store_rekey(f->store, change, &changer, &done, &err);
+    int r = fh_store_rekey(f->store, change, &changer, 0, &done, &err);
     if (r != 0) {
         fail_msg("rekey: %d %s", r, err.text);
     }
@@ -198,7 +198,7 @@ static void an_error_changes_nothing(void **state)
     own_report(f, 1, 10, 11, FH_REPORT_DELIVERED);
     struct changer changer = {.fail_at = 150};
     struct fh_error err = {""};
-    assert_int_equal(fh_store_rekey(f->store, change, &changer, NULL, &err), -EBADMSG);
+    assert_int_equal(fh_store_rekey(f->store, change, &changer, 0, NULL, &err), -EBADMSG);
     assert_true(err.text[0] != '\0');
     for (int round = 0; round < 2; round++) {
         assert_keys(f, false, 200);
@@ -231,7 +231,7 @@ static void killed_on_the_way(void **state)
             struct changer changer = {.kill_at = at[i]};
             struct fh_error err = {""};
             if (fh_store_open(&f->options, &err, &f->store) == 0) {
-                fh_store_rekey(f->store, change, &changer, NULL, &err);
+                fh_store_rekey(f->store, change, &changer, 0, NULL, &err);
             }
             _exit(1);
         }
@@ -280,6 +280,67 @@ static void several_portions(void **state)
     assert_int_equal(sent.first[1].fingerprint, new_key_of(BORDER - 900).fingerprint);
     assert_int_equal(sent.last[1].fingerprint, new_key_of(BORDER + 900).fingerprint);
     assert_int_equal(sent.last[2].fingerprint, new_key_of(RECORDS).fingerprint);
+}
+
+/* The peer was first: its reports wait for the new keys. The cursor that moves when they come is
+ * written, although nothing happens afterwards; the rows that are needed no more are gone by then.
+ */
+static void what_the_change_delivers_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    fh_store_follow(f->store);
+    append_range(f, 1, 100);
+    struct fh_record_key keys[100];
+    struct fh_report report = {.epoch = 1, .number = 1, .state = FH_REPORT_DELIVERED, .keys = keys};
+    snprintf(report.sink, sizeof(report.sink), "archive");
+    for (uint64_t i = 1; i <= 90; i++) {
+        keys[report.count++] = new_key_of(i);
+    }
+    assert_int_equal(fh_store_peer_apply(f->store, 77, &report, NULL), 0);
+    commit(f);
+    assert_int_equal(cursor_of(f, "archive").pending, 100);
+    rekey(f);
+    commit(f);
+    commit(f);
+    assert_int_equal(cursor_of(f, "archive").cursor, 91);
+    open_again(f);
+    assert_int_equal(cursor_of(f, "archive").cursor, 91);
+    assert_int_equal(cursor_of(f, "archive").pending, 10);
+}
+
+/* The stamps of the peer's keys are others: before the change, after it, and after a start. */
+static void stamps_apart_are_matched_for_good(void **state)
+{
+    struct fixture *f = *state;
+    fh_store_follow(f->store);
+    append_range(f, 1, 300);
+    struct fh_record_key keys[300];
+    struct fh_report report = {.epoch = 1, .state = FH_REPORT_DELIVERED, .keys = keys};
+    snprintf(report.sink, sizeof(report.sink), "archive");
+    for (uint64_t part = 0; part < 3; part++) {
+        report.number = part + 1;
+        report.count = 0;
+        for (uint64_t i = 100 * part + 1; i <= 100 * part + 100; i++) {
+            keys[report.count] = new_key_of(i);
+            keys[report.count++].timestamp_ms += i % 2 ? 1999 : -2000;
+        }
+        assert_int_equal(fh_store_peer_apply(f->store, 77, &report, NULL), 0);
+        commit(f);
+        if (part == 0) {
+            struct changer changer = {0};
+            struct fh_error err = {""};
+            assert_int_equal(cursor_of(f, "archive").pending, 300);
+            assert_int_equal(fh_store_rekey(f->store, change, &changer, 60000, NULL, &err), 0);
+            assert_int_equal(fh_store_apart_ms(f->store), 60000);
+        } else if (part == 1) {
+            open_again(f);
+            assert_int_equal(fh_store_apart_ms(f->store), 60000);
+        }
+        commit(f);
+        assert_int_equal(cursor_of(f, "archive").pending, 200 - 100 * part);
+    }
+    rekey(f); /* to a key that looks at stamps */
+    assert_int_equal(fh_store_apart_ms(f->store), 0);
 }
 
 /* ---- two stores ----------------------------------------------------------------------------- */
@@ -387,6 +448,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(everything_follows, setup, teardown),
         cmocka_unit_test_setup_teardown(settled_doubts_are_given_out_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_the_change_delivers_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(stamps_apart_are_matched_for_good, setup, teardown),
         cmocka_unit_test_setup_teardown(an_error_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_on_the_way, setup, teardown),
         cmocka_unit_test_setup_teardown(several_portions, setup, teardown),

@@ -117,6 +117,25 @@ static void other_keys_and_old_records_pass(void **state)
     assert_int_equal(show(f, 101, 7, T0), 7); /* the de-duplication sees to it */
 }
 
+/* Where the key leaves the stamp out it counts here all the same: equal payloads at other times are
+ * as many as they are, and what the stream shows again under its own stamp is known. */
+static void within_a_node_the_stamp_counts(void **state)
+{
+    (void)state;
+    struct fh_record_key key = {7, T0};
+    struct fh_record_key later = {7, T0 + 1};
+    for (int i = 0; i < FH_KEY_COUNT; i++) {
+        enum fh_dedup_key by = (enum fh_dedup_key)i;
+        struct fh_record_key known = fh_rekey_known(by, key);
+        assert_int_equal(known.timestamp_ms, T0);
+        assert_int_equal(known.fingerprint == 7, !fh_key_ignores_stamps(by));
+        assert_int_equal(known.fingerprint == fh_rekey_known(by, later).fingerprint,
+                         !fh_key_ignores_stamps(by));
+        struct fh_record_key zero = {(uint64_t)T0 * UINT64_C(0x9E3779B97F4A7C15), T0};
+        assert_true(fh_rekey_known(by, zero).fingerprint != 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +143,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(taken_back_and_looked_at_again, setup, teardown),
         cmocka_unit_test_setup_teardown(their_number_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(other_keys_and_old_records_pass, setup, teardown),
+        cmocka_unit_test(within_a_node_the_stamp_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ static struct fh_wire_state full_state(void)
         .report_applied = 900,
         .report_store = 0xfeedface,
         .maintenance = true,
+        .dedup_key = FH_KEY_PAYLOAD + 1,
         .yield_automatic = true,
         .yield_epoch = 7,
         .beat = 1234567890123,
@@ -90,6 +91,14 @@ static struct fh_wire_message message_of(enum fh_wire_type type)
         message.u.answered.previous = 3;
         message.u.answered.through = 3;
         break;
+    case FH_WIRE_SAMPLE:
+        message.u.sample.number = 820000000;
+        message.u.sample.count = FH_REPLICA_SAMPLES;
+        for (uint32_t i = 0; i < FH_REPLICA_SAMPLES; i++) {
+            message.u.sample.sample[i] =
+                (struct fh_replica_sample){i, 0xfffffff0u + i, 0xeeeeeee0u + i, 2047 - i};
+        }
+        break;
     case FH_WIRE_GOODBYE:
         break;
     }
@@ -99,7 +108,7 @@ static struct fh_wire_message message_of(enum fh_wire_type type)
 static void every_message_survives(void **state)
 {
     (void)state;
-    for (int type = FH_WIRE_HELLO; type <= FH_WIRE_GOODBYE; type++) {
+    for (int type = FH_WIRE_HELLO; type <= FH_WIRE_SAMPLE; type++) {
         struct fh_wire_message message = message_of((enum fh_wire_type)type);
         unsigned char bytes[FH_WIRE_SMALL_MAX];
         int len = fh_wire_encode(&message, bytes, sizeof(bytes));
@@ -129,7 +138,7 @@ static void longest_hello_fits(void **state)
 static void every_cut_is_refused(void **state)
 {
     (void)state;
-    for (int type = FH_WIRE_HELLO; type <= FH_WIRE_GOODBYE; type++) {
+    for (int type = FH_WIRE_HELLO; type <= FH_WIRE_SAMPLE; type++) {
         struct fh_wire_message message = message_of((enum fh_wire_type)type);
         unsigned char bytes[FH_WIRE_SMALL_MAX + 1];
         int len = fh_wire_encode(&message, bytes, sizeof(bytes) - 1);

@@ -1,0 +1,179 @@
+/* test_replica.c: what the two nodes conclude from the few records that both look at closely. Each
+ * schedule shows the same events to both, under the uids and stamps that are to be told apart. */
+#include "replica.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the three above first */
+#include <cmocka.h>
+
+#define FIRST INT64_C(820000000) /* slice */
+
+static struct fh_replica_slice own[FH_REPLICA_SLICES], peer[FH_REPLICA_SLICES];
+static struct fh_replica_state state;
+static uint32_t chance;
+
+static uint32_t next(void)
+{
+    chance = chance * 1664525 + 1013904223;
+    return chance >> 8;
+}
+
+/* As sample.c of the pipeline does. */
+static void show(struct fh_replica_slice *slices, uint32_t lot, uint32_t uid, int64_t stamp_ms)
+{
+    int64_t number = stamp_ms / FH_REPLICA_SLICE_MS;
+    struct fh_replica_slice *slice = &slices[number % FH_REPLICA_SLICES];
+    if (slice->number < number) {
+        *slice = (struct fh_replica_slice){.number = number};
+    }
+    if (slice->number > number ||
+        (slice->count == FH_REPLICA_SAMPLES && lot >= slice->sample[FH_REPLICA_SAMPLES - 1].lot)) {
+        return;
+    }
+    uint32_t at = slice->count;
+    while (at > 0 && slice->sample[at - 1].lot > lot) {
+        at--;
+    }
+    slice->count += slice->count < FH_REPLICA_SAMPLES;
+    memmove(&slice->sample[at + 1], &slice->sample[at],
+            (slice->count - 1 - at) * sizeof(slice->sample[0]));
+    slice->sample[at] =
+        (struct fh_replica_sample){lot, lot * 7, uid, (uint32_t)(stamp_ms % FH_REPLICA_SLICE_MS)};
+}
+
+struct schedule {
+    bool uids, payloads; /* differ */
+    int64_t apart_ms;    /* stamps: up to so much either way */
+    uint32_t lost;       /* per hundred: the peer has them and we have not */
+    int64_t every_ms;
+    uint32_t slices;
+};
+
+/* Time passes; with each slice the peer sends the one three before. */
+static void run(const struct schedule *schedule)
+{
+    memset(own, 0, sizeof(own));
+    memset(peer, 0, sizeof(peer));
+    memset(&state, 0, sizeof(state));
+    chance = 12345;
+    int64_t begin = FIRST * FH_REPLICA_SLICE_MS;
+    for (int64_t at = 0; at < schedule->slices * FH_REPLICA_SLICE_MS; at += schedule->every_ms) {
+        uint32_t lot = next();
+        int64_t stamp_ms = begin + at;
+        int64_t other_ms = stamp_ms;
+        if (schedule->apart_ms > 0) {
+            other_ms += next() % (2 * schedule->apart_ms + 1) - schedule->apart_ms;
+        }
+        if (next() % 100 >= schedule->lost) {
+            show(own, lot, lot + 5, stamp_ms);
+        }
+        show(peer, schedule->payloads ? lot ^ 1 : lot, schedule->uids ? next() : lot + 5, other_ms);
+        int64_t number = stamp_ms / FH_REPLICA_SLICE_MS - 3;
+        const struct fh_replica_slice *sent = &peer[number % FH_REPLICA_SLICES];
+        if (sent->number == number) {
+            fh_replica_sample(&state, own, sent);
+            fh_replica_sample(&state, own, sent); /* comes again and again */
+        }
+    }
+}
+
+/* FH_KEY_COUNT: no advice. */
+static enum fh_dedup_key advice(void)
+{
+    enum fh_dedup_key key = FH_KEY_COUNT;
+    return fh_replica_advice(&state, &key) ? key : FH_KEY_COUNT;
+}
+
+static uint32_t ratio(void)
+{
+    uint32_t per_mille = 0;
+    uint32_t records = 0;
+    assert_true(fh_replica_sampled(&state, &per_mille, &records));
+    assert_in_range(records, 8, FH_REPLICA_OUTCOMES);
+    return per_mille;
+}
+
+static void copies_are_copies(void **unused)
+{
+    (void)unused;
+    run(&(struct schedule){.every_ms = 1, .slices = 12});
+    assert_int_equal(advice(), FH_KEY_COUNT);
+    assert_int_equal(ratio(), 1000);
+    assert_int_equal(state.apart_ms, 0);
+}
+
+static void other_uids_are_noticed_at_any_rate(void **unused)
+{
+    (void)unused;
+    static const int64_t every[] = {1, 20, 500, 2000};
+    for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
+        run(&(struct schedule){.uids = true, .every_ms = every[i], .slices = 14});
+        assert_int_equal(advice(), FH_KEY_CONTENT);
+        assert_int_equal(ratio(), 1000);
+    }
+}
+
+static void other_stamps_are_noticed_across_slices(void **unused)
+{
+    (void)unused;
+    static const int64_t every[] = {1, 20, 500};
+    for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
+        for (int uids = 0; uids < 2; uids++) {
+            run(&(struct schedule){
+                .uids = uids, .apart_ms = 2000, .every_ms = every[i], .slices = 14});
+            assert_int_equal(advice(), uids ? FH_KEY_PAYLOAD : FH_KEY_UID_PAYLOAD);
+            assert_in_range(state.apart_ms, 200, 2000);
+            assert_in_range(ratio(), 990, 1000);
+        }
+    }
+}
+
+/* The window in which a failover repeats events: few slices say enough. */
+static void it_takes_seconds(void **unused)
+{
+    (void)unused;
+    run(&(struct schedule){.apart_ms = 2000, .every_ms = 1, .slices = 6});
+    assert_int_equal(advice(), FH_KEY_UID_PAYLOAD);
+    run(&(struct schedule){.uids = true, .every_ms = 1, .slices = 5});
+    assert_int_equal(advice(), FH_KEY_CONTENT);
+}
+
+static void what_is_missing_spoils_the_ratio_alone(void **unused)
+{
+    (void)unused;
+    run(&(struct schedule){.lost = 50, .every_ms = 1, .slices = 16});
+    assert_int_equal(advice(), FH_KEY_COUNT);
+    assert_in_range(ratio(), 200, 800);
+    run(&(struct schedule){.payloads = true, .every_ms = 1, .slices = 16});
+    assert_int_equal(advice(), FH_KEY_COUNT); /* no key knows them */
+    assert_int_equal(ratio(), 0);
+}
+
+static void too_far_apart_is_no_copy(void **unused)
+{
+    (void)unused;
+    run(&(struct schedule){.every_ms = 1, .slices = 8});
+    memset(&state, 0, sizeof(state));
+    struct fh_replica_slice far = peer[(FIRST + 1) % FH_REPLICA_SLICES];
+    far.number += FH_STAMPS_APART_MS / FH_REPLICA_SLICE_MS + 2;
+    fh_replica_sample(&state, own, &far);
+    for (uint32_t i = 0; i < state.outcomes; i++) {
+        assert_int_equal(state.outcome[i], FH_REPLICA_MISSING);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(copies_are_copies),
+        cmocka_unit_test(other_uids_are_noticed_at_any_rate),
+        cmocka_unit_test(other_stamps_are_noticed_across_slices),
+        cmocka_unit_test(it_takes_seconds),
+        cmocka_unit_test(what_is_missing_spoils_the_ratio_alone),
+        cmocka_unit_test(too_far_apart_is_no_copy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
