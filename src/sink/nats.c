@@ -160,6 +160,9 @@ static int connect_stream(struct nats_sink *sink, struct fh_nats_stream *ret, st
     if (r == 0) {
         r = fh_nats_stream_open(fh_nats_link_stream(sink->link), &sink->config, sink->filter, err,
                                 ret);
+        if (r < 0) {
+            fh_nats_link_explain(sink->link, err);
+        }
     }
     if (r < 0) {
         close_link(sink);

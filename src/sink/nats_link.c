@@ -368,6 +368,15 @@ size_t fh_nats_link_in_flight(struct fh_nats_link *link)
     return count;
 }
 
+void fh_nats_link_explain(struct fh_nats_link *link, struct fh_error *err)
+{
+    pthread_mutex_lock(&link->lock);
+    if (link->trouble[0] != '\0') {
+        fh_error_set(err, -EIO, "%s", link->trouble);
+    }
+    pthread_mutex_unlock(&link->lock);
+}
+
 /* ---- publishing ---- */
 
 static natsStatus make_message(const struct fh_nats_message *message, natsMsg **ret)

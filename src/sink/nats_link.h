@@ -56,6 +56,10 @@ int fh_nats_link_publish(struct fh_nats_link *link, const struct fh_nats_message
 size_t fh_nats_link_answers(struct fh_nats_link *link, int64_t wait_ms, struct fh_nats_ack *ack,
                             size_t room, bool *ret_broken, struct fh_error *err);
 
+/* When the server has complained about what we asked for (it does not answer then), put its words
+ * in place of the sentence in err. */
+void fh_nats_link_explain(struct fh_nats_link *link, struct fh_error *err);
+
 /* A sentence for what libnats or JetStream answered. what: "look for stream X". */
 int fh_nats_fail(struct fh_error *err, natsStatus status, jsErrCode code, const char *what);
 

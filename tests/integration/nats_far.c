@@ -97,13 +97,9 @@ void far_server_again(struct far_server *server)
     wait_listening(server->port);
 }
 
-void far_server_start(struct far_server *server, const char *more)
+static void write_config(const struct far_server *server, const char *more)
 {
     char path[128];
-    snprintf(server->directory, sizeof(server->directory), "%s/fh-nats-XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    assert_non_null(mkdtemp(server->directory));
-    server->port = far_free_port();
     snprintf(path, sizeof(path), "%s/nats.conf", server->directory);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -112,7 +108,29 @@ void far_server_start(struct far_server *server, const char *more)
             "max_file: 1GB }\n%s\n",
             server->port, server->directory, more ? more : "");
     fclose(file);
+}
+
+void far_server_start(struct far_server *server, const char *more)
+{
+    if (server->directory[0] == '\0') {
+        far_server_place(server);
+    }
+    server->port = far_free_port();
+    write_config(server, more);
     far_server_again(server);
+}
+
+void far_server_place(struct far_server *server)
+{
+    snprintf(server->directory, sizeof(server->directory), "%s/fh-nats-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    assert_non_null(mkdtemp(server->directory));
+}
+
+void far_server_change(struct far_server *server, const char *more)
+{
+    write_config(server, more);
+    assert_int_equal(kill(server->pid, SIGHUP), 0);
 }
 
 void far_server_kill(struct far_server *server)
@@ -130,6 +148,7 @@ void far_server_done(struct far_server *server)
     far_server_kill(server);
     snprintf(command, sizeof(command), "rm -rf '%s'", server->directory);
     assert_int_equal(system(command), 0); // NOLINT(cert-env33-c)
+    server->directory[0] = '\0';
 }
 
 /* ---- the onlooker ---- */

@@ -23,8 +23,12 @@ struct far_server {
 /* False: nats-server is not installed. */
 bool far_possible(void);
 int far_free_port(void);
+/* Its directory, for files it needs; far_server_start does it, too. */
+void far_server_place(struct far_server *server);
 /* more: further lines of its configuration, NULL for none. */
 void far_server_start(struct far_server *server, const char *more);
+/* Put other lines in place of more, and tell the server (SIGHUP). */
+void far_server_change(struct far_server *server, const char *more);
 void far_server_again(struct far_server *server); /* after kill, on the same port and store */
 void far_server_kill(struct far_server *server);
 void far_server_done(struct far_server *server);

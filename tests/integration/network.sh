@@ -20,6 +20,7 @@ FH_NETWORK_SECONDS=${FH_NETWORK_SECONDS:-30}
 . tests/lib/network_roles.sh
 . tests/lib/network_arbiter.sh
 . tests/lib/network_sinks.sh
+. tests/lib/network_nats.sh
 
 mapfile -t ALL < <(grep -ho '^scenario_[a-z_]*' tests/lib/network_*.sh | sed 's/^scenario_//')
 ALONE=' switchover host_vanishes witness_takeover etcd_takeover ' # these measure time: nothing else runs beside them

@@ -63,7 +63,7 @@ netns_make() {
 
 netns_undo() {
     local name
-    for name in a b sim w; do
+    for name in a b sim w n1 n2 n3; do
         [ -e "/run/netns/$1-$name" ] && ip netns del "$1-$name"
     done
     return 0
