@@ -56,6 +56,10 @@ if(FH_KAFKA)
   if(NOT RDKAFKA_FOUND)
     message(FATAL_ERROR "librdkafka 1.6 or later is not here: install it, or leave the Kafka sink out with -DFH_KAFKA=OFF")
   endif()
+  if(FH_SANITIZE MATCHES thread) # its threads are those of C11, which ThreadSanitizer does not know
+    set_property(TARGET PkgConfig::RDKAFKA APPEND PROPERTY INTERFACE_SOURCES
+      ${CMAKE_SOURCE_DIR}/tests/lint/tsan_threads.c)
+  endif()
 endif()
 if(FH_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)

@@ -81,6 +81,7 @@ struct fh_kafka {
     /* What came before it: all up to here was found by recover or accepted since. */
     struct fh_kafka_places reported;
     int64_t since_ms;
+    bool said_too_large;
     struct fh_error lost; /* the sentence of state LOST */
 };
 

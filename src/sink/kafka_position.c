@@ -61,11 +61,11 @@ static int insert(struct fh_kafka_places *places, size_t at, const char *topic, 
     }
     if (places->count == places->capacity) {
         size_t capacity = places->capacity > 0 ? 2 * places->capacity : 16;
-        struct fh_kafka_place *place = realloc(places->place, capacity * sizeof(*place));
-        if (!place) {
+        struct fh_kafka_place *bigger = realloc(places->place, capacity * sizeof(*bigger));
+        if (!bigger) {
             return -ENOMEM;
         }
-        places->place = place;
+        places->place = bigger;
         places->capacity = capacity;
     }
     char *name = strdup(topic);
@@ -74,7 +74,10 @@ static int insert(struct fh_kafka_places *places, size_t at, const char *topic, 
     }
     memmove(&places->place[at + 1], &places->place[at],
             (places->count - at) * sizeof(places->place[0]));
-    places->place[at] = (struct fh_kafka_place){name, partition, next};
+    struct fh_kafka_place *place = &places->place[at];
+    place->topic = name;
+    place->partition = partition;
+    place->next = next;
     places->count++;
     return 0;
 }

@@ -10,9 +10,10 @@
  * is LOST until it leads again, and recover reads back what became of the batch. */
 #include "kafka_internal.h"
 
+#include "fh/log.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,12 +117,26 @@ static int not_taken(const struct fh_kafka *kafka, struct fh_error *err)
 /* ---- records ----------------------------------------------------------------------------------
  */
 
+/* The cluster refuses a request as a whole. When that happens to every batch it is slow: say once
+ * what to do. */
+static void say_too_large(struct fh_kafka *kafka, const rd_kafka_message_t *message)
+{
+    if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && !kafka->said_too_large) {
+        kafka->said_too_large = true;
+        fh_log(LOG_WARNING,
+               "sink \"%s\": topic %s refuses a request of ours as too large; each record of it is "
+               "sent by itself, which is slow. If that is not for one large record, set batch.size "
+               "in properties below the topic's max.message.bytes",
+               kafka->config.name, rd_kafka_topic_name(message->rkt));
+    }
+}
+
 /* Delivery thread: called inside poll, flush, commit and abort. */
 void fh_kafka_delivered(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
     (void)handle;
     struct fh_kafka *kafka = opaque;
-    size_t index = (size_t)(uintptr_t)message->_private;
+    struct fh_kafka_verdict *verdict = message->_private;
     if (kafka->state != FH_KAFKA_OPEN && kafka->state != FH_KAFKA_COMMITTING) {
         return; /* of a transaction that is aborted, or of a handle that is let go */
     }
@@ -139,14 +154,14 @@ void fh_kafka_delivered(rd_kafka_t *handle, const rd_kafka_message_t *message, v
         snprintf(kafka->failed_text, sizeof(kafka->failed_text), "topic %.80s: %s",
                  rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err));
     }
-    if (is_for_good(message->err) && index < kafka->judged) {
-        struct fh_kafka_verdict *verdict = &kafka->verdict[index];
+    if (is_for_good(message->err)) {
+        say_too_large(kafka, message);
         verdict->fate = verdict->fate == FH_KAFKA_ALONE ? FH_KAFKA_REFUSED : FH_KAFKA_ALONE;
         verdict->reason = message->err;
     }
 }
 
-/* One verdict per record of the batch. */
+/* One verdict per record of the batch. They do not move while one is sent: write adds none then. */
 static int judge(struct fh_kafka *kafka)
 {
     size_t count = kafka->collect.count;
@@ -198,7 +213,7 @@ static rd_kafka_resp_err_t produce(struct fh_kafka *kafka, size_t index,
         RD_KAFKA_V_HEADER(FH_KAFKA_HEADER_KEY, key, (ssize_t)strlen(key)),
         RD_KAFKA_V_HEADER(FH_KAFKA_HEADER_UID, item->facts.uid.data, (ssize_t)item->facts.uid.len),
         RD_KAFKA_V_HEADER(FH_KAFKA_HEADER_EPOCH, epoch, (ssize_t)strlen(epoch)),
-        RD_KAFKA_V_OPAQUE((void *)(uintptr_t)index), RD_KAFKA_V_END);
+        RD_KAFKA_V_OPAQUE(&kafka->verdict[index]), RD_KAFKA_V_END);
 }
 
 /* librdkafka looks for the partitions of a topic it meets for the first time once a second: ask

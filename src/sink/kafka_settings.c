@@ -18,14 +18,17 @@ struct setting {
 };
 
 /* Ours, which properties may change. A batch is handed over at once, so there is little to linger
- * for; the queue only has to hold one batch. */
+ * for; the queue only has to hold one batch; and a commit is a small packet that must not wait for
+ * the acknowledgement of the one before it. */
 static const struct setting producer_defaults[] = {
+    {"socket.nagle.disable", "true"},
     {"linger.ms", "5"},
     {"queue.buffering.max.messages", "1000000"},
     {"queue.buffering.max.kbytes", "2097151"},
     {"log.connection.close", "false"},
 };
 static const struct setting reader_defaults[] = {
+    {"socket.nagle.disable", "true"},
     {"queued.max.messages.kbytes", "16384"},
     {"fetch.wait.max.ms", "100"},
     {"log.connection.close", "false"},
@@ -288,7 +291,7 @@ static int reader_new(struct fh_kafka *kafka, bool connected, bool committed, st
 
 int fh_kafka_check(struct fh_kafka *kafka, struct fh_error *err)
 {
-    rd_kafka_t *handle;
+    rd_kafka_t *handle = NULL;
     int r = producer_new(kafka, false, err, &handle);
     if (r == 0) {
         fh_kafka_handle_free(handle);

@@ -1,7 +1,7 @@
 # sink_kafka.sh: the far side of a Kafka sink. Sourced after pair.sh; see sink_file.sh for what the functions are.
 #
-# KAFKA_SERVERS=HOST:PORT,... is a real cluster (tests/external/kafka.sh), with KAFKA_PROPERTIES, one NAME=VALUE per
-# line, and topics it makes by itself; else tests/tools/kafka-broker.py. FAR_VARIANT=pattern: a topic per type.
+# KAFKA_SERVERS=HOST:PORT,... is a real cluster (tests/external/kafka.sh, which says what KAFKA_PROPERTIES, KAFKA_USER,
+# KAFKA_PASSWORD_FILE and KAFKA_TOPIC are); else tests/tools/kafka-broker.py. FAR_VARIANT=pattern: a topic per type.
 FAR_PROMISE=exactly
 FAR_REFUSES=yes
 FAR_DOWN=yes
@@ -17,7 +17,7 @@ far_install_check() {
 
 far_start() {
     mkdir -p "$WORK/far"
-    FAR_TOPIC=firehosed-test-$$-$RANDOM
+    FAR_TOPIC=${KAFKA_TOPIC:-firehosed-test-$$-$RANDOM}
     FAR_SERVERS=${KAFKA_SERVERS:-}
     [ -z "$FAR_SERVERS" ] || return 0
     /usr/bin/python3 -B tests/tools/kafka-broker.py --max-message-bytes 300000 >"$WORK/far/out" 2>>"$WORK/far_server.log" &
@@ -27,16 +27,19 @@ far_start() {
 }
 
 far_sink() {
-    local properties=() line topic=$FAR_TOPIC
+    local properties=() line login= topic=$FAR_TOPIC
     [ "${FAR_VARIANT:-}" != pattern ] || topic="$FAR_TOPIC.{tenant}.{type}"
     while read -r line; do
         [ -z "$line" ] || properties+=("\"$line\"")
     done <<<"${KAFKA_PROPERTIES:-}"
-    # a poisoned record is larger than this
+    # A poisoned record is larger than this: here the cluster refuses it, at a real one librdkafka does. What a
+    # request holds must be below the cluster's limit.
+    properties+=('"batch.size=250000"')
     [ -z "${KAFKA_SERVERS:-}" ] || properties+=('"message.max.bytes=300000"')
+    [ -z "${KAFKA_USER:-}" ] || login="user = \"$KAFKA_USER\"; password_file = \"$KAFKA_PASSWORD_FILE\";"
     cat <<CONF
 { name = "out"; type = "kafka"; servers = ( "${FAR_SERVERS//,/\", \"}" ); topic = "$topic";
-  transactional_id = "$FAR_TOPIC"; timeout_ms = 3000;
+  transactional_id = "$FAR_TOPIC"; timeout_ms = 3000; $login
   properties = ( $(IFS=,; echo "${properties[*]}") ); }
 CONF
 }
@@ -46,6 +49,8 @@ far_collect() {
     while read -r line; do
         [ -z "$line" ] || arguments+=(-X "$line")
     done <<<"${KAFKA_PROPERTIES:-}"
+    # from a file, so that no process shows it
+    [ -z "${KAFKA_USER:-}" ] || arguments+=(-X "sasl.username=$KAFKA_USER" -p "$KAFKA_PASSWORD_FILE")
     "$FAR_TOOLS/kafka-collect" "${arguments[@]}" "$FAR_SERVERS" "$FAR_TOPIC${FAR_VARIANT:+.t.T}" "$1.new" && mv "$1.new" "$1"
 }
 

@@ -1,6 +1,6 @@
 /* kafka-collect: everything that is committed in a topic, one record per line, into a file.
  *
- *     kafka-collect [-X NAME=VALUE]... [-v] SERVERS TOPIC FILE
+ *     kafka-collect [-X NAME=VALUE]... [-p PASSWORD_FILE] [-v] SERVERS TOPIC FILE
  *
  * Partition after partition, each in its order. A topic that is not there is empty. -v writes
  * "PARTITION OFFSET TIMESTAMP KEY HEADER=VALUE,... RECORD" instead of the record alone. Ends when
@@ -27,6 +27,18 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
     if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) != RD_KAFKA_CONF_OK) {
         die(name, text);
     }
+}
+
+static void set_password(rd_kafka_conf_t *conf, const char *path)
+{
+    char password[512] = "";
+    FILE *file = fopen(path, "r");
+    if (!file || !fgets(password, sizeof(password), file)) {
+        die(path, "cannot be read");
+    }
+    fclose(file);
+    password[strcspn(password, "\r\n")] = '\0';
+    set(conf, "sasl.password", password);
 }
 
 static void write_head(FILE *file, const rd_kafka_message_t *message)
@@ -105,10 +117,12 @@ int main(int argc, char **argv)
     char text[256];
     int option;
     set(conf, "fetch.wait.max.ms", "50");
-    while ((option = getopt(argc, argv, "vX:")) != -1) {
+    while ((option = getopt(argc, argv, "p:vX:")) != -1) {
         char *equals = option == 'X' ? strchr(optarg, '=') : NULL;
         if (option == 'v') {
             verbose = true;
+        } else if (option == 'p') {
+            set_password(conf, optarg);
         } else if (equals) {
             *equals = '\0';
             set(conf, optarg, equals + 1);
@@ -117,7 +131,8 @@ int main(int argc, char **argv)
         }
     }
     if (argc - optind != 3) {
-        fprintf(stderr, "usage: kafka-collect [-X NAME=VALUE]... [-v] SERVERS TOPIC FILE\n");
+        fprintf(stderr,
+                "usage: kafka-collect [-X NAME=VALUE]... [-p FILE] [-v] SERVERS TOPIC FILE\n");
         return 2;
     }
     set(conf, "bootstrap.servers", argv[optind]);

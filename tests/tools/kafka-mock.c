@@ -8,6 +8,7 @@
  *     down BROKER | up BROKER        1 to 3, or -1 for all
  *     rtt BROKER MS                  how long it thinks before it answers
  *     errors API CODE COUNT          the next requests of that number fail so; -195: disconnect
+ *     clear API                      no more of them
  *     leader TOPIC PARTITION BROKER  -1: none
  *     coordinator ID BROKER          of a transactional.id
  *
@@ -23,32 +24,45 @@
 
 #define BROKERS 3
 
-static rd_kafka_resp_err_t obey(rd_kafka_mock_cluster_t *cluster, const char *line)
+static int number(const char *word)
 {
-    char word[256];
-    int a;
-    int b;
-    int c;
-    if (sscanf(line, "down %d", &a) == 1) {
-        return rd_kafka_mock_broker_set_down(cluster, a);
+    return word ? (int)strtol(word, NULL, 10) : 0;
+}
+
+static rd_kafka_resp_err_t obey(rd_kafka_mock_cluster_t *cluster, char *line)
+{
+    char *rest = line;
+    const char *word[4] = {""};
+    for (size_t i = 0; i < 4; i++) {
+        const char *next = strtok_r(NULL, " \n", &rest);
+        word[i] = next ? next : "";
     }
-    if (sscanf(line, "up %d", &a) == 1) {
-        return rd_kafka_mock_broker_set_up(cluster, a);
+    if (strcmp(word[0], "down") == 0) {
+        return rd_kafka_mock_broker_set_down(cluster, number(word[1]));
     }
-    if (sscanf(line, "rtt %d %d", &a, &b) == 2) {
-        return rd_kafka_mock_broker_set_rtt(cluster, a, b);
+    if (strcmp(word[0], "up") == 0) {
+        return rd_kafka_mock_broker_set_up(cluster, number(word[1]));
     }
-    if (sscanf(line, "errors %d %d %d", &a, &b, &c) == 3) {
-        for (int i = 0; i < c; i++) {
-            rd_kafka_mock_push_request_errors(cluster, (int16_t)a, 1, (rd_kafka_resp_err_t)b);
+    if (strcmp(word[0], "rtt") == 0) {
+        return rd_kafka_mock_broker_set_rtt(cluster, number(word[1]), number(word[2]));
+    }
+    if (strcmp(word[0], "errors") == 0) {
+        for (int i = 0; i < number(word[3]); i++) {
+            rd_kafka_mock_push_request_errors(cluster, (int16_t)number(word[1]), 1,
+                                              (rd_kafka_resp_err_t)number(word[2]));
         }
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
-    if (sscanf(line, "leader %255s %d %d", word, &a, &b) == 3) {
-        return rd_kafka_mock_partition_set_leader(cluster, word, a, b);
+    if (strcmp(word[0], "clear") == 0) {
+        rd_kafka_mock_clear_request_errors(cluster, (int16_t)number(word[1]));
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
-    if (sscanf(line, "coordinator %255s %d", word, &a) == 2) {
-        return rd_kafka_mock_coordinator_set(cluster, "transaction", word, a);
+    if (strcmp(word[0], "leader") == 0) {
+        return rd_kafka_mock_partition_set_leader(cluster, word[1], number(word[2]),
+                                                  number(word[3]));
+    }
+    if (strcmp(word[0], "coordinator") == 0) {
+        return rd_kafka_mock_coordinator_set(cluster, "transaction", word[1], number(word[2]));
     }
     return RD_KAFKA_RESP_ERR__INVALID_ARG;
 }
