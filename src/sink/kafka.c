@@ -18,8 +18,8 @@
 static void promise(const struct fh_config_sink *config, char *text, size_t size)
 {
     snprintf(text, size,
-             "exactly once (transactions; for those who read with isolation.level=read_committed, "
-             "as long as topic %s keeps records for longer than a takeover takes)",
+             "exactly once (transactions; for readers with isolation.level=read_committed, while "
+             "topic %s keeps records for longer than a takeover takes)",
              config->topic[0] ? config->topic : DEFAULT_TOPIC);
 }
 
