@@ -93,7 +93,9 @@ static int pub_write(void *opaque, const struct fh_sink_write *write, struct fh_
         return fh_error_set(err, -EAGAIN, "this node does not deliver");
     }
     read_subscriptions(sink);
-    if (sink->subscriptions == 0 && fh_time_diff_ms(fh_now(), sink->led_at) < FIRST_SUBSCRIBER_MS) {
+    int64_t patience_ms = sink->settings.config.timeout_ms;
+    patience_ms = patience_ms < FIRST_SUBSCRIBER_MS ? patience_ms : FIRST_SUBSCRIBER_MS;
+    if (sink->subscriptions == 0 && fh_time_diff_ms(fh_now(), sink->led_at) < patience_ms) {
         return fh_error_set(err, -EAGAIN, "waiting for a first subscriber at %s",
                             sink->settings.config.listen);
     }
