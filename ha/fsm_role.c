@@ -422,7 +422,8 @@ static bool waits_for_reports(struct fh_fsm *fsm, struct fh_time now)
 {
     uint64_t held = fh_sync_held(&fsm->sync);
     bool missing = !fh_sync_drained(&fsm->sync) ||
-                   (fh_fsm_peer_usable(fsm) && held < fsm->peer.hello.state.report_last);
+                   (fh_fsm_peer_usable(fsm) &&
+                    (held < fsm->peer.hello.state.report_last || !fsm->sync.introduced));
     if (!missing || FH_MUTANT(NO_DRAIN)) {
         return false;
     }

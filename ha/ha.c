@@ -131,7 +131,8 @@ static void order_host(struct fh_ha *ha, const struct fh_fsm_action *action)
         host->peer_confirmed(ha->userdata, action->number);
         break;
     case FH_FSM_PEER_WANTS:
-        host->peer_wants(ha->userdata, action->u.wants.from, action->u.wants.min_timestamp_ms);
+        host->peer_wants(ha->userdata, ha->fsm.sync.peer_store, action->u.wants.from,
+                         action->u.wants.min_timestamp_ms);
         break;
     case FH_FSM_PEER_IN_SYNC:
         host->peer_in_sync(ha->userdata, action->flag);

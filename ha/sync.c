@@ -44,6 +44,7 @@ void fh_sync_peer_joined(struct fh_sync_state *sync, uint64_t peer_store)
     if (sync->peer_store != peer_store) {
         sync->peer_store = peer_store;
         bool known = sync->local.peer_report_store == peer_store;
+        sync->introduced = known;
         sync->applied = known ? sync->local.peer_report_applied : 0;
         sync->received = sync->applied;
         sync->handed = sync->applied;
@@ -106,6 +107,9 @@ void fh_sync_answered(struct fh_sync_state *sync, struct fh_time now, uint64_t p
     if (sync->wanting && previous <= sync->received && through > sync->received) {
         sync->received = through;
     }
+    if (sync->wanting && through < sync->want_from) {
+        sync->introduced = true;
+    }
     sync->wanting = false;
     sync->want_at = now;
 }
@@ -160,8 +164,8 @@ bool fh_sync_want(struct fh_sync_state *sync, struct fh_time now, uint64_t peer_
     if (sync->beyond > peer_last) {
         peer_last = sync->beyond;
     }
-    if (sync->peer_store == 0 || sync->received >= peer_last || !fh_sync_drained(sync) ||
-        fh_time_before(now, sync->retry_at)) {
+    if (sync->peer_store == 0 || (sync->received >= peer_last && sync->introduced) ||
+        !fh_sync_drained(sync) || fh_time_before(now, sync->retry_at)) {
         return false;
     }
     /* A question or its answer can get lost; then it is asked again. */
@@ -170,7 +174,7 @@ bool fh_sync_want(struct fh_sync_state *sync, struct fh_time now, uint64_t peer_
     }
     sync->wanting = true;
     sync->want_at = now;
-    *ret_from = sync->received + 1;
+    *ret_from = sync->want_from = sync->received + 1;
     *ret_min_timestamp_ms = want_since(sync, peer_delivered);
     return true;
 }
@@ -372,7 +376,7 @@ uint16_t fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
 {
     bool was_ready = sync->lacks[0] == '\0';
     uint64_t held = fh_sync_held(sync);
-    bool reports_behind = held < primary->report_last;
+    bool reports_behind = held < primary->report_last || held < sync->beyond;
     int64_t gap_ms = behind_ms(sync, primary);
     bool stream_behind = gap_ms > FH_SYNC_CLOSE_MS;
     if (!reports_behind && !stream_behind) {
@@ -389,6 +393,8 @@ uint16_t fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
         LACKS(
             "records are known by another dedup.key at the primary than here, so its reports name "
             "none of them; give both the same");
+    } else if (!sync->introduced) {
+        LACKS("the primary has not told yet all it knows as delivered");
     } else if (late(sync, now, was_ready, reports_behind)) {
         LACKS("report %" PRIu64 " of %" PRIu64 " of the primary applied%s", held,
               primary->report_last, sync->refused ? "; the next one is in doubt" : "");

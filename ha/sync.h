@@ -3,7 +3,10 @@
  * Receiving. The peer's reports are taken in ascending order. A report says which number came
  * before it (what lies between does not concern us), so a lost message is noticed as a gap and
  * asked for (WANT) instead of being passed over. A PREPARED report of an epoch that is over is
- * refused and so is everything behind it, until the peer has settled what became of it.
+ * refused and so is everything behind it, until the peer has settled what became of it. A peer
+ * whose reports are all new to us is asked from the first on even if it seems to have none: it may
+ * know what we knew before we lost our store, and makes reports of that when it is asked. Until an
+ * answer brings nothing more we are not ready.
  *
  * Sending. Remembers what was sent and when, what the peer has confirmed, and from that whether
  * publication has to wait for the peer ("in sync").
@@ -48,7 +51,9 @@ struct fh_sync_state { /* NOLINT(clang-analyzer-optin.performance.Padding): see 
     uint64_t applied;        /* highest number the host has made durable */
     uint64_t beyond;         /* highest number seen behind a gap; all up to it exist */
     uint64_t refused;        /* a report that was refused, 0 = none */
+    bool introduced;         /* it has told all it had to tell, from the first number on */
     bool wanting;            /* asked, no end of the answer yet */
+    uint64_t want_from;      /* ... from this number on */
     struct fh_time want_at;  /* last question or progress in its answer */
     struct fh_time retry_at; /* not before */
 

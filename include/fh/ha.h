@@ -77,8 +77,11 @@ struct fh_ha_host {
     void (*peer_confirmed)(void *userdata, uint64_t number);
     /* The peer wants our reports from number on (it joined). -> fh_ha_send_report per report. Ask
      * again is allowed; the host sends at most a few MB at a time and goes on when asked.
+     * A peer whose store is not the one whose reports we hold has lost that: it asks from the first
+     * on, and is also told what we know from the reports of its lost store.
      * -> fh_ha_wants_answered(), always; the next question comes only after it. */
-    void (*peer_wants)(void *userdata, uint64_t from_number, int64_t min_timestamp_ms);
+    void (*peer_wants)(void *userdata, uint64_t peer_store_id, uint64_t from_number,
+                       int64_t min_timestamp_ms);
     /* Publication must wait for the peer's confirmation (true) or not (false: unprotected). */
     void (*peer_in_sync)(void *userdata, bool in_sync);
     /* In-doubt reports can be settled: the peer has applied ours up to number; known is false when

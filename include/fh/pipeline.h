@@ -69,9 +69,11 @@ void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_i
                              const void *bytes, size_t len);
 void fh_pipeline_peer_confirmed(struct fh_pipeline *pipeline, uint64_t number);
 void fh_pipeline_peer_in_sync(struct fh_pipeline *pipeline, bool in_sync);
-/* Own reports from a number on -> own_report() for a portion of them. */
-void fh_pipeline_send_reports(struct fh_pipeline *pipeline, uint64_t from_number,
-                              int64_t min_timestamp_ms);
+/* Own reports from a number on -> own_report() for a portion of them, then reports_sent(). A peer
+ * that asks from the first on and whose store is not the one whose reports this node holds has lost
+ * that one: it is also told what this node knows from it. peer_store_id 0: not known. */
+void fh_pipeline_send_reports(struct fh_pipeline *pipeline, uint64_t peer_store_id,
+                              uint64_t from_number, int64_t min_timestamp_ms);
 /* Reconnect the receivers from checkpoint minus overlap; partitions with 0 are left alone. */
 void fh_pipeline_resume(struct fh_pipeline *pipeline, const struct fh_checkpoint *checkpoint);
 /* What the peer has delivered: where an empty store starts. */

@@ -98,6 +98,16 @@ int fh_store_report_found(struct fh_store *store, struct fh_report *report,
 /* PREPARED -> DELIVERED (moves the cursor) or VOID. -ENOENT. */
 int fh_store_report_finish(struct fh_store *store, uint64_t number, enum fh_report_state state);
 
+/* For a peer that has lost its store: own reports (position FH_REPORT_VOUCHED) of all records with
+ * stamps from since_ms on that are known as delivered without being in an own report. A portion of
+ * the work per call; begin with *inout zeroed and nothing staged, commit between the calls. 1: call
+ * again; 0: all is staged. To do it twice adds nothing. */
+struct fh_store_vouching {
+    size_t sink;
+    uint64_t sequence;
+};
+int fh_store_vouch(struct fh_store *store, int64_t since_ms, struct fh_store_vouching *inout);
+
 /* The peer's reports. Idempotent: a number already applied returns 0 and does nothing. store_id
  * is the peer's store; another one than before starts again from number 0. A VOID report only
  * counts its number. ret_doubled: how many of its keys this node had itself delivered already;

@@ -147,9 +147,11 @@ static void peer_confirmed(void *userdata, uint64_t number)
     fh_pipeline_peer_confirmed(((struct app *)userdata)->pipeline, number);
 }
 
-static void peer_wants(void *userdata, uint64_t from_number, int64_t min_timestamp_ms)
+static void peer_wants(void *userdata, uint64_t peer_store_id, uint64_t from_number,
+                       int64_t min_timestamp_ms)
 {
-    fh_pipeline_send_reports(((struct app *)userdata)->pipeline, from_number, min_timestamp_ms);
+    fh_pipeline_send_reports(((struct app *)userdata)->pipeline, peer_store_id, from_number,
+                             min_timestamp_ms);
 }
 
 static void peer_in_sync(void *userdata, bool in_sync)

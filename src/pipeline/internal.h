@@ -164,6 +164,14 @@ struct answer {
     char bytes[];
 };
 
+/* A question of a peer that has lost its store: reports are made for it first, a portion a turn. */
+struct vouching {
+    bool active, done;
+    bool waits; /* for room in the store */
+    struct fh_store_vouching at;
+    struct command command;
+};
+
 /* A batch that the sink has prepared or the far side accepted, and whose report is on its way. */
 struct outstanding {
     bool active;
@@ -287,6 +295,7 @@ struct fh_pipeline {
     struct fh_checkpoint checkpoint;
     struct fh_time first_staged;
     bool must_commit; /* a command waits for durability */
+    struct vouching vouching;
     struct answer *after_commit[64];
     size_t after_commit_count;
     struct fh_time last_sync, full_since;
@@ -352,6 +361,7 @@ void fh_gap_lead(struct fh_pipeline *pipeline);
 void fh_gap_load(struct fh_pipeline *pipeline);
 
 /* writer_commands.c */
+void fh_writer_vouch(struct fh_pipeline *pipeline);
 void fh_writer_command(struct fh_pipeline *pipeline, struct command *command);
 void fh_command_free(void *command);
 int fh_pipeline_command(struct fh_pipeline *pipeline, const struct command *command);

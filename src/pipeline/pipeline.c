@@ -408,11 +408,13 @@ void fh_pipeline_peer_in_sync(struct fh_pipeline *pipeline, bool in_sync)
     fh_store_wake(pipeline->store);
 }
 
-void fh_pipeline_send_reports(struct fh_pipeline *pipeline, uint64_t from_number,
-                              int64_t min_timestamp_ms)
+void fh_pipeline_send_reports(struct fh_pipeline *pipeline, uint64_t peer_store_id,
+                              uint64_t from_number, int64_t min_timestamp_ms)
 {
-    struct command command = {
-        .kind = COMMAND_SEND_REPORTS, .number = from_number, .timestamp_ms = min_timestamp_ms};
+    struct command command = {.kind = COMMAND_SEND_REPORTS,
+                              .store_id = peer_store_id,
+                              .number = from_number,
+                              .timestamp_ms = min_timestamp_ms};
     fh_pipeline_command(pipeline, &command);
 }
 

@@ -356,6 +356,9 @@ static int sleep_ms(const struct fh_pipeline *pipeline)
     if (atomic_load(&pipeline->backpressure)) {
         return 20;
     }
+    if (pipeline->vouching.active) {
+        return pipeline->vouching.waits ? 20 : 0;
+    }
     if (!fh_time_is_set(pipeline->first_staged)) {
         return 500;
     }
@@ -395,6 +398,7 @@ void *fh_writer_run(void *userdata)
             fh_writer_commit(pipeline);
         }
         fh_resplit_close_retired(pipeline);
+        fh_writer_vouch(pipeline);
         sync_now_and_then(pipeline);
         tell_doubled(pipeline);
         fh_rekey_again(pipeline);

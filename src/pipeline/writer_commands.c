@@ -158,6 +158,16 @@ static int send_one(void *userdata, uint64_t number, const void *bytes, size_t l
     return portion->bytes >= REPORTS_PORTION_BYTES;
 }
 
+/* The peer has lost the store whose reports are held here: what it had delivered is known to nobody
+ * but this node, and it will receive and, promoted, deliver the last of it again. */
+static bool peer_lost_its_store(struct fh_pipeline *pipeline, const struct command *command)
+{
+    struct fh_store_state state;
+    fh_store_state(pipeline->store, &state);
+    return command->number <= 1 && command->store_id != 0 && state.peer_store_id != 0 &&
+           command->store_id != state.peer_store_id;
+}
+
 static void send_reports(struct fh_pipeline *pipeline, const struct command *command)
 {
     struct portion portion = {.pipeline = pipeline};
@@ -168,6 +178,42 @@ static void send_reports(struct fh_pipeline *pipeline, const struct command *com
         answer->number = portion.undecided; /* the answer ends before it; the peer asks again */
     }
     fh_answer_send(pipeline, answer);
+}
+
+void fh_writer_vouch(struct fh_pipeline *pipeline)
+{
+    struct vouching *vouching = &pipeline->vouching;
+    if (!vouching->active || pipeline->writer_failed) {
+        return;
+    }
+    /* Before a portion, so that the index holds all that is marked; behind the last one, so that
+     * what is told is durable. Without room the next turn tries again. */
+    vouching->waits = fh_writer_commit(pipeline) < 0;
+    if (vouching->waits) {
+        return;
+    }
+    if (!vouching->done) {
+        int r = fh_store_vouch(pipeline->store, vouching->command.timestamp_ms, &vouching->at);
+        if (r < 0) {
+            fh_writer_fail(pipeline, "cannot tell the peer what is delivered", r);
+        }
+        vouching->done = r == 0;
+        pipeline->must_commit = true;
+        return;
+    }
+    vouching->active = false;
+    send_reports(pipeline, &vouching->command);
+}
+
+/* Questions of the peer: the next one comes when this one is answered. */
+static void answer_peer(struct fh_pipeline *pipeline, const struct command *command)
+{
+    pipeline->vouching.active = peer_lost_its_store(pipeline, command);
+    if (pipeline->vouching.active) {
+        pipeline->vouching = (struct vouching){.active = true, .command = *command};
+    } else {
+        send_reports(pipeline, command);
+    }
 }
 
 static void drain(struct fh_pipeline *pipeline)
@@ -249,7 +295,7 @@ void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
         add_found(pipeline, command);
         break;
     case COMMAND_SEND_REPORTS:
-        send_reports(pipeline, command);
+        answer_peer(pipeline, command);
         break;
     case COMMAND_NOTE:
         fh_store_set_note(pipeline->store, command->key, command->bytes, command->len);

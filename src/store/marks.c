@@ -402,6 +402,21 @@ bool fh_marks_is_pending(const struct fh_marks *marks, size_t sink, struct fh_re
     return fh_keytab_nearest(&marks->by_key, key, is_lacking, &lacking) != FH_KEYTAB_NONE;
 }
 
+size_t fh_marks_early_keys(const struct fh_marks *marks, size_t sink, size_t *inout_slot,
+                           struct fh_record_key *ret, size_t n)
+{
+    const struct fh_keytab *early = &marks->sink[sink].early;
+    size_t count = 0;
+    size_t slot = *inout_slot;
+    for (; early->slot && slot <= early->mask && count < n; slot++) {
+        if (early->slot[slot].value != 0) {
+            ret[count++] = early->slot[slot].key;
+        }
+    }
+    *inout_slot = !early->slot || slot > early->mask ? FH_KEYTAB_NONE : slot;
+    return count;
+}
+
 size_t fh_marks_early_count(const struct fh_marks *marks)
 {
     size_t count = 0;

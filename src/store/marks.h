@@ -62,6 +62,10 @@ void fh_marks_early(struct fh_marks *marks, size_t sink, struct fh_record_key ke
 /* Is one of these keys early; does a pending record of the sink carry it? */
 bool fh_marks_is_early(const struct fh_marks *marks, size_t sink, struct fh_record_key key);
 bool fh_marks_is_pending(const struct fh_marks *marks, size_t sink, struct fh_record_key key);
+/* Early keys from a slot of their table on, at most n. *inout_slot goes on, FH_KEYTAB_NONE at the
+ * end; only meaningful while nothing else changes the table. */
+size_t fh_marks_early_keys(const struct fh_marks *marks, size_t sink, size_t *inout_slot,
+                           struct fh_record_key *ret, size_t n);
 size_t fh_marks_early_count(const struct fh_marks *marks);
 uint64_t fh_marks_next_row(const struct fh_marks *marks);
 bool fh_marks_row_needed(const struct fh_marks *marks, uint64_t row);

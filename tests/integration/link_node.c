@@ -140,8 +140,9 @@ static void peer_confirmed(void *userdata, uint64_t number)
     printf("confirmed %" PRIu64 "\n", number);
 }
 
-static void peer_wants(void *userdata, uint64_t from, int64_t min_timestamp_ms)
+static void peer_wants(void *userdata, uint64_t store, uint64_t from, int64_t min_timestamp_ms)
 {
+    (void)store;
     (void)userdata;
     (void)min_timestamp_ms;
     uint64_t number = from;

@@ -180,14 +180,24 @@ scenario_same_replica() {
     result "refused: $(cat "$WORK/refused-b.txt"); mended: $BALANCE"
 }
 
+# wipe NAME: everything the node had is gone; what it had published its reader had taken away before.
+wipe() {
+    local kept
+    kept=kept-$1-$((wipes += 1))
+    mkdir "$WORK/$kept"
+    [ ! -d "$WORK/$1/events" ] || mv "$WORK/$1/events" "$WORK/$kept/events"
+    rm -rf "${WORK:?}/$1"
+    taken_away+=("$kept")
+    if [ "$1" = a ]; then node_config a 1 true; else node_config b 2 false; fi
+}
+
+# The primary's disk: it returns with nothing, becomes a standby, and leads at the next kill.
 scenario_wiped_disk() {
+    local wipes=0 taken_away=()
     pair_start
     node_signal a KILL
     wait_status b '.role == "primary"' 10
-    mkdir "$WORK/kept-a"
-    mv "$WORK/a/events" "$WORK/kept-a/events" # what was published had been taken away by its reader
-    rm -rf "$WORK/a"
-    node_config a 1 true
+    wipe a
     node_start a
     wait_pair_protected b a 60
     node_signal b KILL
@@ -195,6 +205,50 @@ scenario_wiped_disk() {
     node_start b
     wait_pair_protected a b 30
     production_end
-    balance 0 kept-a
+    balance 0 "${taken_away[@]}"
     result "ready by itself, took over at the next kill; $BALANCE"
+}
+
+# The standby's disk: it has never delivered, and leads at the next kill.
+scenario_wiped_standby() {
+    local wipes=0 taken_away=()
+    pair_start
+    node_signal b KILL
+    wipe b
+    node_start b
+    wait_pair_protected a b 60
+    node_signal a KILL
+    wait_status b '.role == "primary"' 10
+    node_start a
+    wait_pair_protected b a 30
+    production_end
+    balance 0 "${taken_away[@]}"
+    result "ready by itself, took over at the next kill; $BALANCE"
+}
+
+# One after the other and the same one twice: what a node was told it tells on.
+scenario_wiped_twice() {
+    local wipes=0 taken_away=()
+    pair_start
+    node_signal a KILL
+    wait_status b '.role == "primary"' 10
+    wipe a
+    node_start a
+    wait_pair_protected b a 60
+    node_signal a KILL
+    wipe a
+    node_start a
+    wait_pair_protected b a 60
+    node_signal b KILL
+    wait_status a '.role == "primary"' 10
+    wipe b
+    node_start b
+    wait_pair_protected a b 60
+    node_signal a KILL
+    wait_status b '.role == "primary"' 10
+    node_start a
+    wait_pair_protected b a 30
+    production_end
+    balance 0 "${taken_away[@]}"
+    result "three wiped disks, each node led after one; $BALANCE"
 }

@@ -280,7 +280,7 @@ static void a_late_sink_asks_the_peer_again(void **state, bool first, bool then)
     fixture_wait(f, f->settled == 2); /* crash_in_doubt settled once, to lead */
     /* the peer is not told of the report before it is decided */
     uint64_t before = f->reports;
-    fh_pipeline_send_reports(f->pipeline, 1, 0);
+    fh_pipeline_send_reports(f->pipeline, 0, 1, 0);
     fixture_wait(f, f->portion_next != 0);
     assert_int_equal(f->portion_next, 1);
     assert_int_equal(f->reports, before);
@@ -292,7 +292,7 @@ static void a_late_sink_asks_the_peer_again(void **state, bool first, bool then)
     assert_int_equal(FAR(f, 0, published), then);
     f->portion_next = 0;
     fixture_wait(f, f->settled == 3);
-    fh_pipeline_send_reports(f->pipeline, 1, 0);
+    fh_pipeline_send_reports(f->pipeline, 0, 1, 0);
     fixture_wait(f, f->portion_next > 1 && f->reports > before);
     assert_int_equal(f->last.state, then ? FH_REPORT_DELIVERED : FH_REPORT_VOID);
 }

@@ -143,7 +143,8 @@ static const struct fh_fsm_action *noticed(enum fh_log_id id)
 
 static void start(void)
 {
-    struct fh_sync_local local = {.streams_live = true, .sinks_healthy = true};
+    struct fh_sync_local local = {
+        .streams_live = true, .sinks_healthy = true, .peer_report_store = 2};
     now_ms = 0;
     sequence = 0;
     all.count = 0;

@@ -141,6 +141,7 @@ static int set_up(void **state)
                                       .preferred = true};
     memset(&local, 0, sizeof(local));
     local.streams_live = local.sinks_healthy = true;
+    local.peer_report_store = 50; /* the peer is no stranger */
     memset(&peer, 0, sizeof(peer));
     strcpy(peer.node, "n");
     peer.version_min = 1;

@@ -23,6 +23,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&local, 0, sizeof(local));
+    local.peer_report_store = STORE; /* not a stranger */
     fh_sync_init(s, 300, 1500);
     fh_sync_local(s, &local);
     fh_sync_peer_joined(s, STORE);
@@ -133,6 +134,36 @@ static void numbers_go_on_from_what_the_store_holds(void **state)
     assert_int_equal(take(41, 42, FH_REPORT_DELIVERED, 1, 1, false), FH_SYNC_HAND_OVER);
     fh_sync_peer_joined(s, 99); /* its disk was emptied: numbers begin anew */
     assert_int_equal(fh_sync_held(s), 0);
+}
+
+/* A peer of whose reports nothing is here is asked even if it seems to have none, until an answer
+ * brings nothing more: it makes reports of what it knows when it is asked. */
+static void a_stranger_is_asked_for_all_it_knows(void **state)
+{
+    (void)state;
+    uint64_t from = 0;
+    fh_sync_peer_joined(s, 99);
+    assert_false(s->introduced);
+    fh_sync_answered(s, at(0), 0, 0); /* nobody asked */
+    assert_false(s->introduced);
+    assert_true(want(0, 0, &from));
+    assert_int_equal(from, 1);
+    assert_int_equal(take(0, 1, FH_REPORT_DELIVERED, 1, 1, false), FH_SYNC_HAND_OVER);
+    fh_sync_answered(s, at(1), 1, 1);
+    assert_false(s->introduced); /* it may have more */
+    assert_false(want(2, 0, &from));
+    fh_sync_applied(s, 99, 1);
+    assert_true(want(3, 0, &from));
+    assert_int_equal(from, 2);
+    fh_sync_answered(s, at(4), 1, 1);
+    assert_true(s->introduced);
+    assert_false(want(5, 0, &from));
+    fh_sync_peer_joined(s, 99); /* another process with the same store */
+    assert_true(s->introduced);
+    local.peer_report_store = 98;
+    fh_sync_local(s, &local);
+    fh_sync_peer_joined(s, 98); /* known from before */
+    assert_true(s->introduced);
 }
 
 static uint64_t previous_of(uint64_t number)
@@ -351,6 +382,8 @@ int main(void)
         cmocka_unit_test_setup(catching_up_goes_in_portions, set_up),
         cmocka_unit_test_setup(late_end_of_an_answer_moves_nothing, set_up),
         cmocka_unit_test_setup(numbers_go_on_from_what_the_store_holds, set_up),
+        cmocka_unit_test_setup(a_stranger_is_asked_for_all_it_knows, set_up),
+        cmocka_unit_test_setup(a_stranger_is_asked_for_all_it_knows, set_up),
         cmocka_unit_test_setup(answers_are_chained_and_live_reports_are_not, set_up),
         cmocka_unit_test_setup(figures_may_run_ahead_of_the_report, set_up),
         cmocka_unit_test_setup(publication_waits_only_for_a_peer_that_keeps_pace, set_up),
