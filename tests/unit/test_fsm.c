@@ -837,8 +837,10 @@ static void goodbye_is_the_last_word(void **state)
 /* What this node says of itself, knowing records by that key. */
 static void local_key(enum fh_dedup_key key)
 {
-    struct fh_sync_local local = {
-        .streams_live = true, .sinks_healthy = true, .dedup_key = (uint8_t)(key + 1)};
+    struct fh_sync_local local = {.peer_report_store = 2,
+                                  .streams_live = true,
+                                  .sinks_healthy = true,
+                                  .dedup_key = (uint8_t)(key + 1)};
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
     feed(&input);
 }
@@ -904,8 +906,10 @@ static void from_key_to_key(void **state)
 static void samples_go_out_in_turn(void **state)
 {
     (void)state;
-    struct fh_sync_local local = {
-        .streams_live = true, .sinks_healthy = true, .slices_whole = 0x8004};
+    struct fh_sync_local local = {.peer_report_store = 2,
+                                  .streams_live = true,
+                                  .sinks_healthy = true,
+                                  .slices_whole = 0x8004};
     local.slice[2].number = 900;
     local.slice[15].number = 901;
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
