@@ -18,15 +18,19 @@ static struct fh_record_key key[MANY];
 static uint64_t sequence[MANY];
 static char bytes[MANY * 512];
 
-static const char *const lines[] = {
-    "{\"recordUid\":\"1\",\"recordTimestamp\":1,\"spacesTenantId\":\"t1\",\"eventType\":\"A\","
-    "\"p\":{\"device\":{\"deviceId\":\"d\",\"email\":\"e\"},\"location\":{\"locationId\":\"floor\","
-    "\"parent\":{\"locationId\":\"house\"}}}}",
-    "{\"recordUid\":\"2\",\"recordTimestamp\":2,\"spacesTenantId\":\"t2\",\"eventType\":\"B\"}",
-    " { \"recordUid\" : \"3\",\"recordTimestamp\":3,\"eventType\":\"FIREHOSED_GAP\"} ",
-    "{\"recordUid\":\"4\",\"recordTimestamp\":4,\"spacesTenantId\":\"t1\",\"eventType\":\"AB\","
-    "\"p\":{\"location\":{\"locationId\":\"house\"}}}",
-};
+#define LINE_A                                                                                     \
+    "{\"recordUid\":\"1\",\"recordTimestamp\":1,\"spacesTenantId\":\"t1\",\"eventType\":\"A\","    \
+    "\"p\":{\"device\":{\"deviceId\":\"d\",\"email\":\"e\"},\"location\":{\"locationId\":"         \
+    "\"floor\","                                                                                   \
+    "\"parent\":{\"locationId\":\"house\"}}}}"
+#define LINE_B                                                                                     \
+    "{\"recordUid\":\"2\",\"recordTimestamp\":2,\"spacesTenantId\":\"t2\",\"eventType\":\"B\"}"
+#define LINE_GAP " { \"recordUid\" : \"3\",\"recordTimestamp\":3,\"eventType\":\"FIREHOSED_GAP\"} "
+#define LINE_AB                                                                                    \
+    "{\"recordUid\":\"4\",\"recordTimestamp\":4,\"spacesTenantId\":\"t1\",\"eventType\":\"AB\","   \
+    "\"p\":{\"location\":{\"locationId\":\"house\"}}}"
+
+static const char *const lines[] = {LINE_A, LINE_B, LINE_GAP, LINE_AB};
 #define LINES (sizeof(lines) / sizeof(lines[0]))
 
 /* count records, the lines above again and again, in one piece. */
@@ -55,6 +59,11 @@ static struct fh_shape *make(struct fh_config_sink *config, bool wants_facts)
         fail_msg("%s", err.text);
     }
     return shape;
+}
+
+static bool has(struct fh_slice record, const char *text)
+{
+    return memmem(record.data, record.len, text, strlen(text)) != NULL;
 }
 
 static void expect_record(const struct fh_sink_write *write, uint32_t i, const char *wanted)
@@ -155,7 +164,7 @@ static void fields_and_envelope(void **state)
     assert_int_equal(write.raw.len, len);
     /* another epoch */
     assert_int_equal(fh_shape_apply(shape, &batch, 18446744073709551615U, &write, NULL), LINES);
-    assert_non_null(strstr(write.record[0].data, "\"epoch\":18446744073709551615},"));
+    assert_true(has(write.record[0], "\"epoch\":18446744073709551615},"));
     fh_shape_free(shape);
     /* the envelope alone: the rest as it stands */
     struct fh_config_sink alone = {.envelope = true};
@@ -181,7 +190,7 @@ static void facts_are_of_the_whole_record(void **state)
     assert_int_equal(write.facts[0].location_count, 2);
     assert_memory_equal(write.facts[1].type.data, "FIREHOSED_GAP", 13);
     assert_memory_equal(write.facts[2].uid.data, "4", 1);
-    assert_null(strstr(write.record[0].data, "device"));
+    assert_false(has(write.record[0], "device"));
     fh_shape_free(shape);
 }
 
