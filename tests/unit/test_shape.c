@@ -61,9 +61,9 @@ static struct fh_shape *make(struct fh_config_sink *config, bool wants_facts)
     return shape;
 }
 
-static bool has(struct fh_slice record, const char *text)
+static bool has(struct fh_slice text, const char *part)
 {
-    return memmem(record.data, record.len, text, strlen(text)) != NULL;
+    return memmem(text.data, text.len, part, strlen(part)) != NULL;
 }
 
 static void expect_record(const struct fh_sink_write *write, uint32_t i, const char *wanted)
