@@ -67,14 +67,15 @@ nats_ready() {
     done
 }
 
-# nats_leader: sets LEADER, the number of the server that leads the stream.
+# nats_leader: sets LEADER, the number of the server that leads the stream, once both others follow closely:
+# of three servers one at a time may be missing.
 nats_leader() {
-    local until=$((SECONDS + 60))
-    until LEADER=$(nats_ask --leader FIREHOSE) && [ -n "$LEADER" ] && [ -n "${PID[$LEADER]:-}" ]; do
-        [ $SECONDS -lt $until ] || fail "the stream has no leader"
+    local until=$((SECONDS + 90)) answer
+    until answer=$(nats_ask --leader FIREHOSE) && [[ $answer == n[123]\ 2 ]]; do
+        [ $SECONDS -lt $until ] || fail "the stream has no leader with two followers: ${answer:-no answer}"
         sleep 0.2
     done
-    LEADER=${LEADER#n}
+    LEADER=${answer:1:1}
 }
 
 nats_configure() {

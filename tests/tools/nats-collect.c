@@ -3,7 +3,7 @@
  *
  *   nats-collect URL STREAM            the messages, a line each, as they lie in the stream
  *   nats-collect --ids URL STREAM      their sequence, Nats-Msg-Id and subject instead
- *   nats-collect --leader URL STREAM   the name of the server that leads the stream
+ *   nats-collect --leader URL STREAM   who leads the stream, and how many follow closely
  *
  * A stream that does not exist is empty. Shares no code with the sink it checks. */
 #include <nats/nats.h>
@@ -58,6 +58,15 @@ static int collect(jsCtx *js, const char *stream, uint64_t messages, bool ids)
     return status == NATS_OK ? 0 : complain("read the stream", status);
 }
 
+static void print_leader(const jsClusterInfo *cluster)
+{
+    int current = 0;
+    for (int i = 0; cluster && i < cluster->ReplicasLen; i++) {
+        current += cluster->Replicas[i]->Current && !cluster->Replicas[i]->Offline;
+    }
+    printf("%s %d\n", cluster && cluster->Leader ? cluster->Leader : "-", current);
+}
+
 static int run(const char *what, const char *url, const char *stream)
 {
     natsConnection *connection = NULL;
@@ -77,8 +86,7 @@ static int run(const char *what, const char *url, const char *stream)
     } else if (status != NATS_OK) {
         r = complain("look at the stream", status);
     } else if (strcmp(what, "--leader") == 0) {
-        const char *leader = info->Cluster ? info->Cluster->Leader : NULL;
-        printf("%s\n", leader ? leader : "");
+        print_leader(info->Cluster);
     } else {
         r = collect(js, stream, info->State.Msgs, strcmp(what, "--ids") == 0);
     }
