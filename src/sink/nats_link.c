@@ -249,7 +249,7 @@ static natsStatus start_stream_context(struct fh_nats_link *link)
     jsOptions options;
     jsOptions_Init(&options);
     options.Wait = link->config->timeout_ms;
-    options.PublishAsync.MaxPending = FH_NATS_IN_FLIGHT_MAX;
+    options.PublishAsync.MaxPending = 2 * (int64_t)FH_NATS_IN_FLIGHT_MAX; /* ours is the bound */
     options.PublishAsync.AckHandler = on_ack;
     options.PublishAsync.AckHandlerClosure = link;
     return natsConnection_JetStream(&link->js, link->connection, &options);

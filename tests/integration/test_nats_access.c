@@ -262,6 +262,20 @@ static void test_permissions(void **state)
     far_server_change(&server, PERMISSIONS("\"$JS.>\", \"firehose.>\""));
     far_node_accept(&a);
     assert_true(strncmp(a.position, "20 ", 3) == 0);
+    far_node_close(&a);
+
+    /* What firehosed-sinks(7) says is enough. */
+    far_server_change(&server,
+                      PERMISSIONS("\"firehose.>\", \"$JS.API.STREAM.INFO.FIREHOSE\", "
+                                  "\"$JS.API.STREAM.CREATE.FIREHOSE\", "
+                                  "\"$JS.API.CONSUMER.*.FIREHOSE\", "
+                                  "\"$JS.API.CONSUMER.*.FIREHOSE.>\", \"$JS.FC.FIREHOSE.>\""));
+    assert_int_equal(far_node_open(&a), 0);
+    far_node_lead(&a, 4);
+    far_node_recover(&a, "", 0);
+    assert_int_equal(a.found_count, 20);
+    far_node_deliver(&a, 21, 40);
+    assert_true(strncmp(a.position, "40 ", 3) == 0);
 }
 
 static int close_library(void **state)
