@@ -558,7 +558,6 @@ static void a_cluster_in_motion(void **state)
     assert_true(OPS->accept(a->sink, a->position, &a->err) <= 0);
     order(world, "up 1");
     assert_int_equal(accept_it(a), 0);
-    order(world, "rtt -1 50");
     deliver(a, 501, 600);
     lead(b, 2);
     assert_int_equal(recover(b, reported, 0), 0);
