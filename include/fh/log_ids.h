@@ -33,6 +33,7 @@
     X(SINK_PROMISE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d04", "sink-promise")                            \
     X(SINK_REFUSED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d10", "sink-refused")                            \
     X(SINK_DROPPED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d11", "sink-dropped")                            \
+    X(SINK_MISSED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d13", "sink-missed")                              \
     X(SINK_FOUND, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d12", "sink-found")                                \
     X(ROLE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e01", "role")                                            \
     X(PEER_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e02", "peer-up")                                      \

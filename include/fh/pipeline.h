@@ -136,6 +136,7 @@ struct fh_pipeline_sink {
     uint64_t refused;   /* the far side will never take them: in the file of dead letters */
     char dead_letters[FH_PATH_MAX + FH_SINK_NAME_MAX + 32]; /* which may not be there yet */
     uint64_t dropped; /* let go since start because nobody took them (at most once) */
+    uint64_t missed;  /* optional: let go because the store had no room for its backlog */
     uint64_t pending;
     char last_error[256];
 };

@@ -31,7 +31,7 @@ struct fh_store_options {
     const char *directory;     /* state_dir; the database is <directory>/store/ */
     uint64_t size_limit;       /* bytes of the file, >= 4 MiB. Records may fill three quarters: then
                                   append answers -ENOSPC. Above 60 % delivered blocks are dropped
-                                  however young. */
+                                  however young, and what only optional sinks have not got. */
     uint32_t block_bytes;      /* raw bytes at which a block is closed without waiting */
     uint64_t cache_bytes;      /* newest blocks kept raw in memory */
     bool sync_each_commit;     /* false: caller calls fh_store_sync now and then */
@@ -41,6 +41,9 @@ struct fh_store_options {
                                   keeps its cursor but holds nothing back. */
     size_t sink_count;         /* <= 16 */
     const bool *sink_from_now; /* one per sink; NULL: all false */
+    /* One per sink; NULL: none is. An optional sink holds back neither the delivered checkpoint nor
+     * the space: when room is short its oldest records are let go, and counted (missed). */
+    const bool *sink_optional;
 };
 
 /* Opens or creates. Errors, each with a sentence and the remedy: -EBUSY another daemon uses the
@@ -147,8 +150,9 @@ struct fh_store_state {
     uint64_t epoch;
     bool last_primary;              /* this node was primary in that epoch */
     struct fh_checkpoint received;  /* resume point of this node's own streams */
-    struct fh_checkpoint delivered; /* everything before it is delivered by all required sinks:
-                                       taken from the block at the lowest cursor */
+    struct fh_checkpoint delivered; /* everything before it is delivered by all required sinks (by
+                                       all, when none is required): taken from the block at the
+                                       lowest of their cursors */
     uint64_t first_sequence, next_sequence; /* kept: first <= s < next */
     uint64_t own_report_last;               /* highest own number */
     uint64_t peer_store_id, peer_report_applied;
@@ -166,6 +170,8 @@ int fh_store_get_note(struct fh_store *store, const char *key, void *bytes, size
 struct fh_store_cursor {
     uint64_t cursor;  /* every record below is delivered */
     uint64_t pending; /* records at or above it that are not delivered */
+    uint64_t missed;  /* let go since the store was made, because room was short (optional sinks);
+                         on a standby the primary may have delivered some of them later */
 };
 int fh_store_cursor(struct fh_store *store, const char *sink, struct fh_store_cursor *ret);
 

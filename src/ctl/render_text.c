@@ -318,7 +318,14 @@ static void say_sinks(const cJSON *status, struct page *page)
         if (number(sink, "filtered", 0) > 0) {
             say(page, ", filtered out %" PRId64, number(sink, "filtered", 0));
         }
+        if (number(sink, "dropped", 0) > 0) {
+            say(page, ", dropped %" PRId64, number(sink, "dropped", 0));
+        }
         say(page, "%s\n", cJSON_IsFalse(member(sink, "healthy")) ? ", UNHEALTHY" : "");
+        if (number(sink, "missed", 0) > 0) {
+            say(page, "    MISSED for want of room in the store: %" PRId64 "\n",
+                number(sink, "missed", 0));
+        }
         if (number(sink, "refused", 0) > 0) {
             say(page, "    REFUSED by the far side: %" PRId64 ", kept in %s\n",
                 number(sink, "refused", 0), string(sink, "dead_letters", text, sizeof(text)));

@@ -115,6 +115,7 @@ static void add_sinks(cJSON *root, const struct fh_pipeline_status *status)
         number(row, "refused", sink->refused);
         cJSON_AddStringToObject(row, "dead_letters", sink->dead_letters);
         number(row, "dropped", sink->dropped);
+        number(row, "missed", sink->missed);
         number(row, "pending", sink->pending);
         cJSON_AddStringToObject(row, "last_error", sink->last_error);
         cJSON_AddItemToArray(list, row);

@@ -294,7 +294,9 @@ struct fh_pipeline {
     /* owned by the writer */
     struct fh_checkpoint checkpoint;
     struct fh_time first_staged;
-    bool must_commit; /* a command waits for durability */
+    bool must_commit;              /* a command waits for durability */
+    bool missing[FH_SINKS_MAX];    /* that the sink lets records go was said */
+    uint64_t missed[FH_SINKS_MAX]; /* as of the last commit */
     struct vouching vouching;
     struct answer *after_commit[64];
     size_t after_commit_count;

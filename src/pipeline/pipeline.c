@@ -43,8 +43,10 @@ static int open_store(struct fh_pipeline *pipeline, struct fh_error *err)
 {
     const struct fh_config *config = &pipeline->config;
     const char *sinks[FH_SINKS_MAX];
+    bool optional[FH_SINKS_MAX];
     for (size_t i = 0; i < config->sink_count; i++) {
         sinks[i] = config->sinks[i].name;
+        optional[i] = !config->sinks[i].required;
     }
     struct fh_store_options options = {
         .directory = config->node.state_dir,
@@ -55,6 +57,7 @@ static int open_store(struct fh_pipeline *pipeline, struct fh_error *err)
         .window_minutes = config->dedup.window_minutes,
         .sinks = sinks,
         .sink_count = config->sink_count,
+        .sink_optional = optional,
     };
     int r = fh_store_open(&options, err, &pipeline->store);
     if (r < 0) {
@@ -73,6 +76,11 @@ static int open_store(struct fh_pipeline *pipeline, struct fh_error *err)
     struct fh_store_state state;
     fh_store_state(pipeline->store, &state);
     pipeline->checkpoint = state.received;
+    for (size_t i = 0; i < config->sink_count; i++) {
+        struct fh_store_cursor cursor = {0};
+        fh_store_cursor(pipeline->store, sinks[i], &cursor);
+        pipeline->missed[i] = cursor.missed;
+    }
     struct fh_dedup_stats stats;
     fh_dedup_stats(pipeline->dedup, &stats);
     fh_log_event(LOG_INFO, FH_LOG_STORE_OPENED, NULL, 0,

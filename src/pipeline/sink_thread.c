@@ -135,8 +135,11 @@ void fh_delivery_tell(struct fh_pipeline *pipeline)
     bool parked = true;
     bool drained = true;
     for (size_t i = 0; i < pipeline->delivery_count; i++) {
-        parked = parked && atomic_load(&pipeline->delivery[i].parked);
-        drained = drained && atomic_load(&pipeline->delivery[i].drained);
+        const struct delivery *delivery = &pipeline->delivery[i];
+        parked = parked && atomic_load(&delivery->parked);
+        /* An optional sink that is ill is not waited for. */
+        drained = drained && (atomic_load(&delivery->drained) ||
+                              (!delivery->config.required && !atomic_load(&delivery->healthy)));
     }
     bool stopping =
         atomic_load(&pipeline->lead_epoch) == 0 || atomic_load(&pipeline->hand_over_until_ns) != 0;

@@ -53,6 +53,7 @@ static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
                              sink->dead_letters, sizeof(sink->dead_letters));
         sink->dropped = atomic_load(&delivery->dropped);
         sink->pending = cursor.pending;
+        sink->missed = cursor.missed;
         pthread_mutex_lock(&delivery->lock);
         memcpy(sink->last_error, delivery->last_error, sizeof(sink->last_error));
         pthread_mutex_unlock(&delivery->lock);

@@ -223,6 +223,30 @@ static int64_t source_time(struct fh_pipeline *pipeline)
     return highest == 0 ? 0 : lowest > floor ? lowest : floor;
 }
 
+/* Optional sinks that had to let records go: said when it begins, and again when it begins after
+ * the backlog was gone. */
+static void tell_missed(struct fh_pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->config.sink_count; i++) {
+        const struct fh_config_sink *sink = &pipeline->config.sinks[i];
+        struct fh_store_cursor cursor;
+        if (sink->required || fh_store_cursor(pipeline->store, sink->name, &cursor) < 0) {
+            continue;
+        }
+        if (cursor.missed > pipeline->missed[i] && !pipeline->missing[i]) {
+            struct fh_log_field fields[] = {{"FH_SINK", sink->name}};
+            fh_log_event(
+                LOG_WARNING, FH_LOG_SINK_MISSED, fields, 1,
+                "sink %s is optional, and its backlog gives way because the store is short "
+                "of room: %" PRIu64 " events let go so far, %" PRIu64 " still wait",
+                sink->name, cursor.missed, cursor.pending);
+            pipeline->missing[i] = true;
+        }
+        pipeline->missing[i] = pipeline->missing[i] && cursor.pending > 0;
+        pipeline->missed[i] = cursor.missed;
+    }
+}
+
 static void publish_progress(struct fh_pipeline *pipeline)
 {
     const struct fh_config_firehose *config = &pipeline->config.firehose;
@@ -247,6 +271,7 @@ static void publish_progress(struct fh_pipeline *pipeline)
         fh_answer_send(pipeline, answer);
     }
     pipeline->after_commit_count = 0;
+    tell_missed(pipeline);
     if (pipeline->tail_lines.len > 0) {
         fh_answer_send(pipeline, fh_answer_new(ANSWER_STORED, pipeline->tail_lines.data,
                                                pipeline->tail_lines.len));

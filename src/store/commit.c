@@ -115,7 +115,8 @@ int fh_store_measure(struct fh_store *store, MDB_txn *txn, uint64_t *ret_used)
 static int delivered_checkpoint(struct fh_store *store, MDB_cursor *blocks,
                                 struct fh_checkpoint *ret)
 {
-    uint64_t lowest = fh_marks_lowest_cursor(store->marks);
+    uint64_t lowest = fh_store_required_cursor(store);
+    lowest = lowest == UINT64_MAX ? fh_marks_lowest_cursor(store->marks) : lowest;
     if (lowest >= store->meta.next_sequence) {
         *ret = store->meta.received;
         return 0;
@@ -185,6 +186,7 @@ void fh_store_publish(struct fh_store *store, const struct fh_store_state *state
     for (size_t i = 0; i < store->sinks; i++) {
         store->cursor[i].cursor = fh_marks_cursor(store->marks, i);
         store->cursor[i].pending = fh_marks_pending(store->marks, i, state->next_sequence);
+        store->cursor[i].missed = store->missed[i];
     }
     pthread_cond_broadcast(&store->committed);
     fh_store_unlock(store);
@@ -310,6 +312,9 @@ static int make_room(struct fh_store *store)
 int fh_store_commit(struct fh_store *store, struct fh_error *err)
 {
     int r = fh_store_close_block(store);
+    if (r == 0) {
+        r = fh_store_give_way(store);
+    }
     if (r < 0) {
         return explain(store, r, err);
     }

@@ -72,6 +72,7 @@ struct fh_newest { /* of the reports of a sink, whichever node's */
 
 struct fh_prepared {
     struct fh_report report; /* keys NULL */
+    uint64_t let_go;         /* so many of its records count as missed until it is delivered */
 };
 
 struct fh_store {
@@ -81,6 +82,7 @@ struct fh_store {
     int64_t window_ms;
     size_t sinks;
     char sink_name[FH_MARKS_SINKS][FH_SINK_NAME_MAX];
+    bool optional[FH_MARKS_SINKS];
     uint64_t id;
     int lock_fd;
     uint32_t block_bytes;
@@ -106,6 +108,10 @@ struct fh_store {
     /* writer: as committed */
     uint64_t cursor_written[FH_MARKS_SINKS];
     uint64_t used_bytes;
+    /* writer: what optional sinks let go */
+    uint64_t missed[FH_MARKS_SINKS];         /* so many records */
+    uint64_t gave_way[FH_MARKS_SINKS];       /* up to this sequence, since the start */
+    uint64_t reported_until[FH_MARKS_SINKS]; /* end of the last batch of ours, since the start */
     /* The run of small blocks at the end, and what it is to be replaced by: see merge.c. */
     uint64_t small_from;           /* first sequence; 0: no run */
     size_t small_raw;              /* raw bytes in it */
@@ -212,6 +218,16 @@ int fh_store_fill_gap(struct fh_store *store);
 /* The keys are delivered, whenever their records come; a row keeps that over a crash. */
 int fh_store_mark_reported(struct fh_store *store, size_t sink, const struct fh_report *report,
                            uint64_t *ret_doubled);
+/* give_way.c */
+/* The lowest cursor of the required sinks; UINT64_MAX when none is. */
+uint64_t fh_store_required_cursor(const struct fh_store *store);
+void fh_store_load_missed(struct fh_store *store);
+/* Move the cursors of optional sinks past what has to go. Staged, with the count. */
+int fh_store_give_way(struct fh_store *store);
+/* Were records let go that the batch in progress may hold? */
+bool fh_store_gave_way(const struct fh_store *store, size_t sink);
+/* So many of the missed ones were delivered after all. */
+void fh_store_came_through(struct fh_store *store, size_t sink, uint64_t records);
 /* hearsay.c */
 /* It tells what others delivered. */
 bool fh_store_is_hearsay(const struct fh_report *report);

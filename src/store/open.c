@@ -344,6 +344,7 @@ static int take_options(struct fh_store *store, const struct fh_store_options *o
                                 FH_SINK_NAME_MAX - 1);
         }
         memcpy(store->sink_name[i], options->sinks[i], len + 1);
+        store->optional[i] = options->sink_optional && options->sink_optional[i];
     }
     store->sinks = options->sink_count;
     store->size_limit = options->size_limit;
@@ -450,6 +451,7 @@ int fh_store_open(const struct fh_store_options *options, struct fh_error *err,
     }
     if (r == 0) {
         fh_store_load_positions(store);
+        fh_store_load_missed(store);
         fh_store_load_apart(store);
         r = fh_store_load(store, err);
     }

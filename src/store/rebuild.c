@@ -191,6 +191,7 @@ static int take_own(struct fh_store *store, uint64_t number, int64_t newest_ms, 
         entry->report = *report;
         entry->report.number = number;
         entry->report.keys = NULL;
+        entry->let_go = 0;
         return 0;
     }
     int sink = fh_store_find_sink(store, report->sink);

@@ -134,25 +134,30 @@ static void own_changed(struct fh_store *store, const struct fh_report *report)
 }
 
 /* A batch holds all that was undelivered between the one before and its end when it was read. What
- * is missing of that now, the peer has reported meanwhile: before this one is settled, nobody else
- * moves the marks of its records. */
-uint64_t fh_store_report_doubled(struct fh_store *store, const struct fh_report *report)
+ * is missing of that now, the peer has reported meanwhile - or an optional sink had to let it go,
+ * and it came through after all: before this one is settled, nobody else moves the marks of its
+ * records. */
+static uint64_t taken_meanwhile(struct fh_store *store, size_t sink, const struct fh_report *report)
 {
-    int sink = valid(store, report);
-    if (sink < 0) {
-        return 0;
-    }
     uint64_t first = fh_store_prepared_until(store, report->sink);
     fh_store_lock(store);
-    uint64_t cursor = fh_marks_cursor(store->marks, (size_t)sink);
+    uint64_t cursor = fh_marks_cursor(store->marks, sink);
     first = cursor > first ? cursor : first;
     uint64_t left = 0;
     if (first < report->cursor_after) {
-        left = fh_marks_undelivered(store->marks, (size_t)sink, first,
+        left = fh_marks_undelivered(store->marks, sink, first,
                                     (uint32_t)(report->cursor_after - first), NULL);
     }
     fh_store_unlock(store);
     return report->count > left ? report->count - left : 0;
+}
+
+uint64_t fh_store_report_doubled(struct fh_store *store, const struct fh_report *report)
+{
+    int sink = valid(store, report);
+    return sink < 0 || fh_store_gave_way(store, (size_t)sink)
+               ? 0
+               : taken_meanwhile(store, (size_t)sink, report);
 }
 
 int fh_store_report_add(struct fh_store *store, const struct fh_report *report,
@@ -174,6 +179,9 @@ int fh_store_report_add(struct fh_store *store, const struct fh_report *report,
         return -ENOMEM;
     }
     bool hearsay = fh_store_is_hearsay(&own); /* its keys were dealt with before */
+    uint64_t let_go = !hearsay && fh_store_gave_way(store, (size_t)sink)
+                          ? taken_meanwhile(store, (size_t)sink, &own)
+                          : 0;
     if (own.state == FH_REPORT_DELIVERED && !hearsay) {
         r = fh_store_note_position(store, (size_t)sink, &own);
         r = r < 0 ? r : settle(store, (size_t)sink, &own);
@@ -181,17 +189,22 @@ int fh_store_report_add(struct fh_store *store, const struct fh_report *report,
             free(bytes);
             return r;
         }
+        fh_store_came_through(store, (size_t)sink, let_go);
     } else if (own.state == FH_REPORT_PREPARED) {
         fh_store_lock(store);
         struct fh_prepared *entry = &store->prepared.item[store->prepared.count++];
         entry->report = own;
         entry->report.keys = NULL;
+        entry->let_go = let_go;
         fh_store_unlock(store);
     }
     store->reports.item[store->reports.count++] = (struct fh_staged_row){own.number, bytes, len};
     store->meta.next_report++;
     store->meta_dirty = true;
     own_changed(store, &own);
+    if (own.cursor_after > store->reported_until[sink] && !hearsay) {
+        store->reported_until[sink] = own.cursor_after;
+    }
     *ret_number = own.number;
     return 0;
 }
@@ -255,6 +268,9 @@ int fh_store_report_finish(struct fh_store *store, uint64_t number, enum fh_repo
         free(staged->bytes);
     }
     *staged = (struct fh_staged_row){number, bytes, len};
+    if (state == FH_REPORT_DELIVERED && sink >= 0) {
+        fh_store_came_through(store, (size_t)sink, store->prepared.item[at].let_go);
+    }
     fh_store_lock(store);
     store->prepared.count--;
     memmove(&store->prepared.item[at], &store->prepared.item[at + 1],

@@ -314,11 +314,12 @@ static const struct fh_pipeline_host host = {
 
 static const char *const names[] = {"first", "second"};
 
-static void open_parts(struct fh_pipeline *pipeline, const char *directory)
+static void open_parts(struct fh_pipeline *pipeline, const struct fixture *f)
 {
     struct fh_error err = {""};
-    struct fh_store_options options = {.directory = directory,
-                                       .size_limit = 64u << 20,
+    struct fh_store_options options = {.directory = f->directory,
+                                       .size_limit = f->size_limit ? f->size_limit : 64u << 20,
+                                       .sink_optional = f->optional,
                                        .block_bytes = 65536,
                                        .cache_bytes = 1u << 20,
                                        .window_minutes = 120,
@@ -357,7 +358,7 @@ void fixture_start(struct fixture *f, const struct fh_sink_ops *const *sinks, bo
         struct fh_config_sink *sink = &pipeline->config.sinks[i];
         snprintf(sink->name, sizeof(sink->name), "%s", names[i]);
         snprintf(sink->type, sizeof(sink->type), "%s", sinks[i]->type);
-        sink->required = true;
+        sink->required = !f->optional[i];
         pipeline->config.sink_count++;
     }
     snprintf(pipeline->config.node.name, sizeof(pipeline->config.node.name), "a");
@@ -366,7 +367,7 @@ void fixture_start(struct fixture *f, const struct fh_sink_ops *const *sinks, bo
     if (f->configure) {
         f->configure(&pipeline->config);
     }
-    open_parts(pipeline, f->directory);
+    open_parts(pipeline, f);
     assert_int_equal(pthread_create(&pipeline->writer, NULL, fh_writer_run, pipeline), 0);
     pipeline->writer_started = true;
     pipeline->delivery_count = pipeline->config.sink_count;
@@ -434,12 +435,14 @@ void fixture_append(struct fixture *f, uint64_t count)
     uint64_t one = 1;
     pthread_mutex_lock(&intake->lock);
     for (uint64_t i = 0; i < count; i++) {
-        char text[128];
+        char text[600];
         uint64_t number = ++f->appended;
-        int len = snprintf(text, sizeof(text),
-                           "{\"recordUid\":\"event-%08" PRIx64 "\",\"recordTimestamp\":%" PRId64
-                           ",\"eventType\":\"TYPE_%u\"}",
-                           number, key_of(number).timestamp_ms, (unsigned)(number % TYPES));
+        int len =
+            snprintf(text, sizeof(text), "{\"recordUid\":\"event-%08" PRIx64 "\",\"x\":\"", number);
+        while (f->bulky && len < 500) {
+            len += snprintf(text + len, sizeof(text) - (size_t)len, "%08lx", (long)random());
+        }
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "\"}");
         struct batch *batch = intake->filling;
         if (batch->count == batch->capacity) {
             batch->capacity = batch->capacity ? batch->capacity * 2 : 64;

@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #define T0       1700000000000
-#define KEYS_MAX 100000
+#define KEYS_MAX 400000
 #define WAIT_MS  20000
 
 /* One sink and its far side; everything under lock but what open sets. */
@@ -58,6 +58,9 @@ struct fixture {
     struct fh_pipeline *pipeline;
     struct far_side far[2];
     char directory[64];
+    uint64_t size_limit; /* of the store; 0: 64 MiB */
+    bool bulky;          /* records that compress badly */
+    bool optional[2];
     void (*configure)(struct fh_config *config); /* called by fixture_start; NULL allowed */
     uint64_t appended;                           /* records so far; number n has key_of(n) */
     /* what the host was told */

@@ -254,6 +254,45 @@ static void draining_ends_with_the_batch(void **state)
     fixture_expect(f, 0, 1, 100, 1);
 }
 
+/* A far side that is down for long: the other sink and the stream go on, and what the sink misses
+ * is counted. */
+static void an_optional_sink_gives_way(void **state)
+{
+    struct fixture *f = *state;
+    f->size_limit = 4u << 20;
+    f->bulky = true;
+    f->optional[1] = true;
+    SET_FAR(f, 1, accept_result, -EAGAIN);
+    fixture_start(f, both, false);
+    fixture_lead(f, 3);
+    struct fh_store_cursor second = {0};
+    while (second.missed == 0) {
+        assert_true(f->appended < 50000);
+        fixture_append(f, 500);
+        fh_store_cursor(f->pipeline->store, "second", &second);
+    }
+    uint64_t before = f->appended;
+    for (int i = 0; i < 20; i++) { /* no end of it for the others */
+        fixture_append(f, 500);
+    }
+    fixture_wait(f, FAR(f, 0, there_count) == f->appended);
+    fixture_expect(f, 0, before, before + 100, 1);
+    assert_false(atomic_load(&f->pipeline->backpressure));
+    SET_FAR(f, 1, accept_result, 0);
+    fixture_wait(f, fixture_pending(f, 1) == 0);
+    fixture_wait(f, (fh_store_cursor(f->pipeline->store, "second", &second),
+                     FAR(f, 1, there_count) + second.missed == f->appended));
+    assert_true(second.missed > 0);
+    assert_int_equal(atomic_load(&f->pipeline->doubled), 0);
+    /* an ill one does not hold up the end of the process either */
+    SET_FAR(f, 1, accept_result, -EAGAIN);
+    fixture_append(f, 10);
+    fixture_wait(f, !atomic_load(&f->pipeline->delivery[1].healthy));
+    atomic_store(&f->pipeline->draining, true);
+    fh_store_wake(f->pipeline->store);
+    fixture_wait(f, f->drained == 1);
+}
+
 /* ---- two phases --------------------------------------------------------------------------------
  */
 
@@ -358,6 +397,7 @@ int main(void)
         CASE(an_error_is_looked_into),
         CASE(asking_is_tried_again),
         CASE(draining_ends_with_the_batch),
+        CASE(an_optional_sink_gives_way),
         CASE(late_and_the_peer_holds_it_by_now),
         CASE(late_and_the_peer_does_not_hold_it),
         CASE(asking_again_leaves_the_others_alone),

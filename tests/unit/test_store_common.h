@@ -147,7 +147,7 @@ static inline uint64_t peer_report(struct fixture *f, uint64_t number, uint64_t 
 
 static inline struct fh_store_cursor cursor_of(struct fixture *f, const char *sink)
 {
-    struct fh_store_cursor cursor = {0, 0};
+    struct fh_store_cursor cursor = {0};
     assert_int_equal(fh_store_cursor(f->store, sink, &cursor), 0);
     return cursor;
 }
