@@ -42,7 +42,7 @@ struct mqtt_sink {
     bool leading;
 
     struct fh_mqtt_link *link; /* NULL: none */
-    bool was_ready;            /* this link */
+    struct fh_time ready_at;   /* this link; unset: not yet */
     size_t next_server;
     bool version3; /* the next link */
     unsigned hang_ups;
@@ -185,7 +185,7 @@ static void drop_link(struct mqtt_sink *sink)
 {
     fh_mqtt_link_stop(sink->link);
     sink->link = NULL;
-    sink->was_ready = false;
+    sink->ready_at = (struct fh_time){0};
     fh_mqtt_batch_restart(&sink->batch);
 }
 
@@ -201,7 +201,10 @@ static void learn_from_end(struct mqtt_sink *sink)
         sink->next_server = (sink->next_server + 1) % sink->config.server_count;
     }
     sink->retry_ms = sink->retry_ms == 0 ? RETRY_MIN_MS : sink->retry_ms * 2;
-    if (sink->was_ready || sink->version3) {
+    /* one that did not last counts as a failure: perhaps two nodes push each other out */
+    bool lasted =
+        fh_time_is_set(sink->ready_at) && fh_time_diff_ms(fh_now(), sink->ready_at) > RETRY_MAX_MS;
+    if (lasted || sink->version3) {
         sink->retry_ms = RETRY_MIN_MS;
     }
     if (sink->retry_ms > RETRY_MAX_MS) {
@@ -235,7 +238,9 @@ static bool connected(struct mqtt_sink *sink)
     if (!sink->link || fh_mqtt_link_state(sink->link) != FH_MQTT_READY) {
         return false;
     }
-    sink->was_ready = true;
+    if (!fh_time_is_set(sink->ready_at)) {
+        sink->ready_at = fh_now();
+    }
     return true;
 }
 

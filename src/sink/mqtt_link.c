@@ -33,7 +33,8 @@ struct fh_mqtt_link {
     enum fh_mqtt_state state;
     enum fh_mqtt_end end;
     struct fh_error why, last_log;
-    uint32_t *token; /* by message id */
+    int broken, broken_errno; /* a write of the owner's failed */
+    uint32_t *token;          /* by message id */
     size_t unanswered;
     struct fh_mqtt_answer answer[FH_MQTT_WINDOW]; /* not fetched yet; a ring */
     size_t answer_first, answer_count;
@@ -162,6 +163,8 @@ static void serve(struct fh_mqtt_link *link)
     }
     if (r != MOSQ_ERR_SUCCESS) {
         failed(link, r, errno);
+    } else if (link->broken != MOSQ_ERR_SUCCESS) {
+        failed(link, link->broken, link->broken_errno);
     }
 }
 
@@ -414,7 +417,9 @@ static int publish(struct fh_mqtt_link *link, const char *topic, bool retain,
     case MOSQ_ERR_NOMEM:
         return -ENOMEM;
     default:
-        failed(link, r, errno);
+        /* the thread reads what the broker may have said first: that is the better reason */
+        link->broken = r;
+        link->broken_errno = errno;
         return -ENOTCONN;
     }
 }
