@@ -437,12 +437,18 @@ void fixture_append(struct fixture *f, uint64_t count)
     for (uint64_t i = 0; i < count; i++) {
         char text[600];
         uint64_t number = ++f->appended;
-        int len =
-            snprintf(text, sizeof(text), "{\"recordUid\":\"event-%08" PRIx64 "\",\"x\":\"", number);
-        while (f->bulky && len < 500) {
-            len += snprintf(text + len, sizeof(text) - (size_t)len, "%08lx", (long)random());
+        int len = snprintf(text, sizeof(text),
+                           "{\"recordUid\":\"event-%08" PRIx64 "\",\"recordTimestamp\":%" PRId64
+                           ",\"eventType\":\"TYPE_%u\"",
+                           number, key_of(number).timestamp_ms, (unsigned)(number % TYPES));
+        if (f->bulky) {
+            len += snprintf(text + len, sizeof(text) - (size_t)len, ",\"x\":\"");
+            while (len < 500) {
+                len += snprintf(text + len, sizeof(text) - (size_t)len, "%08lx", (long)random());
+            }
+            len += snprintf(text + len, sizeof(text) - (size_t)len, "\"");
         }
-        len += snprintf(text + len, sizeof(text) - (size_t)len, "\"}");
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "}");
         struct batch *batch = intake->filling;
         if (batch->count == batch->capacity) {
             batch->capacity = batch->capacity ? batch->capacity * 2 : 64;
