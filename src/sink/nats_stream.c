@@ -137,14 +137,14 @@ int fh_nats_stream_open(jsCtx *js, const struct fh_config_sink *config, const ch
 
 struct reading {
     const struct fh_config_sink *config;
+    jsCtx *js;
     natsSubscription *subscription;
     fh_sink_found found;
     void *userdata;
     struct fh_record_key key[PORTION];
     size_t key_count;
-    uint64_t end;      /* of the range */
-    uint64_t received; /* messages, of whomever */
-    uint64_t last;     /* sequence of the last one */
+    const struct fh_nats_range *range;
+    uint64_t last; /* sequence of the message received last, of whomever */
 };
 
 static int tell(struct reading *reading, struct fh_error *err)
@@ -166,7 +166,6 @@ static int take(struct reading *reading, natsMsg *msg, struct fh_error *err)
         return fh_nats_fail(err, status, (jsErrCode)0, "read a message of the stream");
     }
     reading->last = meta->Sequence.Stream;
-    reading->received++;
     jsMsgMetaData_Destroy(meta);
     if (natsMsgHeader_Get(msg, "Nats-Msg-Id", &id) == NATS_OK && id &&
         fh_nats_id_parse(id, reading->config->name, &reading->key[reading->key_count]) == 0) {
@@ -175,26 +174,61 @@ static int take(struct reading *reading, natsMsg *msg, struct fh_error *err)
     return reading->key_count == PORTION ? tell(reading, err) : 0;
 }
 
-/* Nothing came for a while: has the server delivered all there is? The message with the last
- * sequence may have been removed. 1 = yes. */
+/* The highest sequence up to end that still holds a message; 0 = none does. */
+static uint64_t newest_of(const jsStreamState *state, uint64_t end)
+{
+    uint64_t newest = end;
+    for (int i = state->DeletedLen; i > 0 && state->Deleted[i - 1] >= newest; i--) { /* rising */
+        newest -= state->Deleted[i - 1] == newest ? 1 : 0;
+    }
+    return newest >= state->FirstSeq ? newest : 0;
+}
+
+/* 1 = that message is older than what is read. */
+static int is_older(struct reading *reading, uint64_t sequence, struct fh_error *err)
+{
+    natsMsg *msg = NULL;
+    jsErrCode code = (jsErrCode)0;
+    natsStatus status =
+        js_GetMsg(&msg, reading->js, reading->config->stream, sequence, NULL, &code);
+    if (status != NATS_OK) {
+        return fh_nats_fail(err, status, code, "look at the newest message of the stream");
+    }
+    int64_t time_ns = natsMsg_GetTime(msg);
+    natsMsg_Destroy(msg);
+    return time_ns < reading->range->since_ns ? 1 : 0;
+}
+
+/* Nothing came for a while: is nothing left up to the end? The last messages may have been removed.
+ * The consumer cannot tell: its server may be one that has fallen behind, so the stream's leader is
+ * asked. 1 = yes. */
 static int is_through(struct reading *reading, struct fh_error *err)
 {
-    jsConsumerInfo *info = NULL;
+    jsStreamInfo *info = NULL;
     jsErrCode code = (jsErrCode)0;
-    natsStatus status = natsSubscription_GetConsumerInfo(&info, reading->subscription, NULL, &code);
+    jsOptions options;
+    jsOptions_Init(&options);
+    options.Wait = reading->config->timeout_ms;
+    options.Stream.Info.DeletedDetails = true;
+    natsStatus status =
+        js_GetStreamInfo(&info, reading->js, reading->config->stream, &options, &code);
     if (status != NATS_OK) {
         return fh_nats_fail(err, status, code, "ask how much of the stream is left to read");
     }
-    bool through = info->NumPending == 0 && info->Delivered.Consumer <= reading->received;
-    jsConsumerInfo_Destroy(info);
-    return through ? 1 : 0;
+    uint64_t newest = newest_of(&info->State, reading->range->end);
+    jsStreamInfo_Destroy(info);
+    if (newest <= reading->last || newest < reading->range->from) {
+        return 1;
+    }
+    bool by_time = reading->range->from == 0 && reading->last == 0;
+    return by_time ? is_older(reading, newest, err) : 0;
 }
 
 static int read_on(struct reading *reading, const struct fh_sink_context *context,
                    struct fh_error *err)
 {
     int64_t silent_ms = 0;
-    while (reading->last < reading->end) {
+    while (reading->last < reading->range->end) {
         natsMsg *msg = NULL;
         natsStatus status = natsSubscription_NextMsg(&msg, reading->subscription, SILENCE_MS);
         int r = 0;
@@ -223,7 +257,7 @@ int fh_nats_stream_read(jsCtx *js, const struct fh_config_sink *config,
                         fh_sink_found found, void *userdata, struct fh_error *err)
 {
     struct reading reading = {
-        .config = config, .found = found, .userdata = userdata, .end = range->end};
+        .config = config, .js = js, .found = found, .userdata = userdata, .range = range};
     jsSubOptions options;
     jsErrCode code = (jsErrCode)0;
     if (range->end == 0 || range->from > range->end) {

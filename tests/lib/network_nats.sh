@@ -93,7 +93,11 @@ CONF
 nats_balance() {
     mkdir -p "$WORK/visible"
     sim_get /sim/ledger >"$WORK/ledger.txt"
-    nats_ask FIREHOSE >"$WORK/visible/all.ndjson" || fail "the stream cannot be read"
+    local until=$((SECONDS + 90)) # a server that has just come back may lag behind
+    until nats_ask FIREHOSE >"$WORK/visible/all.ndjson"; do
+        [ $SECONDS -lt $until ] || fail "the stream cannot be read"
+        sleep 1
+    done
     BALANCE=$("$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" --show 10 "$WORK/visible" | tee "$WORK/balance.txt" | grep '^sent')
     [[ $BALANCE == *', lost 0, duplicated 0, foreign 0' ]] || { cat "$WORK/balance.txt" >&2; keep; fail "promised exactly once: $BALANCE"; }
 }

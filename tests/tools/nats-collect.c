@@ -5,12 +5,14 @@
  *   nats-collect --ids URL STREAM      their sequence, Nats-Msg-Id and subject instead
  *   nats-collect --leader URL STREAM   who leads the stream, and how many follow closely
  *
- * A stream that does not exist is empty. Shares no code with the sink it checks. */
+ * All of it, or nothing and an error (a server of a cluster that has fallen behind). A stream that
+ * does not exist is empty. Shares no code with the sink it checks. */
 #include <nats/nats.h>
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WAIT_MS 5000
@@ -23,24 +25,30 @@ static int complain(const char *what, natsStatus status)
     return 1;
 }
 
-static void print(natsMsg *msg, bool ids)
+static void print(natsMsg *msg, bool ids, FILE *into)
 {
     const char *id = NULL;
     if (!ids) {
-        fwrite(natsMsg_GetData(msg), 1, (size_t)natsMsg_GetDataLength(msg), stdout);
-        putchar('\n');
+        fwrite(natsMsg_GetData(msg), 1, (size_t)natsMsg_GetDataLength(msg), into);
+        putc('\n', into);
         return;
     }
     if (natsMsgHeader_Get(msg, "Nats-Msg-Id", &id) != NATS_OK) {
         id = "-";
     }
-    printf("%" PRIu64 " %s %s\n", natsMsg_GetSequence(msg), id, natsMsg_GetSubject(msg));
+    fprintf(into, "%" PRIu64 " %s %s\n", natsMsg_GetSequence(msg), id, natsMsg_GetSubject(msg));
 }
 
 static int collect(jsCtx *js, const char *stream, uint64_t messages, bool ids)
 {
     natsSubscription *subscription = NULL;
     jsSubOptions options;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *into = open_memstream(&text, &len);
+    if (!into) {
+        return complain("keep the messages", NATS_NO_MEMORY);
+    }
     jsSubOptions_Init(&options);
     options.Stream = stream;
     options.Ordered = true;
@@ -49,12 +57,19 @@ static int collect(jsCtx *js, const char *stream, uint64_t messages, bool ids)
         natsMsg *msg = NULL;
         status = natsSubscription_NextMsg(&msg, subscription, WAIT_MS);
         if (status == NATS_OK) {
-            print(msg, ids);
+            print(msg, ids, into);
             natsMsg_Destroy(msg);
         }
     }
     natsSubscription_Unsubscribe(subscription);
     natsSubscription_Destroy(subscription);
+    if (fclose(into) != 0 && status == NATS_OK) {
+        status = NATS_NO_MEMORY;
+    }
+    if (status == NATS_OK) {
+        fwrite(text, 1, len, stdout);
+    }
+    free(text);
     return status == NATS_OK ? 0 : complain("read the stream", status);
 }
 
