@@ -21,7 +21,8 @@ struct fh_dead_letters {
     char sink[FH_SINK_NAME_MAX];
     int64_t roll_bytes;
     int64_t size;
-    int fd; /* -1: not open */
+    int fd;    /* -1: not open */
+    ino_t ino; /* of the file that is open */
     bool unsynced;
 };
 
@@ -113,8 +114,17 @@ static int open_file(struct fh_dead_letters *letters, struct fh_error *err)
         return r;
     }
     letters->fd = fd;
+    letters->ino = st.st_ino;
     letters->size = end;
     return 0;
+}
+
+/* The file that is open is the one of that name; somebody may have taken it away to deliver again
+ * what is in it. */
+static bool is_ours(const struct fh_dead_letters *letters)
+{
+    struct stat st;
+    return letters->fd >= 0 && stat(letters->path, &st) == 0 && st.st_ino == letters->ino;
 }
 
 static int roll(struct fh_dead_letters *letters, struct fh_error *err)
@@ -164,7 +174,12 @@ int fh_dead_letters_add(struct fh_dead_letters *letters, struct fh_slice record,
     char head[768];
     int head_len = line_head(letters, reason, head, sizeof(head));
     int64_t len = head_len + (int64_t)record.len + 2;
-    int r = letters->fd < 0 ? open_file(letters, err) : 0;
+    int r = 0;
+    if (!is_ours(letters)) {
+        r = fh_dead_letters_sync(letters, err);
+        close_file(letters);
+        r = r < 0 ? r : open_file(letters, err);
+    }
     if (r == 0 && letters->size > 0 && letters->size + len > letters->roll_bytes) {
         r = roll(letters, err);
     }

@@ -19,8 +19,8 @@ void fh_dead_letters_free(struct fh_dead_letters *letters); /* NULL allowed */
 void fh_dead_letters_path(const char *state_dir, const char *sink, char *path, size_t size);
 
 /* Append {"time","sink","reason","record"}. Whole or not at all; durable with the next sync. A line
- * that a crash left torn is removed when the file is opened. -ENOSPC, -EACCES, ... with a sentence.
- */
+ * that a crash left torn is removed when the file is opened; one that was moved away is begun anew.
+ * -ENOSPC, -EACCES, ... with a sentence. */
 int fh_dead_letters_add(struct fh_dead_letters *letters, struct fh_slice record, const char *reason,
                         struct fh_error *err);
 /* Everything added is durable when it returns 0. Cheap when nothing was. letters may be NULL. */

@@ -150,6 +150,22 @@ static void a_long_torn_line(void **state)
     assert_int_equal(lines_of(path), 1);
 }
 
+static void taken_away_by_the_operator(void **state)
+{
+    (void)state;
+    char away[300];
+    snprintf(away, sizeof(away), "%s.away", path);
+    struct fh_dead_letters *letters = make(FH_DEAD_LETTER_BYTES);
+    add(letters, "{\"recordUid\":\"u\"}", "no");
+    assert_int_equal(rename(path, away), 0);
+    add(letters, "{\"recordUid\":\"v\"}", "no");
+    add(letters, "{\"recordUid\":\"w\"}", "no");
+    assert_int_equal(fh_dead_letters_sync(letters, NULL), 0);
+    assert_int_equal(lines_of(away), 1);
+    assert_int_equal(lines_of(path), 2);
+    fh_dead_letters_free(letters);
+}
+
 static void rolled_by_size(void **state)
 {
     (void)state;
@@ -212,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup(one_line_each, begin),
         cmocka_unit_test_setup(the_file_goes_on, begin),
         cmocka_unit_test_setup(a_long_torn_line, begin),
+        cmocka_unit_test_setup(taken_away_by_the_operator, begin),
         cmocka_unit_test_setup(rolled_by_size, begin),
         cmocka_unit_test_setup(a_disk_that_refuses, begin),
     };
