@@ -42,6 +42,83 @@ END { if (open) print ".El" }' | awk '
 { line[NR] = $0 }
 END { for (i = 1; i <= NR; i++) if (!(line[i] == ".br" && (line[i + 1] ~ /^\.(It|El|Ss)/ || i == NR))) print line[i] }'
 cat <<'TAIL'
+.Sh WHAT A SINK GETS
+A sink gets the records that all of its filters let pass, or every record when it has
+none.
+.Va event_types
+and
+.Va tenants
+are compared as they are with
+.Va eventType
+and
+.Va spacesTenantId .
+.Va locations
+are compared with the
+.Va locationId
+of the record's location and of every location that one lies in, so that the id of a
+building lets its floors and zones pass; a record without a location
+(PROFILE_UPDATE, for one) does not pass then.
+A FIREHOSED_GAP record always passes.
+What is filtered out counts as delivered for this sink, on both nodes, and is told by
+.Ql firehosectl status
+as filtered out.
+Filters and fields should be the same on both nodes.
+.Pp
+Of each record a sink gets every field, unless
+.Va include
+or
+.Va drop
+say otherwise.
+A path names members from the outermost object inwards, with dots between them; a
+.Ql *
+stands for any one name, so that
+.Ql *.device.email
+is the address in whatever kind of event; a path goes through the elements of arrays.
+With
+.Va include
+only what its paths name is kept, with all below it; the objects and arrays on the way
+stay, too, even when they end up empty.
+.Va drop
+leaves out what its paths name, also below what is included.
+.Va recordUid ,
+.Va eventType ,
+.Va recordTimestamp
+and
+.Va spacesTenantId
+are always kept.
+Names are compared after unescaping.
+What is kept are the bytes of the service: numbers and escapes stay as they are.
+A path that could never name anything is refused when the configuration is read.
+.Pp
+The vendor advises to ask for no more personal data than is needed: first in the
+dashboard of the app, where event types and personal fields are chosen, and then for each
+consumer here.
+A sink that only counts people needs none of the device's fields but
+.Va deviceId :
+.Bd -literal
+sinks: ( { name = "counts"; type = "file"; directory = "/srv/counts";
+           event_types = ( "DEVICE_PRESENCE", "USER_PRESENCE" );
+           locations = ( "location-1f00a003" );
+           include = ( "*.presenceEventType", "*.device.deviceId",
+                       "*.location.locationId", "*.entryTimestamp",
+                       "*.exitTimestamp" );
+           envelope = true; } );
+.Ed
+.Pp
+The store of each node, and the file of dead letters, are on the hosts of the pair and
+keep what they keep as described in
+.Xr firehosed 8 ;
+the store keeps whole records.
+.Pp
+With
+.Va envelope
+each record begins with a member that the service does not send:
+.Bd -literal
+{"_firehosed":{"node":"a","replica":1,"epoch":7},"recordUid":...
+.Ed
+.Pp
+De-duplication, reports and the keys of messages are those of the whole record, whatever
+a sink gets of it.
 .Sh NETWORK
 A firewall between the nodes has to let TCP pass to the port of
 .Va pair.listen
