@@ -182,6 +182,8 @@ void fh_store_publish(struct fh_store *store, const struct fh_store_state *state
         fh_cache_push(&store->cache, store->blocks.item[i].raw);
         fh_store_merge_count(store, store->blocks.item[i].raw);
     }
+    fh_store_unlock(store);
+    pthread_mutex_lock(&store->shown_lock);
     store->state = *state;
     for (size_t i = 0; i < store->sinks; i++) {
         store->cursor[i].cursor = fh_marks_cursor(store->marks, i);
@@ -189,7 +191,7 @@ void fh_store_publish(struct fh_store *store, const struct fh_store_state *state
         store->cursor[i].missed = store->missed[i];
     }
     pthread_cond_broadcast(&store->committed);
-    fh_store_unlock(store);
+    pthread_mutex_unlock(&store->shown_lock);
     store->used_bytes = state->bytes_used;
     fh_store_staged_clear(store);
 }

@@ -2,7 +2,9 @@
  *
  * Who may touch what: "fixed" is set by open. "writer" belongs to the writer thread. "locked" is
  * guarded by lock; the writer may read without it those fields that only the writer changes. The
- * lock is held for memory work only, never across LMDB. */
+ * lock is held for memory work only, never across LMDB. "shown" is guarded by shown_lock, which is
+ * held for a copy only: the main thread takes no other one, so that a report of the peer with a
+ * hundred thousand keys does not hold up its heartbeats. Order: lock, then shown_lock. */
 #ifndef FH_STORE_INTERNAL_H
 #define FH_STORE_INTERNAL_H
 
@@ -125,15 +127,18 @@ struct fh_store {
 
     /* locked */
     pthread_mutex_t lock;
-    pthread_cond_t committed;
     struct fh_marks *marks;
     bool leading;
     bool peer_seen; /* a report of the peer came since fh_store_follow */
     struct fh_cache cache;
-    struct fh_store_state state;
-    struct fh_store_cursor cursor[FH_MARKS_SINKS];
     FH_LIST(struct fh_prepared) prepared;
     struct fh_newest newest[FH_MARKS_SINKS];
+
+    /* shown */
+    pthread_mutex_t shown_lock;
+    pthread_cond_t committed;
+    struct fh_store_state state; /* as of the last commit */
+    struct fh_store_cursor cursor[FH_MARKS_SINKS];
     uint64_t wake_count;
 };
 

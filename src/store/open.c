@@ -392,7 +392,8 @@ static int init_threads(struct fh_store *store)
     if (r != 0) {
         return -r;
     }
-    return -pthread_mutex_init(&store->lock, NULL);
+    r = pthread_mutex_init(&store->lock, NULL);
+    return -(r != 0 ? r : pthread_mutex_init(&store->shown_lock, NULL));
 }
 
 static int first_state(struct fh_store *store, struct fh_error *err)
@@ -491,5 +492,6 @@ void fh_store_close(struct fh_store *store)
     free(store->scratch);
     pthread_cond_destroy(&store->committed);
     pthread_mutex_destroy(&store->lock);
+    pthread_mutex_destroy(&store->shown_lock);
     free(store);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEYS_A_TIME 1024
+
 /* ---- bring the gap under explicit representation (marks.h) ----------------------------------- */
 
 static int add_keys(struct fh_store *store, uint64_t first, const struct fh_record_key *keys,
@@ -79,25 +81,33 @@ uint64_t fh_store_prepared_until(const struct fh_store *store, const char *sink)
     return until;
 }
 
+/* One key; the lock is held. */
+static void apply_key(struct fh_store *store, struct application *a, struct fh_record_key key,
+                      bool counts)
+{
+    uint64_t sequence;
+    if (fh_marks_deliver(store->marks, a->sink, key, a->row, &sequence)) {
+        a->doubled += counts && sequence < a->ours_below;
+        return;
+    }
+    enum fh_own own = fh_store_own_delivered(store, a->sink, key);
+    a->doubled += counts && own == FH_OWN_DELIVERED;
+    if (own == FH_OWN_NONE) {
+        fh_marks_early(store->marks, a->sink, key, a->row);
+    }
+}
+
 static void apply_keys(struct fh_store *store, struct application *a)
 {
     const struct fh_report *report = a->report;
     bool counts = !fh_store_is_hearsay(report); /* a delivery of its own */
-    fh_store_lock(store);
-    for (uint32_t i = 0; i < report->count; i++) {
-        struct fh_record_key key = report->keys[i];
-        uint64_t sequence;
-        if (fh_marks_deliver(store->marks, a->sink, key, a->row, &sequence)) {
-            a->doubled += counts && sequence < a->ours_below;
-            continue;
+    for (uint32_t i = 0; i < report->count;) {
+        fh_store_lock(store); /* not for all at once: others want to look */
+        for (uint32_t end = i + KEYS_A_TIME; i < report->count && i < end; i++) {
+            apply_key(store, a, report->keys[i], counts);
         }
-        enum fh_own own = fh_store_own_delivered(store, a->sink, key);
-        a->doubled += counts && own == FH_OWN_DELIVERED;
-        if (own == FH_OWN_NONE) {
-            fh_marks_early(store->marks, a->sink, key, a->row);
-        }
+        fh_store_unlock(store);
     }
-    fh_store_unlock(store);
 }
 
 static void oldest_and_newest(const struct fh_report *report, int64_t *ret_oldest,
@@ -205,8 +215,7 @@ static void set_role(struct fh_store *store, bool leading)
         /* From here on records stay in the gap until a report of the peer shows that there is
          * something to match. */
         store->peer_seen = false;
-        store->wake_count++;
-        pthread_cond_broadcast(&store->committed);
+        fh_store_wake(store);
     }
     fh_store_unlock(store);
 }

@@ -192,6 +192,14 @@ static int serve(struct fh_store *store, int sink, uint64_t sequence, uint64_t *
     return 1;
 }
 
+static uint64_t next_sequence(struct fh_store *store)
+{
+    pthread_mutex_lock(&store->shown_lock);
+    uint64_t next = store->state.next_sequence;
+    pthread_mutex_unlock(&store->shown_lock);
+    return next;
+}
+
 int fh_store_next(struct fh_store *store, const char *sink, uint64_t *inout_sequence,
                   struct fh_store_batch *ret, struct fh_error *err)
 {
@@ -201,9 +209,9 @@ int fh_store_next(struct fh_store *store, const char *sink, uint64_t *inout_sequ
     }
     fh_store_lock(store);
     bool leading = store->leading;
-    uint64_t next = store->state.next_sequence;
     uint64_t cursor = fh_marks_cursor(store->marks, (size_t)index);
     fh_store_unlock(store);
+    uint64_t next = next_sequence(store);
     if (!leading) {
         return fh_error_set(err, -EPERM, "this node does not lead: %s may not deliver", sink);
     }
@@ -214,9 +222,7 @@ int fh_store_next(struct fh_store *store, const char *sink, uint64_t *inout_sequ
 int fh_store_read(struct fh_store *store, uint64_t *inout_sequence, struct fh_store_batch *ret,
                   struct fh_error *err)
 {
-    fh_store_lock(store);
-    uint64_t next = store->state.next_sequence;
-    fh_store_unlock(store);
+    uint64_t next = next_sequence(store);
     uint64_t sequence = *inout_sequence;
     return sequence >= next ? 0 : serve(store, -1, sequence, inout_sequence, ret, err);
 }
@@ -233,9 +239,9 @@ void fh_store_batch_done(struct fh_store *store, struct fh_store_batch *batch)
 
 uint64_t fh_store_ticket(struct fh_store *store)
 {
-    fh_store_lock(store);
+    pthread_mutex_lock(&store->shown_lock);
     uint64_t ticket = store->wake_count;
-    fh_store_unlock(store);
+    pthread_mutex_unlock(&store->shown_lock);
     return ticket;
 }
 
@@ -249,20 +255,20 @@ void fh_store_wait(struct fh_store *store, uint64_t ticket, uint64_t sequence, i
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    fh_store_lock(store);
+    pthread_mutex_lock(&store->shown_lock);
     int r = 0;
     while (r == 0 && store->state.next_sequence <= sequence && store->wake_count == ticket) {
-        r = pthread_cond_timedwait(&store->committed, &store->lock, &until);
+        r = pthread_cond_timedwait(&store->committed, &store->shown_lock, &until);
     }
-    fh_store_unlock(store);
+    pthread_mutex_unlock(&store->shown_lock);
 }
 
 void fh_store_wake(struct fh_store *store)
 {
-    fh_store_lock(store);
+    pthread_mutex_lock(&store->shown_lock);
     store->wake_count++;
     pthread_cond_broadcast(&store->committed);
-    fh_store_unlock(store);
+    pthread_mutex_unlock(&store->shown_lock);
 }
 
 uint64_t fh_store_id(const struct fh_store *store)
@@ -272,9 +278,9 @@ uint64_t fh_store_id(const struct fh_store *store)
 
 void fh_store_state(struct fh_store *store, struct fh_store_state *ret)
 {
-    fh_store_lock(store);
+    pthread_mutex_lock(&store->shown_lock);
     *ret = store->state;
-    fh_store_unlock(store);
+    pthread_mutex_unlock(&store->shown_lock);
 }
 
 int fh_store_cursor(struct fh_store *store, const char *sink, struct fh_store_cursor *ret)
@@ -283,9 +289,9 @@ int fh_store_cursor(struct fh_store *store, const char *sink, struct fh_store_cu
     if (index < 0) {
         return index;
     }
-    fh_store_lock(store);
+    pthread_mutex_lock(&store->shown_lock);
     *ret = store->cursor[index];
-    fh_store_unlock(store);
+    pthread_mutex_unlock(&store->shown_lock);
     return 0;
 }
 
