@@ -178,7 +178,7 @@ swap
 step "systemctl reload"
 config=$(host_root $primary)/etc/firehosed/firehosed.conf
 cp "$config" "$WORK/good.conf"
-for change in 's/roll_seconds = 1/roll_seconds = 2/|reloaded' 's/receivers = 4/receivers = 6/|need a restart: .*(receivers|ranges)'; do
+for change in 's/roll_seconds = 1/roll_seconds = 2/|reloaded' 's/receivers = 4/receivers = 4; silence_ms = 36000/|need a restart: firehose.silence_ms'; do
     cursor=$(host_cursor $primary)
     sed "${change%%|*}" "$WORK/good.conf" >"$config"
     on $primary systemctl reload firehosed || fail "systemctl reload"
