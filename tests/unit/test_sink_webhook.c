@@ -2,10 +2,14 @@
  * (tests/tools/webhook-server.py). */
 #include "sink_fixture.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 static pid_t server;
+static pid_t nginx;
 static char server_url[64];
 
 /* options: further words for the server, up to 6. */
@@ -48,6 +52,15 @@ static void rules(struct fixture *f, const char *json)
     assert_int_equal(system(command), 0); // NOLINT(cert-env33-c)
 }
 
+static void stop(pid_t *inout_pid, int signal_number)
+{
+    if (*inout_pid > 0) {
+        kill(*inout_pid, signal_number);
+        waitpid(*inout_pid, NULL, 0);
+        *inout_pid = 0;
+    }
+}
+
 static int setup(void **state)
 {
     *state = fixture_new("webhook");
@@ -64,11 +77,8 @@ static int setup_with_server(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    if (server > 0) {
-        kill(server, SIGKILL);
-        waitpid(server, NULL, 0);
-        server = 0;
-    }
+    stop(&nginx, SIGTERM); /* its workers end with it */
+    stop(&server, SIGKILL);
     fixture_free(f);
     return 0;
 }
@@ -149,6 +159,64 @@ static void test_arrays(void **state)
     fixture_expect(f, 1, 40, true);
     assert_request(f, 1, "type", "application/json");
     assert_request(f, 1, "records", "39");
+}
+
+/* nginx speaks HTTP/2 with us and HTTP/1.1 with the server behind it. */
+static void start_nginx(struct fixture *f, unsigned port)
+{
+    char text[2048];
+    char path[128];
+    snprintf(text, sizeof(text),
+             "daemon off; user root; pid nginx.pid; error_log error.log;\nevents {}\nhttp {\n"
+             "log_format protocol '$server_protocol $status'; access_log access.log protocol;\n"
+             "client_max_body_size 64m; client_body_temp_path t1; proxy_temp_path t2;\n"
+             "fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;\n"
+             "server { listen 127.0.0.1:%u ssl http2; ssl_certificate server.pem;\n"
+             "ssl_certificate_key server.key; location / { proxy_pass %s; } }\n}\n",
+             port, server_url);
+    fixture_put(f, "nginx.conf", 0600, text);
+    snprintf(path, sizeof(path), "%s/nginx.conf", f->place);
+    nginx = fork();
+    if (nginx == 0) {
+        execlp("nginx", "nginx", "-p", f->place, "-c", path, (char *)NULL);
+        _exit(127);
+    }
+}
+
+static unsigned free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void test_over_http_2(void **state)
+{
+    struct fixture *f = *state;
+    if (system("command -v nginx >/dev/null") != 0) { // NOLINT(cert-env33-c)
+        skip();
+    }
+    unsigned port = free_port();
+    start_nginx(f, port);
+    snprintf(f->config.url, sizeof(f->config.url), "https://127.0.0.1:%u/in", port);
+    f->config.batch_records = 100;
+    fixture_lead(f); /* nginx may not be there yet: it waits */
+    assert_int_equal(fixture_write(f, 1, 400, 3000, 0), 0);
+    fixture_accepted(f);
+    rules(f, "[{\"match\": \"poison\", \"status\": 422}]");
+    assert_int_equal(fixture_write(f, 401, 800, 300, 250), 0);
+    fixture_accepted(f);
+    stop(&nginx, SIGTERM);
+    fixture_expect(f, 501, 749, true);
+    assert_int_equal(f->refused_count, 2);
+    char *log = fixture_read(f, "access.log");
+    assert_non_null(strstr(log, "HTTP/2.0 200"));
+    assert_null(strstr(log, "HTTP/1"));
+    free(log);
 }
 
 /* ---- failures that pass ---- */
@@ -507,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_SERVER(test_a_request_says_what_it_is),
         WITH_SERVER(test_arrays),
+        WITH_SERVER(test_over_http_2),
         WITH_SERVER(test_the_same_request_again),
         WITH_SERVER(test_retry_after_is_honoured),
         WITH_SERVER(test_a_connection_that_is_cut),
