@@ -4,6 +4,8 @@
 
 #include "etcd_codec.h"
 
+#include "fh/curl_init.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -235,16 +237,19 @@ void fh_etcd_http_cancel(struct fh_etcd_exchange *exchange)
 int fh_etcd_http_new(const struct fh_config_arbiter *config, sd_event *event, struct fh_error *err,
                      struct fh_etcd_http **ret)
 {
+    int r = fh_curl_init(err);
+    if (r < 0) {
+        return r;
+    }
     struct fh_etcd_http *http = calloc(1, sizeof(*http));
-    if (!http || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        free(http);
+    if (!http) {
         return fh_error_set(err, -ENOMEM, "out of memory");
     }
     http->copy = *config;
     http->config = &http->copy;
     http->event = sd_event_ref(event);
     http->multi = curl_multi_init();
-    int r = http->multi ? 0 : -ENOMEM;
+    r = http->multi ? 0 : -ENOMEM;
     if (r == 0) {
         r = sd_event_add_time(event, &http->timer, CLOCK_BOOTTIME, 0, 1000, on_time, http);
     }
@@ -273,6 +278,5 @@ void fh_etcd_http_free(struct fh_etcd_http *http)
     }
     sd_event_source_disable_unref(http->timer);
     sd_event_unref(http->event);
-    curl_global_cleanup();
     free(http);
 }

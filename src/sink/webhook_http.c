@@ -4,11 +4,11 @@
 #include "webhook_http.h"
 
 #include "fh/atomic_file.h"
+#include "fh/curl_init.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -457,28 +457,23 @@ static int check_config(struct fh_webhook_http *http, struct fh_error *err)
 
 /* ---- life ---- */
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_result;
-
-static void init_curl(void)
-{
-    curl_result = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 int fh_webhook_http_new(const struct fh_config_sink *config, const struct fh_sink_context *context,
                         struct fh_error *err, struct fh_webhook_http **ret)
 {
-    pthread_once(&curl_once, init_curl);
+    int r = fh_curl_init(err);
+    if (r < 0) {
+        return r;
+    }
     struct fh_webhook_http *http = calloc(1, sizeof(*http));
-    if (!http || curl_result != CURLE_OK || !(http->multi = curl_multi_init())) {
+    if (!http || !(http->multi = curl_multi_init())) {
         free(http);
-        return fh_error_set(err, -ENOMEM, "libcurl does not start");
+        return fh_error_set(err, -ENOMEM, "no memory for sink \"%s\"", config->name);
     }
     http->config = config;
     http->context = context;
     /* As many connections as there are lanes stay open between batches. */
     curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)config->concurrency);
-    int r = check_config(http, err);
+    r = check_config(http, err);
     if (r < 0) {
         fh_webhook_http_free(http);
         return r;

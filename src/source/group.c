@@ -10,24 +10,6 @@
  * within this time. */
 #define LONGEST_WAIT_MS 1000
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_result;
-
-static void init_curl(void)
-{
-    curl_result = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-int fh_curl_init(struct fh_error *err)
-{
-    pthread_once(&curl_once, init_curl);
-    if (curl_result != CURLE_OK) {
-        return fh_error_set(err, -EIO, "libcurl does not start: %s",
-                            curl_easy_strerror(curl_result));
-    }
-    return 0;
-}
-
 int fh_group_init(struct fh_group *group, bool multiplex)
 {
     group->multi = curl_multi_init();

@@ -175,7 +175,5 @@ void fh_group_run(struct fh_group *group);
 int fh_group_start(struct fh_group *group);
 void fh_group_stop(struct fh_group *group);
 void fh_group_notify(struct fh_group *group);
-/* Once per process, before the first handle. */
-int fh_curl_init(struct fh_error *err);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "receiver.h"
 
+#include "fh/curl_init.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
