@@ -163,4 +163,5 @@ scenario_sink_mqtt() { sink_failover mqtt; }
 scenario_sink_webhook() { sink_failover webhook; }
 scenario_sink_command() { sink_failover command; }
 scenario_sink_zeromq_push() { sink_failover zeromq_push; }
+scenario_sink_zeromq_dealer() { sink_failover zeromq_dealer; }
 scenario_sink_zeromq_pub() { sink_failover zeromq_pub; }

@@ -3,3 +3,4 @@ FAR_PROMISE=least
 FAR_PATTERN=push
 FAR_SOCKET=pull
 . "$(dirname "${BASH_SOURCE[0]}")/zeromq_far.sh"
+FAR_DOWN=no # a consumer that leaves takes along what it has received

@@ -37,7 +37,8 @@ far_collect() {
     if [ -s "$1" ] && [ -n "$(tail -c 1 "$1")" ]; then sed -i '$d' "$1"; fi
 }
 
-# It ends with all it has received written down.
+# A consumer that confirms loses nothing. One that does not takes along what it has received, so it may only
+# leave when nothing is being sent.
 far_down() {
     kill -TERM "${PID[far]}" && wait "${PID[far]}"
     unset "PID[far]"

@@ -7,7 +7,8 @@
  *     --frames FILE        append the frames before the record, a line per message
  *     --topic TEXT         sub: subscribe to this instead of everything
  *
- * SIGTERM: takes what has already arrived, and ends. A record is confirmed after write(2). */
+ * A record is confirmed after write(2). SIGTERM: where records are confirmed, ends at once; else
+ * when nothing has come for a moment, because what has been received counts as delivered. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -117,7 +118,7 @@ static void run(const struct collector *collector)
             item[i] = (zmq_pollitem_t){.socket = collector->socket[i], .events = ZMQ_POLLIN};
         }
         int ready = zmq_poll(item, (int)collector->count, QUIET_MS);
-        if (ready == 0 && stopping) {
+        if (stopping && (ready == 0 || collector->type == ZMQ_DEALER)) {
             return;
         }
         for (size_t i = 0; ready > 0 && i < collector->count; i++) {
@@ -133,9 +134,13 @@ static void connect_to(struct collector *collector, void *zmq, size_t index)
     int high_water = HIGH_WATER;
     int linger_ms = 1000;
     int reconnect_ms = 50;
+    int connect_ms = 1000; /* else a lost SYN is waited for by the kernel's patience */
+    int ping_ms = 2000;    /* a node that has vanished closes no connection */
     collector->socket[index] = socket;
     if (!socket || zmq_setsockopt(socket, ZMQ_RCVHWM, &high_water, sizeof(high_water)) != 0 ||
         zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof(linger_ms)) != 0 ||
+        zmq_setsockopt(socket, ZMQ_CONNECT_TIMEOUT, &connect_ms, sizeof(connect_ms)) != 0 ||
+        zmq_setsockopt(socket, ZMQ_HEARTBEAT_IVL, &ping_ms, sizeof(ping_ms)) != 0 ||
         zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &reconnect_ms, sizeof(reconnect_ms)) != 0) {
         die("socket");
     }
