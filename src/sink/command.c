@@ -31,7 +31,9 @@
 #define BACKOFF_MAX_MS 30000
 #define HEALTHY_MS     60000
 /* A program we part with because of what it says gets less time than one that is done. */
-#define PART_MS 2000
+#define PART_MS     2000
+#define END_LOOKS   40
+#define END_LOOK_MS 5
 
 struct command_sink {
     struct fh_config_sink config;
@@ -127,6 +129,11 @@ static void process_is_gone(struct command_sink *sink)
     char unread[64] = "";
     size_t bytes = fh_command_unread(sink->process);
     bool ended = fh_command_ended(sink->process, how, sizeof(how));
+    /* Its descriptors are closed a moment before it has ended. */
+    for (int i = 0; i < END_LOOKS && !ended; i++) {
+        poll(NULL, 0, END_LOOK_MS);
+        ended = fh_command_ended(sink->process, how, sizeof(how));
+    }
     if (bytes > 0) {
         snprintf(unread, sizeof(unread), " with %zu bytes of its input unread", bytes);
     }

@@ -29,7 +29,8 @@
 /* Nothing tells us that a process has ended; it is looked at so often. */
 #define LOOK_MS 5
 /* After SIGKILL: only a process stuck in the kernel takes longer, and it is left behind. */
-#define KILL_MS 1000
+#define KILL_MS    1000
+#define PIPE_BYTES (1 << 20) /* as much as the kernel allows without privilege */
 
 extern char **environ;
 
@@ -101,6 +102,8 @@ static int make_pipes(struct fh_command_process *process)
 {
     int r = make_pipe(&process->in, &process->theirs[STDIN_FILENO], true);
     if (r == 0 && process->config.acknowledge == FH_ACK_LINES) {
+        /* Fewer turns for both. Not for the other kind: what is in its pipe may be lost. */
+        (void)fcntl(process->in, F_SETPIPE_SZ, PIPE_BYTES);
         r = make_pipe(&process->out, &process->theirs[STDOUT_FILENO], false);
     } else if (r == 0) {
         process->theirs[STDOUT_FILENO] = open("/dev/null", O_WRONLY | O_CLOEXEC);
