@@ -24,10 +24,10 @@ static void log_role(struct fh_ha *ha, const struct fh_fsm_action *action)
     char epoch[24];
     snprintf(epoch, sizeof(epoch), "%" PRIu64, action->number);
     const struct fh_log_field fields[] = {
-        {"FH_ROLE", fh_role_name(action->u.role.to)},
-        {"FH_EPOCH", epoch},
-        {"FH_REASON", action->u.role.reason},
-        {"FH_EVIDENCE", action->u.role.evidence},
+        {"FIREHOSED_ROLE", fh_role_name(action->u.role.to)},
+        {"FIREHOSED_EPOCH", epoch},
+        {"FIREHOSED_REASON", action->u.role.reason},
+        {"FIREHOSED_EVIDENCE", action->u.role.evidence},
     };
     bool error = strncmp(action->u.role.evidence, "ERROR", 5) == 0;
     fh_log_event(error ? LOG_ERR : LOG_NOTICE, FH_LOG_ROLE, fields, FH_ARRAY_LEN(fields),
@@ -53,9 +53,9 @@ static void log_notice(struct fh_ha *ha, const struct fh_fsm_action *action)
     int path = action->u.notice.path;
     snprintf(epoch, sizeof(epoch), "%" PRIu64, ha->fsm.epoch);
     struct fh_log_field fields[] = {
-        {"FH_ROLE", fh_role_name(ha->fsm.role)},
-        {"FH_EPOCH", epoch},
-        {"FH_PATH", path >= 0 && path < FH_PATHS_MAX ? ha->address[path] : ""},
+        {"FIREHOSED_ROLE", fh_role_name(ha->fsm.role)},
+        {"FIREHOSED_EPOCH", epoch},
+        {"FIREHOSED_PATH", path >= 0 && path < FH_PATHS_MAX ? ha->address[path] : ""},
     };
     fh_log_event(action->u.notice.alarm ? LOG_WARNING : LOG_NOTICE, action->u.notice.id, fields,
                  path >= 0 ? 3 : 2, "%s", action->u.notice.text);
@@ -326,7 +326,7 @@ static void on_stranger(void *userdata, const char *address)
         return;
     }
     ha->stranger_logged = now;
-    const struct fh_log_field fields[] = {{"FH_ADDRESS", address}};
+    const struct fh_log_field fields[] = {{"FIREHOSED_ADDRESS", address}};
     fh_log_event(LOG_WARNING, FH_LOG_PEER_REFUSED, fields, 1,
                  "a connection from %s was refused: its key is not pair.peer_public_key", address);
 }

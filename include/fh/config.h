@@ -19,6 +19,7 @@
 #define FH_PATHS_MAX     4
 #define FH_ENDPOINTS_MAX 8
 #define FH_API_KEY_MAX   512
+#define FH_PAIR_KEY_MAX  41 /* Z85 of 32 bytes, and the end */
 
 enum fh_channel { FH_CHANNEL_HTTP, FH_CHANNEL_WEBSOCKET, FH_CHANNEL_GRPC };
 enum fh_http_version { FH_HTTP_AUTO, FH_HTTP_1_1, FH_HTTP_2 };
@@ -88,7 +89,7 @@ struct fh_config_pair {
     char listen[FH_URL_MAX];              /* tcp://ADDR:PORT */
     char peers[FH_PATHS_MAX][FH_URL_MAX]; /* one per path */
     size_t peer_count;
-    char secret_key_file[FH_PATH_MAX]; /* Z85, 40 characters, mode 0600 */
+    char secret_key_file[FH_PATH_MAX]; /* Z85, mode 0600; or credential "pair_key" when empty */
     char peer_public_key[41];          /* Z85 */
     int64_t heartbeat_ms;              /* 300 */
     int64_t failure_after;             /* 5 heartbeats */
@@ -266,5 +267,9 @@ size_t fh_config_restart_needed(const struct fh_config *before, const struct fh_
  * others may read, an empty key and control characters. The key itself never enters a sentence. */
 int fh_config_api_key(const struct fh_config *config, char key[FH_API_KEY_MAX],
                       struct fh_error *err);
+/* This node's CURVE secret key, Z85: from pair.secret_key_file, or $CREDENTIALS_DIRECTORY/pair_key.
+ * Refuses what fh_config_api_key() refuses. The caller wipes it. */
+int fh_config_pair_key(const struct fh_config *config, char key[FH_PAIR_KEY_MAX],
+                       struct fh_error *err);
 
 #endif

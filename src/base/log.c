@@ -1,6 +1,9 @@
 /* log.c: owns where lines go. One write(2) per line to stderr, one datagram to the journal. */
 #include "fh/log.h"
 
+#include "log_repeat.h"
+
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,14 +25,20 @@ static struct {
     const char *identifier;
     char node[64];
     bool journal;
+    bool limited;
     atomic_int max_level;
+    _Atomic(const char *) role;
+    atomic_uint_least64_t epoch;
 } state = {.identifier = "firehosed", .max_level = LOG_INFO};
+
+enum { EACH, FLAPS };
 
 static const struct {
     const char *hex;
     const char *name;
-} ids[FH_LOG_ID_COUNT] = {[FH_LOG_NONE] = {"", ""},
-#define ROW(symbol, id, name) [FH_LOG_##symbol] = {id, name},
+    int often;
+} ids[FH_LOG_ID_COUNT] = {[FH_LOG_NONE] = {"", "", EACH},
+#define ROW(symbol, id, name, often) [FH_LOG_##symbol] = {id, name, often},
                           FH_LOG_IDS(ROW)
 #undef ROW
 };
@@ -80,6 +89,18 @@ void fh_log_set_node(const char *node)
     snprintf(state.node, sizeof(state.node), "%s", node);
 }
 
+void fh_log_set_role(const char *role, uint64_t epoch)
+{
+    atomic_store(&state.epoch, epoch);
+    atomic_store(&state.role, role);
+}
+
+void fh_log_limit(bool on)
+{
+    state.limited = on;
+    fh_log_repeat_reset();
+}
+
 static const char *level_name(int level)
 {
     static const char *const names[] = {"emerg",   "alert",  "crit", "error",
@@ -115,9 +136,11 @@ static void to_stderr(int level, enum fh_log_id id, const struct fh_log_field *f
 static void to_journal(int level, enum fh_log_id id, const struct fh_log_field *fields,
                        size_t field_count, const char *message)
 {
-    char text[FIELDS_MAX + 5][LINE_MAX_BYTES + 64];
-    struct iovec iov[FIELDS_MAX + 5];
+    char text[FIELDS_MAX + 7][LINE_MAX_BYTES + 64];
+    struct iovec iov[FIELDS_MAX + 7];
     int count = 0;
+    const char *role = atomic_load(&state.role);
+    bool says_role = false;
 #define ADD(...)                                                                                   \
     do {                                                                                           \
         int n_ = snprintf(text[count], sizeof(text[count]), __VA_ARGS__);                          \
@@ -133,13 +156,28 @@ static void to_journal(int level, enum fh_log_id id, const struct fh_log_field *
         ADD("MESSAGE_ID=%s", fh_log_id_hex(id));
     }
     if (state.node[0]) {
-        ADD("FH_NODE=%s", state.node);
+        ADD("FIREHOSED_NODE=%s", state.node);
     }
     for (size_t i = 0; i < field_count && i < FIELDS_MAX; i++) {
         ADD("%s=%s", fields[i].name, fields[i].value);
+        says_role = says_role || strcmp(fields[i].name, "FIREHOSED_ROLE") == 0;
+    }
+    if (role && !says_role) {
+        ADD("FIREHOSED_ROLE=%s", role);
+        ADD("FIREHOSED_EPOCH=%" PRIu64, (uint64_t)atomic_load(&state.epoch));
     }
 #undef ADD
     if (sd_journal_sendv(iov, count) < 0) {
+        to_stderr(level, id, fields, field_count, message);
+    }
+}
+
+static void say(int level, enum fh_log_id id, const struct fh_log_field *fields, size_t field_count,
+                const char *message)
+{
+    if (state.journal) {
+        to_journal(level, id, fields, field_count, message);
+    } else {
         to_stderr(level, id, fields, field_count, message);
     }
 }
@@ -154,10 +192,26 @@ static void emit(int level, enum fh_log_id id, const struct fh_log_field *fields
     }
     char message[LINE_MAX_BYTES];
     vsnprintf(message, sizeof(message), format, args);
-    if (state.journal) {
-        to_journal(level, id, fields, field_count, message);
-    } else {
-        to_stderr(level, id, fields, field_count, message);
+    if (state.limited && ids[id].often == FLAPS &&
+        fh_log_repeat_hold(fh_now(), level, id, fields, field_count, message)) {
+        return;
+    }
+    say(level, id, fields, field_count, message);
+}
+
+void fh_log_flush(bool all)
+{
+    struct fh_log_held held;
+    struct fh_log_field fields[FH_LOG_HELD_FIELDS];
+    while (state.limited && fh_log_repeat_next(fh_now(), all, &held)) {
+        char message[FH_LOG_HELD_TEXT + 64];
+        for (size_t i = 0; i < held.field_count; i++) {
+            fields[i] = (struct fh_log_field){held.name[i], held.value[i]};
+        }
+        snprintf(message, sizeof(message),
+                 held.count > 1 ? "%s (the last of %u such changes)" : "%s", held.message,
+                 held.count);
+        say(held.level, held.id, fields, held.field_count, message);
     }
 }
 

@@ -458,6 +458,33 @@ static void set_defaults(struct fh_config *config)
     }
 }
 
+/* What the unit gives the service (systemd.exec(5)), so that several daemons on one host need no
+ * word about it. A list, when the unit names several: the first. */
+static size_t unit_directory(const char *variable, char *path, size_t size)
+{
+    const char *list = getenv(variable);
+    size_t len = list ? strcspn(list, ":") : 0;
+    if (len == 0 || list[0] != '/' || len >= size) {
+        return 0;
+    }
+    memset(path, 0, size); /* no rest of the default behind it */
+    memcpy(path, list, len);
+    return len;
+}
+
+static void set_unit_defaults(struct fh_config *config)
+{
+    static const char name[] = "/control.sock";
+    (void)unit_directory("STATE_DIRECTORY", config->node.state_dir, sizeof(config->node.state_dir));
+    char *socket = config->node.control_socket;
+    size_t len = unit_directory("RUNTIME_DIRECTORY", socket,
+                                sizeof(config->node.control_socket) - sizeof(name));
+    if (len > 0) {
+        memset(socket + len, 0, sizeof(config->node.control_socket) - len);
+        memcpy(socket + len, name, sizeof(name));
+    }
+}
+
 /* Sinks that are not there are all zero, so that two equal configurations are equal in memory. */
 static void clear_unused_sinks(struct fh_config *config)
 {
@@ -493,6 +520,7 @@ int fh_config_parse(const char *text, const char *name, struct fh_config *ret,
     struct fh_loading loading = {.name = name, .config = &config, .findings = findings};
     findings->count = 0;
     set_defaults(&config);
+    set_unit_defaults(&config);
 
     if (strlen(text) > TEXT_MAX) {
         fh_refuse(&loading, 0, "larger than 1 MiB; this is no configuration");

@@ -58,10 +58,12 @@ const struct fh_option fh_options[] = {
     {"node.name", FH_OPTION_STRING, AT(node.name), .required = true, .example = "name = \"a\";",
      .sentence = "Name of this node in logs and status; letters, digits, dot, dash, underscore."},
     {"node.state_dir", FH_OPTION_PATH, AT(node.state_dir), .text = "/var/lib/firehosed",
-     .sentence = "Directory of the database; belongs to one daemon alone."},
+     .sentence = "Directory of the database; belongs to one daemon alone. The default under "
+                 "systemd: the unit's StateDirectory."},
     {"node.control_socket", FH_OPTION_PATH, AT(node.control_socket),
      .text = "/run/firehosed/control.sock",
-     .sentence = "Unix socket firehosectl talks to; at most 107 bytes."},
+     .sentence = "Unix socket firehosectl talks to; at most 107 bytes. The default under systemd: "
+                 "control.sock in the unit's RuntimeDirectory."},
 
     {"log.level", FH_OPTION_LEVEL, AT(log.level), .choices = levels, .min = LOG_ERR,
      .number = LOG_INFO, .reloadable = true, .sentence = "Least severe level that is logged."},
@@ -167,9 +169,10 @@ const struct fh_option fh_options[] = {
     {"pair.peers", FH_OPTION_STRINGS, LIST(pair.peers, pair.peer_count), .required = true,
      .example = "peers = ( \"tcp://10.0.0.2:5570\" );",
      .sentence = "Addresses of the other node, one per network path, at most 4."},
-    {"pair.secret_key_file", FH_OPTION_PATH, AT(pair.secret_key_file), .required = true,
-     .example = "secret_key_file = \"/etc/firehosed/pair.key\";",
-     .sentence = "This node's secret key (firehosectl keygen), readable by its owner only."},
+    {"pair.secret_key_file", FH_OPTION_PATH, AT(pair.secret_key_file), .text = "",
+     .sentence =
+         "This node's secret key (firehosectl keygen), readable by its owner only; empty: the "
+         "service's credential pair_key."},
     {"pair.peer_public_key", FH_OPTION_STRING, AT(pair.peer_public_key), .required = true,
      .example = "peer_public_key = \"...\";",
      .sentence = "The other node's public key, 40 characters; no other is accepted."},

@@ -64,6 +64,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
     fh_pipeline_status(app->pipeline, &status);
     app_pair_push(app, &status);
     notify_status(app, &status);
+    fh_log_flush(false);
     sd_event_source_set_time_relative(source, TICK_USEC);
     return 0;
 }
@@ -260,6 +261,7 @@ int app_run(const char *config_path)
     }
     fh_log_set_node(app->config.node.name);
     fh_log_set_level((int)app->config.log.level);
+    fh_log_limit(true);
     block_signals();
     r = start(app, &err);
     if (r < 0) {
@@ -276,6 +278,7 @@ int app_run(const char *config_path)
     }
     stop(app);
     int exit_code = app->exit_code;
+    fh_log_flush(true);
     if (r >= 0) {
         fh_log_event(LOG_NOTICE, FH_LOG_STOPPED, NULL, 0, "stopped");
     }

@@ -5,7 +5,8 @@
  *                   a node without a pair leads by itself
  *   app_commands.c  what firehosectl may ask
  *   app_status.c    the status document
- *   notify.c        systemd: READY, STATUS, WATCHDOG, STOPPING */
+ *   notify.c        systemd: READY, STATUS, WATCHDOG, STOPPING
+ *   role_file.c     the role for units and hooks that follow it */
 #ifndef FH_DAEMON_APP_H
 #define FH_DAEMON_APP_H
 
@@ -70,5 +71,8 @@ void notify_status(struct app *app, const struct fh_pipeline_status *status);
 uint64_t notify_watchdog_interval(void);
 void notify_watchdog(void);
 void notify_reloading(void);
+
+/* role_file.c: app->role and app->epoch have changed. */
+void role_file_write(const struct app *app, const char *reason);
 
 #endif

@@ -2,7 +2,6 @@
  * walks the same steps by itself: persist an epoch, settle what is in doubt, lead. */
 #include "app.h"
 
-#include "fh/atomic_file.h"
 #include "fh/log.h"
 
 #include <errno.h>
@@ -44,9 +43,12 @@ static void settled(void *userdata)
         return;
     }
     app->role = FH_ROLE_PRIMARY;
+    fh_log_set_role(fh_role_name(app->role), app->epoch);
+    role_file_write(app, "a single node");
     char epoch[24];
     snprintf(epoch, sizeof(epoch), "%" PRIu64, app->epoch);
-    const struct fh_log_field fields[] = {{"FH_ROLE", "primary"}, {"FH_EPOCH", epoch}};
+    const struct fh_log_field fields[] = {{"FIREHOSED_ROLE", "primary"},
+                                          {"FIREHOSED_EPOCH", epoch}};
     fh_log_event(LOG_NOTICE, FH_LOG_ROLE, fields, FH_ARRAY_LEN(fields),
                  "starting -> primary: a single node (no pair configured), epoch %" PRIu64,
                  app->epoch);
@@ -192,9 +194,10 @@ static void replicas_differ(void *userdata, enum fh_dedup_key key)
 static void role_changed(void *userdata, enum fh_role role, uint64_t epoch, const char *reason)
 {
     struct app *app = userdata;
-    (void)reason; /* logged by the engine, shown by fh_ha_status */
     app->role = role;
     app->epoch = epoch;
+    fh_log_set_role(fh_role_name(app->role), app->epoch);
+    role_file_write(app, reason); /* logged by the engine, shown by fh_ha_status */
 }
 
 static const struct fh_ha_host ha_host = {
@@ -214,28 +217,6 @@ static const struct fh_ha_host ha_host = {
     .replicas_differ = replicas_differ,
     .role_changed = role_changed,
 };
-
-static int read_secret(const struct app *app, char key[41], struct fh_error *err)
-{
-    char *text = NULL;
-    int r = fh_file_read(app->config.pair.secret_key_file, 4096, 1, &text, err);
-    if (r < 0) {
-        return r;
-    }
-    size_t len = strcspn(text, " \t\r\n");
-    if (len != 40) {
-        r = fh_error_set(err, -EINVAL,
-                         "%s holds no CURVE secret key (40 characters); make one with: firehosectl "
-                         "keygen --secret FILE",
-                         app->config.pair.secret_key_file);
-    } else {
-        memcpy(key, text, 40);
-        key[40] = '\0';
-    }
-    explicit_bzero(text, strlen(text));
-    free(text);
-    return r;
-}
 
 void app_pair_keep_maintenance(struct app *app, bool on)
 {
@@ -267,8 +248,8 @@ int app_pair_start(struct app *app, struct fh_error *err)
         fh_pipeline_persist_epoch(app->pipeline, app->epoch, true);
         return 0;
     }
-    char secret[41];
-    int r = read_secret(app, secret, err);
+    char secret[FH_PAIR_KEY_MAX];
+    int r = fh_config_pair_key(&app->config, secret, err);
     if (r < 0) {
         return r;
     }

@@ -1,6 +1,8 @@
 /* notify.c: the words to systemd (sd_notify(3)). Without systemd every call does nothing. */
 #include "app.h"
 
+#include "fh/log.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,35 +61,75 @@ static int64_t lag_ms(const struct fh_pipeline_status *status)
     return newest > oldest && oldest > 0 ? newest - oldest : 0;
 }
 
+/* 5012345 -> "5,012,345". text: 32 bytes. */
+static const char *grouped(uint64_t number, char *text)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof(digits), "%" PRIu64, number);
+    size_t used = 0;
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0) {
+            text[used++] = ',';
+        }
+        text[used++] = digits[i];
+    }
+    text[used] = '\0';
+    return text;
+}
+
+/* "; archive: 0 pending, bus: 1,024 pending and NOT working" */
+static void list_sinks(const struct fh_pipeline_status *status, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < status->sink_count && used < size; i++) {
+        const struct fh_pipeline_sink *sink = &status->sink[i];
+        char pending[32];
+        int n = snprintf(text + used, size - used, "%s%s: %s pending%s", i == 0 ? "; " : ", ",
+                         sink->name, grouped(sink->pending, pending),
+                         sink->healthy ? "" : " and NOT working");
+        used += n < 0 ? size : (size_t)n;
+    }
+}
+
+static void describe_pair(struct app *app, char *text, size_t size)
+{
+    struct fh_ha_status ha;
+    fh_ha_status(app->ha, &ha);
+    fh_log_set_role(fh_role_name(ha.role), ha.epoch); /* a standby learns the epoch as it follows */
+    snprintf(text, size, "%s, epoch %" PRIu64 ", %s, peer %s%s%s", fh_role_name(ha.role), ha.epoch,
+             ha.protected ? "protected" : "NOT protected",
+             ha.peer.reachable ? fh_role_name(ha.peer.role) : "not heard",
+             ha.fenced ? ", publishes NOTHING for now" : "", ha.maintenance ? ", maintenance" : "");
+}
+
 void notify_status(struct app *app, const struct fh_pipeline_status *status)
 {
-    static char last[512];
-    char line[512];
-    char pair[200] = "";
+    static char last[1024];
+    char line[1024];
+    char role[256];
+    char rate[32];
+    char receivers[64] = "";
+    char sinks[512];
     measure_rate(app, status);
-    const char *role = fh_role_name(app->role);
-    uint64_t epoch = app->epoch;
     if (app->ha) {
-        struct fh_ha_status ha;
-        fh_ha_status(app->ha, &ha);
-        role = fh_role_name(ha.role);
-        epoch = ha.epoch;
-        snprintf(pair, sizeof(pair), ", %s, peer %s", ha.protected ? "protected" : "NOT protected",
-                 ha.peer.reachable ? fh_role_name(ha.peer.role) : "not heard");
-    }
-    uint64_t pending = 0;
-    for (size_t i = 0; i < status->sink_count; i++) {
-        pending += status->sink[i].pending;
+        describe_pair(app, role, sizeof(role));
+    } else {
+        snprintf(role, sizeof(role), "%s, epoch %" PRIu64 ", a single node",
+                 fh_role_name(app->role), app->epoch);
     }
     size_t up = 0;
     for (size_t i = 0; i < status->receiver_count; i++) {
         up += status->receiver[i].source.state == FH_RECEIVER_STREAMING;
     }
-    snprintf(line, sizeof(line),
-             "STATUS=%s, epoch %" PRIu64 "%s; %zu of %zu receivers, %.0f events/s, lag %.1f s, "
-             "%" PRIu64 " to deliver",
-             role, epoch, pair, up, status->receiver_count, app->rate,
-             (double)lag_ms(status) / 1000.0, pending);
+    if (up < status->receiver_count) {
+        snprintf(receivers, sizeof(receivers), "%zu of %zu receivers, ", up,
+                 status->receiver_count);
+    }
+    list_sinks(status, sinks, sizeof(sinks));
+    memset(line, 0, sizeof(line));
+    snprintf(line, sizeof(line), "STATUS=%s; %s%s ev/s; lag %.1f s%s", role, receivers,
+             grouped((uint64_t)(app->rate + 0.5), rate), (double)lag_ms(status) / 1000.0, sinks);
     if (strcmp(line, last) != 0) {
         sd_notify(0, line);
         memcpy(last, line, sizeof(last));

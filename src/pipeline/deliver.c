@@ -67,7 +67,7 @@ static void tell_ill(struct delivery *delivery, const char *text)
 {
     set_error(delivery, text);
     if (atomic_exchange(&delivery->healthy, false)) {
-        struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
+        struct fh_log_field fields[] = {{"FIREHOSED_SINK", delivery->config.name}};
         fh_log_event(LOG_ERR, FH_LOG_SINK_FAILED, fields, 1,
                      "sink %s: %s; trying again, the store keeps the events", delivery->config.name,
                      text);
@@ -89,7 +89,7 @@ void fh_delivery_ok(struct delivery *delivery)
     delivery->stalled_since = (struct fh_time){0};
     if (!atomic_exchange(&delivery->healthy, true)) {
         set_error(delivery, "");
-        struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
+        struct fh_log_field fields[] = {{"FIREHOSED_SINK", delivery->config.name}};
         fh_log_event(LOG_NOTICE, FH_LOG_SINK_RECOVERED, fields, 1, "sink %s works again",
                      delivery->config.name);
     }

@@ -84,7 +84,7 @@ static int declare(struct fh_pipeline *pipeline, const struct intake *intake, co
         return r;
     }
     atomic_fetch_add(&pipeline->gaps, 1);
-    struct fh_log_field fields[] = {{"FH_RECEIVER", range}};
+    struct fh_log_field fields[] = {{"FIREHOSED_RECEIVER", range}};
     fh_log_event(LOG_ERR, FH_LOG_GAP, fields, 1,
                  "partitions %s: events between %" PRId64 " and %" PRId64
                  " (source time, ms) could not be replayed any more and may be missing",

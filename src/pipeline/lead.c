@@ -159,7 +159,7 @@ static void tell_found(struct delivery *delivery)
 {
     uint64_t count = atomic_exchange(&delivery->found, 0);
     if (count > 0) {
-        struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
+        struct fh_log_field fields[] = {{"FIREHOSED_SINK", delivery->config.name}};
         fh_log_event(LOG_NOTICE, FH_LOG_SINK_FOUND, fields, 1,
                      "sink %s: its far side holds %" PRIu64
                      " events that nobody had reported; they are not delivered again",

@@ -150,7 +150,7 @@ static int init_threads(struct fh_pipeline *pipeline, struct fh_error *err)
         if (r < 0) {
             return r;
         }
-        struct fh_log_field fields[] = {{"FH_SINK", pipeline->delivery[i].config.name}};
+        struct fh_log_field fields[] = {{"FIREHOSED_SINK", pipeline->delivery[i].config.name}};
         fh_log_event(LOG_INFO, FH_LOG_SINK_PROMISE, fields, 1, "sink %s (%s) promises %s",
                      pipeline->delivery[i].config.name, pipeline->delivery[i].config.type,
                      pipeline->delivery[i].promise);

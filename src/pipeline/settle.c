@@ -66,7 +66,7 @@ static bool settle_one(struct delivery *delivery, const struct fh_report *report
     if (verdict == VERDICT_WAIT) {
         return false;
     }
-    struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
+    struct fh_log_field fields[] = {{"FIREHOSED_SINK", delivery->config.name}};
     fh_log_event(LOG_NOTICE, FH_LOG_SINK_RESOLVED, fields, 1,
                  "sink %s: batch %s (%u records, report %" PRIu64 ") was in doubt and %s: %s",
                  delivery->config.name, report->position, report->count, report->number,

@@ -56,7 +56,7 @@ static void context_dropped(void *userdata, uint64_t records)
 {
     struct delivery *delivery = userdata;
     if (records > 0 && atomic_fetch_add(&delivery->dropped, records) == 0) {
-        struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
+        struct fh_log_field fields[] = {{"FIREHOSED_SINK", delivery->config.name}};
         fh_log_event(LOG_WARNING, FH_LOG_SINK_DROPPED, fields, 1,
                      "sink %s lets events go because nobody is there to take them, or takes them "
                      "too slowly; status counts them (dropped)",
@@ -80,7 +80,7 @@ static int context_refused(void *userdata, struct fh_slice record, const char *r
         char path[FH_PATH_MAX + FH_SINK_NAME_MAX + 32];
         fh_dead_letters_path(delivery->pipeline->config.node.state_dir, delivery->config.name, path,
                              sizeof(path));
-        struct fh_log_field fields[] = {{"FH_SINK", delivery->config.name}};
+        struct fh_log_field fields[] = {{"FIREHOSED_SINK", delivery->config.name}};
         fh_log_event(LOG_ERR, FH_LOG_SINK_REFUSED, fields, 1,
                      "sink %s: the far side will never take %" PRIu64
                      " of the records since the start (the last: %s); they are kept in %s",

@@ -35,7 +35,7 @@ static void note_quarantine(struct fh_pipeline *pipeline, struct intake *intake,
         if (count == power) {
             char range[16];
             struct fh_log_field fields[] = {
-                {"FH_RECEIVER", fh_range_text(intake->range, range, sizeof(range))}};
+                {"FIREHOSED_RECEIVER", fh_range_text(intake->range, range, sizeof(range))}};
             fh_log_event(LOG_WARNING, FH_LOG_QUARANTINE, fields, 1,
                          "%" PRIu64 " line(s) of the stream were no records and went to "
                          "quarantine.ndjson; the last one: %s",
@@ -234,7 +234,7 @@ static void tell_missed(struct fh_pipeline *pipeline)
             continue;
         }
         if (cursor.missed > pipeline->missed[i] && !pipeline->missing[i]) {
-            struct fh_log_field fields[] = {{"FH_SINK", sink->name}};
+            struct fh_log_field fields[] = {{"FIREHOSED_SINK", sink->name}};
             fh_log_event(
                 LOG_WARNING, FH_LOG_SINK_MISSED, fields, 1,
                 "sink %s is optional, and its backlog gives way because the store is short "

@@ -50,8 +50,8 @@ struct fields {
 static void fill_fields(const struct fh_receiver *receiver, struct fields *fields)
 {
     snprintf(fields->status, sizeof(fields->status), "%d", receiver->status.http_status);
-    fields->field[0] = (struct fh_log_field){"FH_RECEIVER", receiver->range_text};
-    fields->field[1] = (struct fh_log_field){"FH_STATUS", fields->status};
+    fields->field[0] = (struct fh_log_field){"FIREHOSED_RECEIVER", receiver->range_text};
+    fields->field[1] = (struct fh_log_field){"FIREHOSED_STATUS", fields->status};
 }
 
 void fh_receiver_log_up(struct fh_receiver *receiver)

@@ -50,7 +50,8 @@ static void log_pair(int level, enum fh_log_id id, const struct pair *pair, cons
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     snprintf(epoch, sizeof(epoch), "%" PRIu64, pair->lease.record.epoch);
-    const struct fh_log_field fields[] = {{"FH_PAIR", pair->name}, {"FH_EPOCH", epoch}};
+    const struct fh_log_field fields[] = {{"FIREHOSED_PAIR", pair->name},
+                                          {"FIREHOSED_EPOCH", epoch}};
     fh_log_event(level, id, fields, FH_ARRAY_LEN(fields), "%s: %s", pair->name, text);
 }
 

@@ -56,7 +56,7 @@ static void tell_stranger(struct witness_server *server, const char *address)
     }
     snprintf(place->address, sizeof(place->address), "%s", address);
     place->told_at = now;
-    const struct fh_log_field field = {"FH_ADDRESS", address};
+    const struct fh_log_field field = {"FIREHOSED_ADDRESS", address};
     fh_log_event(LOG_WARNING, FH_LOG_WITNESS_STRANGER, &field, 1,
                  "%s was turned away: its key belongs to no pair", address);
 }

@@ -168,7 +168,7 @@ host_cursor() { on "$1" journalctl -q -n1 --show-cursor | sed -n 's/^-- cursor: 
 # host_journal NAME CURSOR [MATCHES]: the entries since then, as JSON lines.
 host_journal() {
     on "$1" journalctl -q -o json --after-cursor="$2" "${@:3}" \
-        --output-fields=MESSAGE,MESSAGE_ID,FH_ROLE,FH_EPOCH,FH_REASON,FH_EVIDENCE,_SOURCE_REALTIME_TIMESTAMP
+        --output-fields=MESSAGE,MESSAGE_ID,FIREHOSED_ROLE,FIREHOSED_EPOCH,FIREHOSED_REASON,FIREHOSED_EVIDENCE,_SOURCE_REALTIME_TIMESTAMP
 }
 
 # wait_journal NAME CURSOR JQ_CONDITION SECONDS: prints the first entry that fits.

@@ -3,6 +3,7 @@
 #include "fh/clock.h"
 #include "fh/err.h"
 #include "fh/log.h"
+#include "log_repeat.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -70,7 +71,7 @@ static void log_line_is_one_line(void **state)
     dup2(pipes[1], STDERR_FILENO);
     fh_log_init("test", FH_LOG_STDERR, LOG_INFO);
     fh_log_set_node("a");
-    struct fh_log_field fields[] = {{"FH_EPOCH", "7"}};
+    struct fh_log_field fields[] = {{"FIREHOSED_EPOCH", "7"}};
     fh_log_event(LOG_NOTICE, FH_LOG_ROLE, fields, 1, "two\nlines");
     fh_log(LOG_DEBUG, "not shown");
     dup2(saved, STDERR_FILENO);
@@ -81,7 +82,103 @@ static void log_line_is_one_line(void **state)
     close(pipes[0]);
     assert_true(n > 0);
     line[n] = '\0';
-    assert_string_equal(line, "test[a] notice [role] two lines  FH_EPOCH=7\n");
+    assert_string_equal(line, "test[a] notice [role] two lines  FIREHOSED_EPOCH=7\n");
+}
+
+/* What the log prints while run() runs, one line after the other. */
+static void captured(void (*run)(void), char *text, size_t size)
+{
+    int pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    int saved = dup(STDERR_FILENO);
+    dup2(pipes[1], STDERR_FILENO);
+    run();
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(pipes[1]);
+    size_t used = 0;
+    for (ssize_t n; (n = read(pipes[0], text + used, size - 1 - used)) > 0;) {
+        used += (size_t)n;
+    }
+    close(pipes[0]);
+    text[used] = '\0';
+}
+
+static size_t count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (; (text = strstr(text, part)); text += strlen(part)) {
+        count++;
+    }
+    return count;
+}
+
+static void flap(void)
+{
+    const struct fh_log_field sink = {"FIREHOSED_SINK", "out"};
+    const struct fh_log_field other = {"FIREHOSED_SINK", "other"};
+    for (int i = 0; i < 50; i++) {
+        fh_log_event(LOG_ERR, FH_LOG_SINK_FAILED, &sink, 1, "out: no, number %d", i);
+        fh_log_event(LOG_NOTICE, FH_LOG_SINK_RECOVERED, &sink, 1, "out works again");
+        fh_log_event(LOG_ERR, FH_LOG_ROLE, &sink, 1, "each");
+    }
+    fh_log_event(LOG_ERR, FH_LOG_SINK_FAILED, &other, 1, "other: no");
+    fh_log_flush(false);
+}
+
+static void flush_all(void)
+{
+    fh_log_flush(true);
+}
+
+static void what_flaps_is_summed_up(void **state)
+{
+    (void)state;
+    static char text[65536];
+    fh_log_init("test", FH_LOG_STDERR, LOG_INFO);
+    fh_log_limit(true);
+    captured(flap, text, sizeof(text));
+    assert_int_equal(count_of(text, "out: no"), 10);
+    assert_int_equal(count_of(text, "works again"), 10);
+    assert_int_equal(count_of(text, "each"), 50);
+    assert_int_equal(count_of(text, "other: no"), 1);
+    captured(flush_all, text, sizeof(text));
+    /* the last word is the present state */
+    assert_non_null(strstr(text, "out: no, number 49 (the last of 40 such changes)"));
+    assert_non_null(strstr(text, "FIREHOSED_SINK=out"));
+    assert_true(strstr(text, "works again") > strstr(text, "out: no"));
+    captured(flush_all, text, sizeof(text));
+    assert_string_equal(text, "");
+    fh_log_limit(false);
+    captured(flap, text, sizeof(text));
+    assert_int_equal(count_of(text, "out: no"), 50);
+}
+
+static void after_its_time_it_is_said_again(void **state)
+{
+    (void)state;
+    const struct fh_log_field path = {"FIREHOSED_PATH", "tcp://x"};
+    struct fh_time now = {INT64_C(1000000000)};
+    struct fh_log_held held;
+    fh_log_repeat_reset();
+    for (int i = 0; i < FH_LOG_BURST; i++) {
+        assert_false(fh_log_repeat_hold(now, 4, FH_LOG_PATH_DOWN, &path, 1, "down"));
+    }
+    assert_true(fh_log_repeat_hold(now, 4, FH_LOG_PATH_DOWN, &path, 1, "down"));
+    assert_false(fh_log_repeat_next(now, false, &held));
+    now = fh_time_add_ms(now, FH_LOG_WINDOW_MS);
+    assert_true(fh_log_repeat_next(now, false, &held));
+    assert_int_equal(held.count, 1);
+    assert_string_equal(held.value[0], "tcp://x");
+    assert_false(fh_log_repeat_next(now, false, &held));
+    /* it goes on: held from the first one */
+    assert_true(fh_log_repeat_hold(now, 4, FH_LOG_PATH_DOWN, &path, 1, "down"));
+    now = fh_time_add_ms(now, FH_LOG_WINDOW_MS);
+    assert_true(fh_log_repeat_next(now, false, &held));
+    /* it was quiet for the whole time: said at once */
+    now = fh_time_add_ms(now, FH_LOG_WINDOW_MS);
+    assert_false(fh_log_repeat_hold(now, 4, FH_LOG_PATH_DOWN, &path, 1, "down"));
+    fh_log_repeat_reset();
 }
 
 static void log_ids_are_unique(void **state)
@@ -116,6 +213,8 @@ int main(void)
         cmocka_unit_test(error_sentences),
         cmocka_unit_test(log_line_is_one_line),
         cmocka_unit_test(log_ids_are_unique),
+        cmocka_unit_test(what_flaps_is_summed_up),
+        cmocka_unit_test(after_its_time_it_is_said_again),
         cmocka_unit_test(time_does_not_go_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

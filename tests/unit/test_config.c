@@ -436,6 +436,50 @@ static void the_credential(void **state)
     unsetenv("CREDENTIALS_DIRECTORY");
 }
 
+static void the_key_of_the_pair(void **state)
+{
+    (void)state;
+    struct fh_config config = parsed(MINIMAL);
+    char key[FH_PAIR_KEY_MAX];
+    char path[256];
+    struct fh_error err = {""};
+    static const char secret[] = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6\n";
+    unsetenv("CREDENTIALS_DIRECTORY");
+    assert_int_equal(fh_config_pair_key(&config, key, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "pair.secret_key_file"));
+    setenv("CREDENTIALS_DIRECTORY", scratch, 1);
+    assert_int_equal(fh_config_pair_key(&config, key, &err), -ENOENT);
+    write_file(in_scratch("pair_key", path, sizeof(path)), secret, 41, 0440);
+    assert_int_equal(fh_config_pair_key(&config, key, &err), 0);
+    assert_memory_equal(key, secret, 40);
+    write_file(path, "too short", 9, 0440);
+    assert_int_equal(fh_config_pair_key(&config, key, &err), -EINVAL);
+    assert_null(strstr(err.text, "too short"));
+    unlink(path);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    /* a file named by the option: nobody else may read it */
+    in_scratch("pair.key", config.pair.secret_key_file, sizeof(config.pair.secret_key_file));
+    write_file(config.pair.secret_key_file, secret, 41, 0640);
+    assert_int_equal(fh_config_pair_key(&config, key, &err), -EPERM);
+    assert_int_equal(chmod(config.pair.secret_key_file, 0600), 0);
+    assert_int_equal(fh_config_pair_key(&config, key, &err), 0);
+}
+
+static void the_directories_of_the_unit(void **state)
+{
+    (void)state;
+    setenv("STATE_DIRECTORY", "/var/lib/firehosed/campus:/var/lib/other", 1);
+    setenv("RUNTIME_DIRECTORY", "/run/firehosed/campus", 1);
+    struct fh_config config = parsed(MINIMAL);
+    assert_string_equal(config.node.state_dir, "/var/lib/firehosed/campus");
+    assert_string_equal(config.node.control_socket, "/run/firehosed/campus/control.sock");
+    unsetenv("STATE_DIRECTORY");
+    unsetenv("RUNTIME_DIRECTORY");
+    config = parsed(MINIMAL);
+    assert_string_equal(config.node.state_dir, "/var/lib/firehosed");
+    assert_string_equal(config.node.control_socket, "/run/firehosed/control.sock");
+}
+
 static void the_reference_names_every_option(void **state)
 {
     (void)state;
@@ -520,6 +564,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_needs_a_restart),
         cmocka_unit_test(the_api_key),
         cmocka_unit_test(the_credential),
+        cmocka_unit_test(the_key_of_the_pair),
+        cmocka_unit_test(the_directories_of_the_unit),
         cmocka_unit_test(the_reference_names_every_option),
         cmocka_unit_test(the_dump_hides_passwords),
     };
