@@ -183,11 +183,11 @@ static void judge_protection(struct fh_fsm *fsm, struct fh_time now, struct fh_f
     }
     fsm->protected_told = protected;
     if (protected) {
-        fh_fsm_notice(actions, FH_LOG_PROTECTED, false, -1, "node %s is a ready standby",
+        fh_fsm_notice(actions, FH_LOG_PROTECTED, false, -1, "protected: node %s is a ready standby",
                       fsm->peer.hello.node);
         return;
     }
-    fh_fsm_notice(actions, FH_LOG_UNPROTECTED, true, -1, "%s",
+    fh_fsm_notice(actions, FH_LOG_UNPROTECTED, true, -1, "NOT protected: %s",
                   fsm->peer.instance == 0        ? "no peer was ever heard"
                   : !fh_fsm_peer_present(fsm)    ? "the peer is not there"
                   : !usable                      ? "no pair can be formed with the peer"

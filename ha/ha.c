@@ -31,8 +31,9 @@ static void log_role(struct fh_ha *ha, const struct fh_fsm_action *action)
     };
     bool error = strncmp(action->u.role.evidence, "ERROR", 5) == 0;
     fh_log_event(error ? LOG_ERR : LOG_NOTICE, FH_LOG_ROLE, fields, FH_ARRAY_LEN(fields),
-                 "%s -> %s: %s (%s)", fh_role_name(action->u.role.from),
-                 fh_role_name(action->u.role.to), action->u.role.reason, action->u.role.evidence);
+                 "%s -> %s, epoch %s: %s (%s)", fh_role_name(action->u.role.from),
+                 fh_role_name(action->u.role.to), epoch, action->u.role.reason,
+                 action->u.role.evidence);
     struct fh_ha_transition transition = {.wall_ms = fh_wall_ms(),
                                           .from = action->u.role.from,
                                           .to = action->u.role.to,

@@ -94,7 +94,8 @@ END {
         }
         print ".El"
     }
-}' include/fh/log_ids.h packaging/systemd/firehosed.catalog packaging/systemd/firehose-witness.catalog
+}' include/fh/log_ids.h packaging/systemd/firehosed.catalog packaging/systemd/firehose-witness.catalog |
+    sed -E 's/@FIREHOSED_([A-Z]+)@/<\L\1\E>/g' # values of fields, which journalctl -x fills in
 cat <<'TAIL'
 .Sh SEE ALSO
 .Xr journalctl 1 ,
