@@ -104,6 +104,30 @@ static void settle(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
     action->number = state->report_store == fsm->options.store_id ? state->report_applied : 0;
 }
 
+/* Resume from where the peer knows everything to be delivered. */
+static void fill(const struct fh_fsm *fsm, uint16_t holes, struct fh_fsm_actions *actions)
+{
+    if (holes == 0) {
+        return;
+    }
+    struct fh_checkpoint *from = &fh_fsm_add(actions, FH_FSM_RESUME_STREAMS)->u.checkpoint;
+    for (int i = 0; i < FH_PARTITIONS; i++) {
+        bool hole = (holes & 1u << i) != 0;
+        from->partition_ms[i] = hole ? fsm->peer.hello.state.delivered.partition_ms[i] : 0;
+    }
+}
+
+/* A node whose disk was lost leads all the same when it is alone, or the other one must not. What
+ * nobody had delivered by then stands in the peer's store and not in ours: it would be delivered
+ * by nobody. */
+static void fill_as_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    if (fsm->role == FH_ROLE_PRIMARY && fh_fsm_peer_usable(fsm) && fh_fsm_peer_idle(fsm) &&
+        !FH_MUTANT(PRIMARY_WITH_HOLE)) {
+        fill(fsm, fh_sync_holes(&fsm->sync, now, &fsm->peer.hello.state), actions);
+    }
+}
+
 static void judge_ready(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
 {
     if (fsm->role != FH_ROLE_STANDBY || !fh_fsm_peer_usable(fsm) ||
@@ -112,13 +136,7 @@ static void judge_ready(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_ac
     }
     uint16_t holes = fh_sync_judge_ready(&fsm->sync, now, &fsm->peer.hello.state,
                                          fsm->options.partitions, fsm->peer.hello.partitions);
-    if (holes != 0) {
-        struct fh_checkpoint *from = &fh_fsm_add(actions, FH_FSM_RESUME_STREAMS)->u.checkpoint;
-        for (int i = 0; i < FH_PARTITIONS; i++) {
-            bool hole = (holes & 1u << i) != 0;
-            from->partition_ms[i] = hole ? fsm->peer.hello.state.delivered.partition_ms[i] : 0;
-        }
-    }
+    fill(fsm, holes, actions);
     bool ready = fsm->sync.lacks[0] == '\0' && fsm->doubt == FH_FSM_DOUBT_SETTLED;
     fsm->beat_now |= ready != fsm->ready;
     fsm->ready = ready;
@@ -527,6 +545,7 @@ int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_inpu
     tell_presence(fsm, now, changed, was_present, ret);
     settle(fsm, ret);
     judge_ready(fsm, now, ret);
+    fill_as_primary(fsm, now, ret);
     fh_fsm_end_hold(fsm, now);
     fh_fsm_note_false_alarm(fsm, now);
     fh_fsm_in_role(fsm, now, ret);

@@ -25,7 +25,10 @@
     X(PROMISE_BROKEN, "does not honour its own promise")                                           \
     X(FENCE_IGNORED, "moves the fence on by itself, whoever is heard")                             \
     X(STALL_IGNORED, "goes on after standing still as if nothing had been")                        \
-    X(RELEASE_EARLY, "gives the lease back before delivery has stopped")
+    X(RELEASE_EARLY, "gives the lease back before delivery has stopped")                           \
+    X(READY_WITH_HOLE, "a wiped standby is ready although its store begins behind the checkpoint") \
+    X(PRIMARY_WITH_HOLE, "a wiped primary does not fetch what only the other one holds")           \
+    X(OLD_STORE, "goes on counting reports of a store that is gone")
 
 enum fh_mutant {
     FH_MUTANT_NONE = 0,

@@ -41,7 +41,7 @@ void fh_sync_local(struct fh_sync_state *sync, const struct fh_sync_local *local
 
 void fh_sync_peer_joined(struct fh_sync_state *sync, uint64_t peer_store)
 {
-    if (sync->peer_store != peer_store) {
+    if (sync->peer_store != peer_store && (sync->peer_store == 0 || !FH_MUTANT(OLD_STORE))) {
         sync->peer_store = peer_store;
         bool known = sync->local.peer_report_store == peer_store;
         sync->introduced = known;
@@ -312,12 +312,12 @@ static int hole_at(const struct fh_sync_state *sync, const struct fh_wire_state 
 
 /* Holes that resuming fills, a bit per partition; notes that it is ordered. Each hole has a time of
  * its own: the first events of several ranges do not come at once. */
-static uint16_t holes_to_fill(struct fh_sync_state *sync, struct fh_time now,
-                              const struct fh_wire_state *primary)
+uint16_t fh_sync_holes(struct fh_sync_state *sync, struct fh_time now,
+                       const struct fh_wire_state *peer)
 {
     unsigned holes = 0;
     for (int i = 0; i < FH_PARTITIONS; i++) {
-        int64_t need = primary->delivered.partition_ms[i];
+        int64_t need = peer->delivered.partition_ms[i];
         struct fh_time *at = &sync->resumed_at[i];
         if (need != 0 && sync->local.covered_from.partition_ms[i] > need &&
             (!fh_time_is_set(*at) || fh_time_diff_ms(now, *at) >= FH_SYNC_RESUME_MS)) {
@@ -383,7 +383,7 @@ uint16_t fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
         sync->behind_since = (struct fh_time){0};
     }
     bool same_ranges = (primary_partitions & ~own_partitions) == 0;
-    int partition = hole_at(sync, primary);
+    int partition = FH_MUTANT(READY_WITH_HOLE) ? 0 : hole_at(sync, primary);
     bool filling = fills(sync, now, was_ready, partition != 0);
     bool resume = partition != 0 && same_ranges && (sync->local.streams_live || filling);
     if (!same_ranges) {
@@ -409,5 +409,5 @@ uint16_t fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
     } else {
         sync->lacks[0] = '\0';
     }
-    return resume ? holes_to_fill(sync, now, primary) : 0;
+    return resume ? fh_sync_holes(sync, now, primary) : 0;
 }

@@ -133,6 +133,11 @@ bool fh_sync_in_sync(struct fh_sync_state *sync, struct fh_time now, bool peer_p
 /* In sync, and it holds as well what had been published before it was. */
 bool fh_sync_covers(const struct fh_sync_state *sync);
 
+/* Holes that resuming fills, a bit per partition: the own store begins behind what the peer knows
+ * as delivered. Notes that it is ordered; not again before FH_SYNC_RESUME_MS. */
+uint16_t fh_sync_holes(struct fh_sync_state *sync, struct fh_time now,
+                       const struct fh_wire_state *peer);
+
 /* ---- readiness of this node as standby, by what the primary says of itself ---- */
 /* Fills lacks. Returns a bit per partition: order resume_streams for these, from the primary's
  * delivered checkpoint. */

@@ -25,6 +25,33 @@ static void crash(int n)
     later(EV_START, n, (int64_t)(chance(3) ? rnd(100) : rnd(5000)));
 }
 
+/* The disk is lost; the node comes back with an empty one. Not while the other one has still to
+ * make up for the loss of its own: what only the two of them held would be lost, and rightly so. */
+static void wipe(int n)
+{
+    struct node *node = &w.node[n];
+    if (!node->alive || (w.unhealed != 0 && w.unhealed != n + 1)) {
+        return;
+    }
+    crash(n);
+    trace("%c: WIPED", 'a' + n);
+    /* The other one may hold the report already and take the event for delivered. */
+    for (uint64_t i = 0; i < node->report_count; i++) {
+        w.gone[node->report[i].event] |=
+            node->report[i].state == FH_REPORT_PREPARED && !node->report[i].visible;
+    }
+    node->store_id += 10;
+    node->epoch = 0;
+    node->last_primary = node->maintenance = false;
+    memset(node->report, 0, sizeof(node->report));
+    memset(node->marked, 0, sizeof(node->marked));
+    node->report_count = node->open_from = 0;
+    node->peer_store = node->peer_applied = 0;
+    node->empty = true;
+    w.wiped = true;
+    w.unhealed = n + 1;
+}
+
 static void pause(int n, int64_t ms)
 {
     struct node *node = &w.node[n];
@@ -188,6 +215,10 @@ void fault(void)
     w.faults++;
     if (w.clean) {
         clean_fault();
+        return;
+    }
+    if (w.wipes && chance(5)) {
+        wipe(n);
         return;
     }
     if (w.arbiter && chance(3)) {

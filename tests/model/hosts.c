@@ -30,6 +30,16 @@ static int64_t delivered_ms(struct node *node)
     return BASE_MS + (int64_t)node->first_unmarked * EVENT_MS;
 }
 
+/* What was ordered has come. */
+static void fetched(struct node *node)
+{
+    if (w.now >= node->live_at && node->fetch_from < node->have_from) {
+        trace("events from %u on have come", node->fetch_from);
+        node->have_from = node->fetch_from;
+        node->first_unmarked = node->fetch_from;
+    }
+}
+
 void push_local(int n)
 {
     struct node *node = &w.node[n];
@@ -38,12 +48,14 @@ void push_local(int n)
     local.sinks_healthy = w.now >= node->ill_until;
     local.own_report_last = node->report_count;
     local.peer_report_applied = node->peer_applied;
-    local.peer_report_store = w.node[!n].store_id;
+    local.peer_report_store = node->peer_store;
+    fetched(node);
     int64_t delivered = delivered_ms(node);
     for (int i = 0; i < FH_PARTITIONS; i++) {
         local.received.partition_ms[i] = BASE_MS + w.now / MS;
         local.delivered.partition_ms[i] = delivered;
-        local.covered_from.partition_ms[i] = 1;
+        local.covered_from.partition_ms[i] =
+            node->have_from == 0 ? 1 : BASE_MS + (int64_t)node->have_from * EVENT_MS;
     }
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
     step(n, &input);
@@ -191,14 +203,17 @@ static void op_add(int n, const struct event *event)
 static void op_apply(int n, const struct event *event)
 {
     struct node *node = &w.node[n];
+    if (event->b != node->peer_store) {
+        node->peer_store = event->b;
+        node->peer_applied = 0;
+    }
     if (event->a > node->peer_applied) {
         node->peer_applied = event->a;
         if (event->report.state != FH_REPORT_VOID) {
             node->marked[event->report.event] = true;
         }
     }
-    struct fh_fsm_input input = {.type = FH_FSM_APPLIED,
-                                 .u.applied = {w.node[!n].store_id, event->a}};
+    struct fh_fsm_input input = {.type = FH_FSM_APPLIED, .u.applied = {event->b, event->a}};
     step(n, &input);
 }
 
@@ -321,6 +336,10 @@ static void peer_report(int n, const struct fh_fsm_input *input)
         fail("a report cannot be read");
         return;
     }
+    if (node->handed_store != node->fsm.sync.peer_store) {
+        node->handed_store = node->fsm.sync.peer_store;
+        node->handed = 0;
+    }
     if (report->number <= node->handed) {
         fail("node %c: report %" PRIu64 " is handed over again", 'a' + n, report->number);
     }
@@ -328,6 +347,7 @@ static void peer_report(int n, const struct fh_fsm_input *input)
     store(n, (struct event){
                  .op = OP_APPLY,
                  .a = report->number,
+                 .b = node->handed_store,
                  .report = {head.state, head.epoch, (uint32_t)head.cursor_after, false, false}});
 }
 
@@ -384,6 +404,19 @@ static void take_checkpoint(int n, const struct fh_checkpoint *checkpoint)
     node->peer_checkpoint = *checkpoint;
 }
 
+/* Streams are closed and opened again; only a store that lacks something is sent more by it. */
+static void fetch(int n, const struct fh_checkpoint *checkpoint)
+{
+    struct node *node = &w.node[n];
+    int64_t ms = checkpoint->partition_ms[0];
+    uint32_t from = ms > BASE_MS ? (uint32_t)((ms - BASE_MS) / EVENT_MS) : 0;
+    if (ms != 0 && from < node->have_from) {
+        trace("%c: fetches events from %u on, held from %u on", 'a' + n, from, node->have_from);
+        node->fetch_from = from;
+        node->live_at = w.now + (int64_t)(50 + rnd(800)) * MS;
+    }
+}
+
 static void order(int n, const struct fh_fsm_input *input, const struct fh_fsm_action *action)
 {
     struct node *node = &w.node[n];
@@ -436,6 +469,7 @@ static void order(int n, const struct fh_fsm_input *input, const struct fh_fsm_a
         if (action->u.checkpoint.partition_ms[0] > delivered_ms(node)) {
             fail("node %c resumes behind what it lacks", 'a' + n);
         }
+        fetch(n, &action->u.checkpoint);
         break;
     default:
         break;
@@ -511,11 +545,26 @@ void step(int n, const struct fh_fsm_input *input)
     check_step();
 }
 
+/* A ready pair, and the disk that was lost is no longer missed: all that is still to be published
+ * is in reach of its node, too. */
+static bool is_healed(void)
+{
+    uint32_t first = 0;
+    while (first < EVENTS_MAX && w.published[first] > 0) {
+        first++;
+    }
+    return w.node[0].alive && w.node[1].alive && fh_fsm_protected(&w.node[0].fsm) &&
+           fh_fsm_protected(&w.node[1].fsm) && w.node[w.unhealed - 1].have_from <= first;
+}
+
 void tick(int n)
 {
     struct fh_fsm_input input = {.type = FH_FSM_TICK};
     step(n, &input);
     sink_turn(n);
+    if (w.unhealed && is_healed()) {
+        w.unhealed = 0;
+    }
     if (w.node[n].ticks++ % 4 == 0) {
         push_local(n);
     }
@@ -533,7 +582,14 @@ void start_node(int n)
     node->adding = 0;
     node->confirmed = 0;
     node->sequence = 0;
+    node->handed_store = node->peer_store;
     node->handed = node->peer_applied;
+    if (node->empty) { /* its streams begin with what comes from now on */
+        node->empty = false;
+        node->have_from = (uint32_t)(w.now / (EVENT_MS * MS));
+        node->first_unmarked = node->have_from;
+    }
+    node->fetch_from = node->have_from;
     node->store_free = w.now;
     node->peer_checkpoint = (struct fh_checkpoint){{0}};
     struct fh_fsm_options options = {

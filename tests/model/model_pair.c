@@ -36,6 +36,7 @@ static void set_up(uint64_t seed)
     w.old = !w.arbiter && !w.clean && chance(8);
     w.encoded = w.old || chance(16);
     w.datagrams = chance(4);
+    w.wipes = !w.clean && !w.old && chance(3);
     w.sink = chance(3) ? SINK_ASKED : SINK_PREPARES;
     w.paths = 1 + rnd(2);
     w.delay_max = 2;
@@ -55,9 +56,9 @@ static void set_up(uint64_t seed)
     if (w.arbiter) {
         witness_start();
     }
-    trace("seed %" PRIu64 ":%s%s%s%s%s, %s sink, %zu paths, prefer %s and %s", seed,
+    trace("seed %" PRIu64 ":%s%s%s%s%s%s, %s sink, %zu paths, prefer %s and %s", seed,
           w.clean ? " clean" : "", w.arbiter ? " arbiter" : "", w.old ? " old peer" : "",
-          w.datagrams ? " datagrams" : "", w.encoded ? " encoded" : "",
+          w.datagrams ? " datagrams" : "", w.wipes ? " wipes" : "", w.encoded ? " encoded" : "",
           w.sink == SINK_ASKED ? "asked" : "preparing", w.paths,
           w.node[0].safety ? "safety" : "availability",
           w.node[1].safety ? "safety" : "availability");

@@ -59,7 +59,9 @@ struct node {
     uint64_t open_from;      /* no report below it is in doubt */
     bool marked[EVENTS_MAX]; /* delivered, as far as this store knows */
     uint32_t first_unmarked;
-    uint64_t peer_applied;
+    uint64_t peer_store, peer_applied; /* reports of the peer's store of that id */
+    bool empty;                        /* wiped, and not started since */
+    uint32_t have_from; /* the store holds, or will be sent, all events from this one on */
     /* belongs to the host */
     bool preferred, safety;
     uint8_t version;
@@ -74,7 +76,8 @@ struct node {
     int64_t drain_end;
     struct fh_time until; /* the fence */
     uint64_t delivering_epoch, confirmed, adding;
-    uint64_t sequence, handed, ticks;
+    uint64_t sequence, handed_store, handed, ticks;
+    uint32_t fetch_from; /* streams that are being opened will bring what came since */
     struct fh_checkpoint peer_checkpoint;
     uint64_t requests; /* to the arbiter */
     uint64_t open_request[8];
@@ -137,6 +140,10 @@ struct world {
     bool encoded;   /* messages go as bytes */
     bool old;       /* one node speaks version 1 of the link */
     bool datagrams; /* heartbeats go as datagrams, too */
+    bool wipes;     /* disks are lost, but never both: between two the pair was ready again */
+    bool wiped;     /* one was */
+    int unhealed;   /* node + 1 that has not been part of a ready pair since */
+    bool gone[EVENTS_MAX]; /* prepared and not published on a disk that was lost */
     enum sink sink;
     struct node node[2];
     size_t paths;

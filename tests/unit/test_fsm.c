@@ -868,6 +868,35 @@ static void a_standby_takes_over_the_key_before_it_is_ready(void **state)
     assert_true(fsm.ready);
 }
 
+/* A node whose disk was lost leads: what the other one holds and nobody has delivered must come to
+ * it, else it would be delivered by nobody. */
+static void a_primary_fetches_what_only_the_peer_holds(void **state)
+{
+    (void)state;
+    become_primary();
+    struct fh_sync_local local = {.streams_live = true, .sinks_healthy = true};
+    for (int i = 0; i < FH_PARTITIONS; i++) {
+        local.covered_from.partition_ms[i] = 5000;
+        peer.state.delivered.partition_ms[i] = i == 3 ? 4000 : i == 4 ? 0 : 6000;
+    }
+    struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
+    feed(&input);
+    all.count = 0;
+    heartbeat();
+    const struct fh_fsm_action *resume = did(FH_FSM_RESUME_STREAMS);
+    assert_non_null(resume);
+    for (int i = 0; i < FH_PARTITIONS; i++) {
+        assert_int_equal(resume->u.checkpoint.partition_ms[i], i == 3 ? 4000 : 0);
+    }
+    all.count = 0;
+    pass_with_peer(FH_SYNC_RESUME_MS - 1000);
+    assert_null(did(FH_FSM_RESUME_STREAMS)); /* it takes a while */
+    local.covered_from.partition_ms[3] = 3000;
+    feed(&input);
+    pass_with_peer(2 * FH_SYNC_RESUME_MS);
+    assert_null(did(FH_FSM_RESUME_STREAMS));
+}
+
 static void a_narrower_key_is_not_taken_over(void **state)
 {
     (void)state;
@@ -942,6 +971,7 @@ int main(void)
 #define ROW(test) cmocka_unit_test_setup(test, set_up)
     const struct CMUnitTest tests[] = {
         ROW(a_standby_takes_over_the_key_before_it_is_ready),
+        ROW(a_primary_fetches_what_only_the_peer_holds),
         ROW(a_narrower_key_is_not_taken_over),
         ROW(from_key_to_key),
         ROW(samples_go_out_in_turn),
