@@ -26,9 +26,12 @@
     X(FENCE_IGNORED, "moves the fence on by itself, whoever is heard")                             \
     X(STALL_IGNORED, "goes on after standing still as if nothing had been")                        \
     X(RELEASE_EARLY, "gives the lease back before delivery has stopped")                           \
-    X(READY_WITH_HOLE, "a wiped standby is ready although its store begins behind the checkpoint") \
     X(PRIMARY_WITH_HOLE, "a wiped primary does not fetch what only the other one holds")           \
-    X(OLD_STORE, "goes on counting reports of a store that is gone")
+    X(OLD_STORE, "goes on counting reports of a store that is gone")                               \
+    X(INTRODUCED_EARLY, "a wiped node is ready before it is told what it had delivered")           \
+    X(ANSWER_OVERTAKES,                                                                            \
+      "the end of an answer passes over new reports that are still on their way")                  \
+    X(QUESTION_PUT_OFF, "new reports put off the question whether that was all")
 
 enum fh_mutant {
     FH_MUTANT_NONE = 0,

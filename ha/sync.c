@@ -44,7 +44,7 @@ void fh_sync_peer_joined(struct fh_sync_state *sync, uint64_t peer_store)
     if (sync->peer_store != peer_store && (sync->peer_store == 0 || !FH_MUTANT(OLD_STORE))) {
         sync->peer_store = peer_store;
         bool known = sync->local.peer_report_store == peer_store;
-        sync->introduced = known;
+        sync->introduced = known || FH_MUTANT(INTRODUCED_EARLY);
         sync->applied = known ? sync->local.peer_report_applied : 0;
         sync->received = sync->applied;
         sync->handed = sync->applied;
@@ -97,7 +97,9 @@ enum fh_sync_verdict fh_sync_take(struct fh_sync_state *sync, struct fh_time now
     sync->refused = 0;
     sync->received = report->number;
     sync->handed = report->number;
-    sync->want_at = now;
+    /* Progress. But while nothing is missing except the end of the answer, which may be lost, new
+     * reports that come in quick succession must not put off the next question for ever. */
+    sync->want_at = sync->introduced || FH_MUTANT(QUESTION_PUT_OFF) ? now : sync->want_at;
     return FH_SYNC_HAND_OVER;
 }
 
@@ -213,6 +215,8 @@ bool fh_sync_send(struct fh_sync_state *sync, struct fh_time now, uint64_t numbe
     }
     *ret_previous = number - 1;
     sync->live = number;
+    sync->fresh_from = sync->fresh_from == 0 ? number : sync->fresh_from;
+    sync->fresh = number;
     if (sync->sent_count == FH_SYNC_SENT_MAX || sync->sent_bytes + len > FH_SYNC_SENT_BYTES_MAX) {
         return false;
     }
@@ -252,6 +256,7 @@ bool fh_sync_next_question(struct fh_sync_state *sync, uint64_t *ret_from,
     sync->answering = true;
     sync->answer_stale = false;
     sync->answer_chain = sync->asked.from - 1;
+    sync->fresh_from = sync->fresh = 0;
     sync->asked.from = 0;
     return true;
 }
@@ -264,6 +269,11 @@ bool fh_sync_answer_done(struct fh_sync_state *sync, uint64_t next_number, uint6
     sync->answer_stale = false;
     *ret_previous = sync->answer_chain;
     *ret_through = next_number > sync->answer_chain ? next_number - 1 : sync->answer_chain;
+    /* New reports up to there were sent, too: should the end of the answer overtake them, or they
+     * get lost, it must not have them passed over. */
+    if (sync->fresh_from != 0 && sync->fresh_from <= *ret_through) {
+        *ret_previous = sync->fresh < *ret_through ? sync->fresh : *ret_through;
+    }
     return tell;
 }
 
@@ -383,7 +393,7 @@ uint16_t fh_sync_judge_ready(struct fh_sync_state *sync, struct fh_time now,
         sync->behind_since = (struct fh_time){0};
     }
     bool same_ranges = (primary_partitions & ~own_partitions) == 0;
-    int partition = FH_MUTANT(READY_WITH_HOLE) ? 0 : hole_at(sync, primary);
+    int partition = hole_at(sync, primary);
     bool filling = fills(sync, now, was_ready, partition != 0);
     bool resume = partition != 0 && same_ranges && (sync->local.streams_live || filling);
     if (!same_ranges) {

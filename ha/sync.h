@@ -67,9 +67,10 @@ struct fh_sync_state { /* NOLINT(clang-analyzer-optin.performance.Padding): see 
         struct fh_time at;
     } sent[FH_SYNC_SENT_MAX]; /* ring, ascending */
     size_t sent_first, sent_count, sent_bytes;
-    bool answering;        /* the host is collecting reports for the peer */
-    bool answer_stale;     /* ... for a process of the peer that is gone */
-    uint64_t answer_chain; /* last number of the answer */
+    bool answering;             /* the host is collecting reports for the peer */
+    bool answer_stale;          /* ... for a process of the peer that is gone */
+    uint64_t answer_chain;      /* last number of the answer */
+    uint64_t fresh_from, fresh; /* new reports sent meanwhile, what is vouched for among them */
     struct {
         uint64_t from; /* 0 = none */
         int64_t min_timestamp_ms;

@@ -39,8 +39,10 @@ static void wipe(int n)
     for (uint64_t i = 0; i < node->report_count; i++) {
         w.gone[node->report[i].event] |=
             node->report[i].state == FH_REPORT_PREPARED && !node->report[i].visible;
+        w.unknown[node->report[i].event] |=
+            node->report[i].visible && !w.node[!n].marked[node->report[i].event];
     }
-    node->store_id += 10;
+    node->store_id += STORE_IDS_APART;
     node->epoch = 0;
     node->last_primary = node->maintenance = false;
     memset(node->report, 0, sizeof(node->report));

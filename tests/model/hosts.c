@@ -252,9 +252,27 @@ static void op_stop(int n)
     step(n, &input);
 }
 
-static void op_wants(int n, uint64_t from)
+/* A peer whose disk was lost is told what its earlier self had delivered, by reports of ours. */
+static void vouch(struct node *node)
+{
+    bool own[EVENTS_MAX] = {false};
+    for (uint64_t i = 0; i < node->report_count; i++) {
+        own[node->report[i].event] |= node->report[i].state == FH_REPORT_DELIVERED;
+    }
+    for (uint32_t e = 0; e < EVENTS_MAX && node->report_count < REPORTS_MAX; e++) {
+        if (node->marked[e] && !own[e]) {
+            node->report[node->report_count++] =
+                (struct report){FH_REPORT_DELIVERED, node->epoch, e, true, false};
+        }
+    }
+}
+
+static void op_wants(int n, uint64_t from, uint64_t store_id)
 {
     struct node *node = &w.node[n];
+    if (from <= 1 && node->peer_store != 0 && node->peer_store != store_id) {
+        vouch(node);
+    }
     uint64_t number = from;
     for (int sent = 0; number <= node->report_count && sent < PORTION; number++) {
         if (node->report[number - 1].state == FH_REPORT_VOID && number < node->report_count) {
@@ -302,7 +320,7 @@ void op_done(const struct event *event)
         op_stop(n);
         break;
     case OP_WANTS:
-        op_wants(n, event->a);
+        op_wants(n, event->a, event->b);
         break;
     }
 }
@@ -314,6 +332,7 @@ static void start_delivery(int n, uint64_t epoch)
     struct node *node = &w.node[n];
     check_start(n, epoch);
     check_blind(n);
+    check_forgotten(n);
     w.promotions++;
     node->delivering = true;
     node->draining = false;
@@ -447,7 +466,8 @@ static void order(int n, const struct fh_fsm_input *input, const struct fh_fsm_a
         sink_turn(n);
         break;
     case FH_FSM_PEER_WANTS:
-        store(n, (struct event){.op = OP_WANTS, .a = action->u.wants.from});
+        store(n, (struct event){
+                     .op = OP_WANTS, .a = action->u.wants.from, .b = node->fsm.sync.peer_store});
         break;
     case FH_FSM_PEER_IN_SYNC:
         node->in_sync = action->flag;

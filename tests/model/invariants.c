@@ -93,11 +93,22 @@ void check_blind(int n)
     for (uint64_t number = 1; number <= other->report_count; number++) {
         const struct report *report = &other->report[number - 1];
         if (report->visible && report->alone && !node->marked[report->event] &&
-            number > node->handed) {
+            (number > node->handed || node->handed_store != other->store_id)) {
             w.blind = true;
             trace("BLIND: %c does not know report %" PRIu64, 'a' + n, number);
             return;
         }
+    }
+}
+
+/* A node whose disk was lost leads before anybody has told it what it had delivered. */
+void check_forgotten(int n)
+{
+    const struct node *node = &w.node[n];
+    bool told = fh_fsm_peer_usable(&node->fsm) && node->fsm.sync.introduced;
+    bool lost = node->store_id >= STORE_IDS_APART + 100;
+    if (lost && !told && node->peer_store != w.node[!n].store_id) {
+        w.blind = true;
     }
 }
 
@@ -106,8 +117,8 @@ void check_published(int n, uint32_t event)
     if (w.published[event] > 1) {
         check_blind(n);
     }
-    /* What a node delivered before its disk was lost is not in the other one's reports. */
-    bool excused = w.split || w.old || w.wiped || (w.sink == SINK_PREPARES && w.blind && !w.clean);
+    bool excused =
+        w.split || w.old || w.unknown[event] || (w.sink == SINK_PREPARES && w.blind && !w.clean);
     if (w.published[event] > 1 && !excused) {
         fail("event %u was published again by node %c, first by %c", event, 'a' + n,
              'a' + w.publisher[event] - 1);

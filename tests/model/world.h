@@ -18,27 +18,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MS            ((int64_t)1000000)
-#define HEARTBEAT_MS  300
-#define FAILURE_AFTER 5
-#define FAILURE_MS    (HEARTBEAT_MS * FAILURE_AFTER)
-#define JOIN_MS       3000
-#define TTL_MS        2000
-#define HANDOVER_MS   3000
-#define DAMPING_MS    10000
-#define REQUEST_MS    1000
-#define TICK_MS       75
-#define EVENT_MS      500
-#define FAULTS_MS     25000
-#define CALM_MS       24000 /* after the last fault: convergence within this less the next ... */
-#define STEADY_MS     6000  /* ... and no change of role during this */
-#define BASE_MS       1000000
-#define REPORTS_MAX   1024
-#define EVENTS_MAX    128
-#define EPOCHS_MAX    1024
-#define PORTION       8
-#define FRAMES_MAX    4096
-#define PREPARED_MAX  4 /* batches waiting for the peer */
+#define MS              ((int64_t)1000000)
+#define HEARTBEAT_MS    300
+#define FAILURE_AFTER   5
+#define FAILURE_MS      (HEARTBEAT_MS * FAILURE_AFTER)
+#define JOIN_MS         3000
+#define TTL_MS          2000
+#define HANDOVER_MS     3000
+#define DAMPING_MS      10000
+#define REQUEST_MS      1000
+#define TICK_MS         75
+#define EVENT_MS        500
+#define FAULTS_MS       25000
+#define CALM_MS         24000 /* after the last fault: convergence within this less the next ... */
+#define STEADY_MS       6000  /* ... and no change of role during this */
+#define BASE_MS         1000000
+#define REPORTS_MAX     1024
+#define EVENTS_MAX      128
+#define EPOCHS_MAX      1024
+#define PORTION         8
+#define FRAMES_MAX      4096
+#define STORE_IDS_APART 10 /* of a node's store and the next one, when its disk is lost */
+#define PREPARED_MAX    4  /* batches waiting for the peer */
 
 struct report {
     enum fh_report_state state;
@@ -143,7 +144,8 @@ struct world {
     bool wipes;     /* disks are lost, but never both: between two the pair was ready again */
     bool wiped;     /* one was */
     int unhealed;   /* node + 1 that has not been part of a ready pair since */
-    bool gone[EVENTS_MAX]; /* prepared and not published on a disk that was lost */
+    bool gone[EVENTS_MAX];    /* prepared and not published on a disk that was lost */
+    bool unknown[EVENTS_MAX]; /* published, which only a disk knew that was lost */
     enum sink sink;
     struct node node[2];
     size_t paths;
@@ -220,6 +222,7 @@ bool able(int n); /* could it publish at this instant? */
 void check_two(void);
 void check_start(int n, uint64_t epoch);
 void check_blind(int n);
+void check_forgotten(int n);
 void check_publisher(int n);
 void check_published(int n, uint32_t event);
 void check_step(void);

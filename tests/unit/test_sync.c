@@ -201,6 +201,52 @@ static void answers_are_chained_and_live_reports_are_not(void **state)
     assert_false(fh_sync_answer_done(s, 12, &previous, &through));
 }
 
+/* Made when they were asked for, and sent as new ones: lost on the way, or overtaken by the end of
+ * the answer, they must not count as none of the peer's concern. */
+static void what_is_vouched_for_is_not_passed_over(void **state)
+{
+    (void)state;
+    uint64_t from = 0;
+    uint64_t previous = 0;
+    uint64_t through = 0;
+    int64_t since = 0;
+    local.own_report_last = 2;
+    fh_sync_local(s, &local);
+    fh_sync_delivering(s, true);
+    fh_sync_asked(s, 1, 0);
+    assert_true(fh_sync_next_question(s, &from, &since));
+    assert_int_equal(previous_of(1), 0);
+    assert_int_equal(previous_of(2), 1);
+    assert_int_equal(previous_of(3), 2);
+    assert_int_equal(previous_of(4), 3);
+    assert_true(fh_sync_answer_done(s, 5, &previous, &through));
+    assert_int_equal(previous, 4);
+    assert_int_equal(through, 4);
+}
+
+/* The end of the answer is lost, and reports of new deliveries keep coming: asked again all the
+ * same. */
+static void new_reports_do_not_put_off_the_question(void **state)
+{
+    (void)state;
+    uint64_t from = 0;
+    fh_sync_peer_joined(s, STORE + 1); /* a stranger's store: its numbers begin anew */
+    assert_false(s->introduced);
+    assert_true(want(0, 0, &from));
+    for (uint64_t number = 1; number <= 4; number++) {
+        struct fh_report report = {
+            .number = number, .epoch = 1, .state = FH_REPORT_DELIVERED, .sink = "archive"};
+        char bytes[256];
+        fh_report_encode(&report, bytes);
+        struct fh_wire_report message = {number - 1, number, {bytes, fh_report_size(&report)}};
+        assert_int_equal(fh_sync_take(s, at((int64_t)number * 200), &message, 1, false),
+                         FH_SYNC_HAND_OVER);
+        assert_true(fh_sync_applied(s, STORE + 1, number));
+    }
+    assert_true(want(800, 4, &from));
+    assert_int_equal(from, 5);
+}
+
 static void figures_may_run_ahead_of_the_report(void **state)
 {
     (void)state;
@@ -385,6 +431,8 @@ int main(void)
         cmocka_unit_test_setup(a_stranger_is_asked_for_all_it_knows, set_up),
         cmocka_unit_test_setup(a_stranger_is_asked_for_all_it_knows, set_up),
         cmocka_unit_test_setup(answers_are_chained_and_live_reports_are_not, set_up),
+        cmocka_unit_test_setup(what_is_vouched_for_is_not_passed_over, set_up),
+        cmocka_unit_test_setup(new_reports_do_not_put_off_the_question, set_up),
         cmocka_unit_test_setup(figures_may_run_ahead_of_the_report, set_up),
         cmocka_unit_test_setup(publication_waits_only_for_a_peer_that_keeps_pace, set_up),
         cmocka_unit_test_setup(protection_begins_when_the_past_is_held_too, set_up),
