@@ -247,6 +247,7 @@ int fh_config_reference(struct fh_buf *into);
  * fh_config_load, and by the sink itself. 0 or -EINVAL. */
 int fh_config_check_zeromq(const struct fh_config_sink *sink, struct fh_error *err);
 int fh_config_check_mqtt(const struct fh_config_sink *sink, struct fh_error *err);
+int fh_config_check_nats(const struct fh_config_sink *sink, struct fh_error *err);
 int fh_config_check_webhook(const struct fh_config_sink *sink, struct fh_error *err);
 int fh_config_check_command(const struct fh_config_sink *sink, struct fh_error *err);
 /* sinks.mode of a file sink, in octal. */

@@ -390,6 +390,7 @@ static void check_sinks(struct fh_loading *loading)
         check_sink_options(loading, i);
         fh_config_check_shape(loading, i);
         fh_config_check_messaging(loading, i);
+        fh_config_check_nats_sink(loading, i);
         fh_config_check_output(loading, i);
     }
 }

@@ -66,6 +66,8 @@ void fh_check_public_key(struct fh_loading *loading, const char *path, const cha
 void fh_config_check_shape(struct fh_loading *loading, size_t sink);
 /* check_messaging.c: sinks of the types zeromq and mqtt; others pass. */
 void fh_config_check_messaging(struct fh_loading *loading, size_t sink);
+/* check_nats.c: sinks of the type nats; others pass. */
+void fh_config_check_nats_sink(struct fh_loading *loading, size_t sink);
 /* check_output.c: sinks of the types webhook, command and file; others pass. */
 void fh_config_check_output(struct fh_loading *loading, size_t sink);
 

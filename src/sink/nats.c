@@ -82,11 +82,6 @@ static void nats_close(void *opaque)
 
 static int check(struct nats_sink *sink, struct fh_error *err)
 {
-    const char *stream = sink->config.stream;
-    if (stream[0] == '\0' || strpbrk(stream, ".*>/\\ \t")) {
-        return fh_error_set(err, -EINVAL,
-                            "stream: \"%s\" is no name; no dots, blanks, slashes, * or >", stream);
-    }
     int r = fh_pattern_compile(topic_of(&sink->config), "topic", err, &sink->topic);
     if (r == 0) {
         r = fh_nats_subject_filter(topic_of(&sink->config), sink->filter, sizeof(sink->filter),

@@ -8,38 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define BLANKS     " \t\r\n"
 #define SECRET_MAX 8192
 
-static bool begins(const char *text, const char *with)
-{
-    return strncasecmp(text, with, strlen(with)) == 0;
-}
-
 static bool wants_tls(const struct fh_config_sink *config)
 {
-    return begins(config->servers[0], "tls://");
-}
-
-static int check_server(const char *server, bool tls, struct fh_error *err)
-{
-    if (strchr(server, '@')) {
-        return fh_error_set(err, -EINVAL,
-                            "servers: no user or password in an address; write user and "
-                            "password_file, or token_file");
-    }
-    if (!begins(server, "nats://") && !begins(server, "tls://")) {
-        return fh_error_set(err, -EINVAL,
-                            "servers: \"%s\" is not nats://HOST:PORT or "
-                            "tls://HOST:PORT",
-                            server);
-    }
-    if (begins(server, "tls://") != tls) {
-        return fh_error_set(err, -EINVAL, "servers: all nats://, or all tls://");
-    }
-    return 0;
+    return strncmp(config->servers[0], "tls://", 6) == 0; /* all or none */
 }
 
 static void free_secret(char **text)
@@ -74,57 +49,21 @@ static int read_secret(const char *path, const char *option, struct fh_error *er
     return 0;
 }
 
-static int check_identity(const struct fh_config_sink *config, struct fh_error *err)
+int fh_nats_options_check(const struct fh_config_sink *config, struct fh_error *err)
 {
-    bool user = config->user[0] != '\0';
-    bool password = config->password_file[0] != '\0';
-    int ways = (user || password) + (config->token_file[0] != '\0') +
-               (config->credentials_file[0] != '\0');
-    if (ways > 1) {
-        return fh_error_set(err, -EINVAL,
-                            "one of user with password_file, token_file and credentials_file, "
-                            "not several");
-    }
-    if (user != password) {
-        return fh_error_set(err, -EINVAL, "user and password_file belong together");
-    }
     const struct {
         const char *path, *option;
     } secrets[] = {{config->password_file, "password_file"},
                    {config->token_file, "token_file"},
                    {config->credentials_file, "credentials_file"}};
-    for (size_t i = 0; i < FH_ARRAY_LEN(secrets); i++) {
+    int r = fh_config_check_nats(config, err);
+    for (size_t i = 0; i < FH_ARRAY_LEN(secrets) && r == 0; i++) {
         FH_CLEANUP(free_secret) char *text = NULL;
-        int r = secrets[i].path[0] == '\0'
-                    ? 0
-                    : read_secret(secrets[i].path, secrets[i].option, err, &text);
-        if (r < 0) {
-            return r;
+        if (secrets[i].path[0] != '\0') {
+            r = read_secret(secrets[i].path, secrets[i].option, err, &text);
         }
     }
-    return 0;
-}
-
-int fh_nats_options_check(const struct fh_config_sink *config, struct fh_error *err)
-{
-    if (config->server_count == 0) {
-        return fh_error_set(err, -EINVAL, "servers: none is named");
-    }
-    bool tls = wants_tls(config);
-    for (size_t i = 0; i < config->server_count; i++) {
-        int r = check_server(config->servers[i], tls, err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    if ((config->cert_file[0] != '\0') != (config->key_file[0] != '\0')) {
-        return fh_error_set(err, -EINVAL, "cert_file and key_file belong together");
-    }
-    if (!tls && (config->ca_file[0] != '\0' || config->cert_file[0] != '\0')) {
-        return fh_error_set(err, -EINVAL,
-                            "ca_file and cert_file mean nothing without tls:// in servers");
-    }
-    return check_identity(config, err);
+    return r;
 }
 
 static natsStatus set_identity(natsOptions *options, const struct fh_config_sink *config,

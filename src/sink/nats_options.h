@@ -7,7 +7,7 @@
 
 #include <nats/nats.h>
 
-/* Addresses and which options belong together; that the files can be read. */
+/* What fh_config_check_nats checks, and that the files with secrets can be read. */
 int fh_nats_options_check(const struct fh_config_sink *config, struct fh_error *err);
 /* Everything but the callbacks. Reads the files with secrets, so that a changed one counts at the
  * next connection. The caller destroys *ret. */

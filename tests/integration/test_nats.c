@@ -129,7 +129,7 @@ static void test_open_refuses_nonsense(void **state)
         {"", "S.T", "nats://h", "is no name"},
         {"", "", "nats://h", "is no name"},
         {"", "S", "nats://u:secret@h", "no user or password"},
-        {"", "S", "h:4222", "is not nats://"},
+        {"", "S", "h:4222", "must look like"},
     };
     for (size_t i = 0; i < FH_ARRAY_LEN(cases); i++) {
         snprintf(a.config.topic, sizeof(a.config.topic), "%s", cases[i].topic);
