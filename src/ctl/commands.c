@@ -166,6 +166,37 @@ static enum fh_ctl_exit run_tail(const struct fh_ctl_call *call)
  */
 
 const struct fh_ctl_command fh_ctl_commands[] = {
+    {.name = "setup",
+     .summary = "write configuration and keys of both hosts of a pair, or of a single node",
+     .help =
+         "Run on one of the two hosts. Asks when --address or --peer-address is missing and this\n"
+         "is a terminal. This host's files go into /etc/firehosed, the other host's into a\n"
+         "directory to be copied there, where setup --import puts them into place. Files with\n"
+         "other contents are replaced with --force only; keys that are there stay.",
+     .options = {{"import", "DIR", "put the files another host's setup made into place here"},
+                 {"single", NULL, "one node alone, no pair"},
+                 {"url", "URL", "address of the service"},
+                 {"api-key-file", "FILE", "the API key; - reads it from standard input"},
+                 {"ca-file", "FILE", "authority of the service, PEM (default: the system's)"},
+                 {"channel", "NAME", "http (default), websocket or grpc"},
+                 {"receivers", "N", "connections the partitions are split over (default 4)"},
+                 {"name", "NAME", "this node (default a)"},
+                 {"peer-name", "NAME", "the other node (default b)"},
+                 {"address", "HOST", "this host, as the other reaches it; HOST:PORT; A,B: paths"},
+                 {"peer-address", "HOST", "the other host, the same way"},
+                 {"port", "N", "port of the link between them (default 5570)"},
+                 {"preferred", "WHICH", "primary when both start: this (default) or peer"},
+                 {"prefer", "WHAT", "alone, no witness: availability (default) or safety"},
+                 {"witness", "HOST", "address of a firehose-witness"},
+                 {"witness-key", "KEY", "its public key"},
+                 {"sink-dir", "DIR", "where the events go (default: STATE/events)"},
+                 {"output", "DIR", "configuration here (default /etc/firehosed)"},
+                 {"state-dir", "DIR", "state here (default /var/lib/firehosed)"},
+                 {"peer-output", "DIR", "configuration on the other host"},
+                 {"peer-state-dir", "DIR", "state on the other host"},
+                 {"bundle", "DIR", "files for the other host (default OUTPUT/bundle-NAME)"},
+                 {"force", NULL, "replace files that hold something else"}},
+     .run = fh_ctl_setup},
     {.name = "status",
      .summary = "what this node is and does: role, peer, receivers, sinks, counters",
      .options = {{"json", NULL, "the whole result as JSON, for programs"}},

@@ -15,7 +15,7 @@ struct fh_ctl_option {
     const char *help;
 };
 
-#define FH_CTL_OPTIONS_MAX 8
+#define FH_CTL_OPTIONS_MAX 32
 
 /* What was given on the command line, in the order of the command's option list. */
 struct fh_ctl_call {
@@ -53,11 +53,13 @@ struct cJSON;
 int fh_ctl_ask(const struct fh_ctl_call *call, const char *command, const struct cJSON *arguments,
                struct cJSON **ret_result);
 
-/* command_key.c, command_preview.c, command_pair.c */
+/* command_key.c, command_preview.c, command_pair.c, command_setup.c, command_import.c */
 enum fh_ctl_exit fh_ctl_switchover(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_maintenance(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_history(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_preview(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_setup(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_setup_import(const struct fh_ctl_call *call, const char *from);
 
 #endif

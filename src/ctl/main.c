@@ -20,10 +20,16 @@ static void print_usage(FILE *to)
           to);
 }
 
+#define SHOWN_IN_USAGE 8 /* more would hide the command */
+
 static void print_help(const struct fh_ctl_command *command)
 {
     printf("usage: firehosectl [--socket PATH] %s", command->name);
-    for (const struct fh_ctl_option *option = command->options; option->name; option++) {
+    bool many = command->options[SHOWN_IN_USAGE].name != NULL;
+    if (many) {
+        printf(" [OPTIONS]");
+    }
+    for (const struct fh_ctl_option *option = command->options; option->name && !many; option++) {
         printf(" [--%s%s%s]", option->name, option->value ? " " : "",
                option->value ? option->value : "");
     }
@@ -41,7 +47,7 @@ static void print_help(const struct fh_ctl_command *command)
         char left[64];
         snprintf(left, sizeof(left), "--%s%s%s", option->name, option->value ? " " : "",
                  option->value ? option->value : "");
-        printf("  %-16s %s\n", left, option->help);
+        printf(many ? "  %-20s %s\n" : "  %-16s %s\n", left, option->help);
     }
 }
 
