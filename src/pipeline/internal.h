@@ -427,6 +427,8 @@ void fh_quarantine_close(struct quarantine *quarantine);
 int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, const struct fh_sink_ops *ops,
                       struct fh_error *err);
 void fh_delivery_join(struct delivery *delivery);
+/* After that of the writer, which may still have had an answer for it. */
+void fh_delivery_done(struct delivery *delivery);
 /* A sink has parked or drained: when all have, tell. */
 void fh_delivery_tell(struct fh_pipeline *pipeline);
 /* Sleep, but wake for a change of role, a confirmation or the end. */

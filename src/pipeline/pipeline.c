@@ -221,6 +221,9 @@ void fh_pipeline_free(struct fh_pipeline *pipeline)
         fh_pipeline_command(pipeline, &nudge);
         pthread_join(pipeline->writer, NULL);
     }
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        fh_delivery_done(&pipeline->delivery[i]);
+    }
     fh_sources_free(pipeline->sources);
     for (size_t i = 0; i < FH_PARTITIONS; i++) {
         fh_intake_done(&pipeline->intake[i]);

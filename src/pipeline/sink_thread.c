@@ -329,6 +329,13 @@ int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, const struct f
     return 0;
 }
 
+void fh_delivery_done(struct delivery *delivery)
+{
+    if (delivery->started) {
+        pthread_mutex_destroy(&delivery->lock);
+    }
+}
+
 void fh_delivery_join(struct delivery *delivery)
 {
     if (delivery->started) {
@@ -337,7 +344,6 @@ void fh_delivery_join(struct delivery *delivery)
             delivery->ops->close(delivery->sink);
         }
         free(delivery->keys);
-        pthread_mutex_destroy(&delivery->lock);
     }
     fh_shape_free(delivery->shape);
     fh_dead_letters_free(delivery->letters);
