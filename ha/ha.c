@@ -29,11 +29,13 @@ static void log_role(struct fh_ha *ha, const struct fh_fsm_action *action)
         {"FIREHOSED_REASON", action->u.role.reason},
         {"FIREHOSED_EVIDENCE", action->u.role.evidence},
     };
+    /* the epoch of one that follows is the other node's, of which it has yet to be told */
+    bool leads = action->u.role.to == FH_ROLE_PRIMARY;
     bool error = strncmp(action->u.role.evidence, "ERROR", 5) == 0;
     fh_log_event(error ? LOG_ERR : LOG_NOTICE, FH_LOG_ROLE, fields, FH_ARRAY_LEN(fields),
-                 "%s -> %s, epoch %s: %s (%s)", fh_role_name(action->u.role.from),
-                 fh_role_name(action->u.role.to), epoch, action->u.role.reason,
-                 action->u.role.evidence);
+                 "%s -> %s%s%s: %s (%s)", fh_role_name(action->u.role.from),
+                 fh_role_name(action->u.role.to), leads ? ", epoch " : "", leads ? epoch : "",
+                 action->u.role.reason, action->u.role.evidence);
     struct fh_ha_transition transition = {.wall_ms = fh_wall_ms(),
                                           .from = action->u.role.from,
                                           .to = action->u.role.to,

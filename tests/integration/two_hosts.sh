@@ -192,8 +192,10 @@ for name in a b; do
     on $name journalctl -q -u firehosed -o json "MESSAGE_ID=$ROLE_ID" |
         jq -es 'length > 0 and all(.[]; .FIREHOSED_ROLE and (.FIREHOSED_EPOCH | test("^[0-9]+$")) and .FIREHOSED_NODE)' >/dev/null ||
         fail "role entries of host $name lack fields"
-    on $name journalctl -q -x -u firehosed "MESSAGE_ID=$ROLE_ID" | grep -q 'primary delivers; standby receives and stores' ||
-        fail "journalctl -x on host $name has no catalog text"
+    story=$(on $name journalctl -q -x -u firehosed "MESSAGE_ID=$ROLE_ID")
+    for part in 'primary delivers; standby receives and stores' 'changed to (primary|standby)' 'Why: [a-z]+ ' 'Seen by: [a-z]+ '; do
+        grep -qE "$part" <<<"$story" || fail "journalctl -x on host $name does not say \"$part\": $story"
+    done
 done
 
 step "sandbox and memory"
@@ -306,6 +308,15 @@ until on b journalctl -q -u firehosed@campus | grep -q '/etc/credstore/firehosed
 done
 (umask 077; mkdir -p "$(host_root b)/etc/credstore"; echo "$API_KEY" >"$(host_root b)/etc/credstore/firehosed.campus.api_key")
 on b systemctl restart firehosed@campus || fail "systemctl start firehosed@campus"
+# encrypted, as firehosed-operation(7) shows it
+rm "$(host_root b)/etc/credstore/firehosed.campus.api_key"
+mkdir -p "$(host_root b)/etc/credstore.encrypted" "$(host_root b)/etc/systemd/system/firehosed@campus.service.d"
+on b sh -c 'echo "$1" | systemd-creds encrypt --name=api_key - /etc/credstore.encrypted/firehosed.campus.api_key' sh "$API_KEY" >"$WORK/creds.log" 2>&1 ||
+    fail "systemd-creds encrypt"
+printf '[Service]\nLoadCredential=\nLoadCredentialEncrypted=api_key:/etc/credstore.encrypted/firehosed.campus.api_key\n' \
+    >"$(host_root b)/etc/systemd/system/firehosed@campus.service.d/encrypted.conf"
+on b systemctl daemon-reload
+on b systemctl restart firehosed@campus || fail "systemctl restart firehosed@campus with an encrypted credential"
 until [ "$(on b systemctl is-active firehosed-primary@campus.target)" = active ]; do
     [ $((tries += 1)) -le 300 ] || fail "firehosed-primary@campus.target is not active"
     sleep 0.1
