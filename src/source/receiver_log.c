@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define REPEAT_LOG_MS 600000
 
@@ -54,17 +55,29 @@ static void fill_fields(const struct fh_receiver *receiver, struct fields *field
     fields->field[1] = (struct fh_log_field){"FIREHOSED_STATUS", fields->status};
 }
 
+/* For people, in UTC: "from 2026-11-23T09:38:54.593Z" */
+static void since_text(int64_t ms, char *text, size_t size)
+{
+    struct tm tm;
+    time_t seconds = (time_t)(ms / 1000);
+    char day[32];
+    if (ms <= 0) {
+        snprintf(text, size, "from now on");
+    } else if (gmtime_r(&seconds, &tm) &&
+               strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) > 0) {
+        snprintf(text, size, "from %s.%03" PRId64 "Z", day, ms % 1000);
+    } else {
+        snprintf(text, size, "from %" PRId64, ms);
+    }
+}
+
 void fh_receiver_log_up(struct fh_receiver *receiver)
 {
     if (receiver->context->once) {
         return;
     }
     char since[64];
-    if (receiver->status.asked_from_ms > 0) {
-        snprintf(since, sizeof(since), "from %" PRId64, receiver->status.asked_from_ms);
-    } else {
-        snprintf(since, sizeof(since), "from now on");
-    }
+    since_text(receiver->status.asked_from_ms, since, sizeof(since));
     char failures[64] = "";
     if (receiver->unlogged > 0) {
         snprintf(failures, sizeof(failures), ", after %" PRIu64 " more failures like the last",
