@@ -57,7 +57,7 @@ static void a_refused_key_is_slow_and_loud_until_a_new_one_comes(void **state)
     assert_non_null(strstr(status.last_error, "no key?[31m [key]"));
     assert_null(strstr(status.last_error, TEST_KEY));
     assert_int_equal(fixture_logged(fixture, "error [stream-refused] receiver 1-12: "), 1);
-    assert_int_equal(fixture_logged(fixture, "FIREHOSED_RECEIVER=1-12 FH_STATUS=401"), 1);
+    assert_int_equal(fixture_logged(fixture, "FIREHOSED_RECEIVER=1-12 FIREHOSED_STATUS=401"), 1);
     assert_int_equal(scripted_requests(&fixture->server), 1);
 
     assert_int_equal(fh_sources_set_api_key(fixture->sources, ""), -EINVAL);
