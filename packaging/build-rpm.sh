@@ -14,6 +14,9 @@ out=$(realpath -m "${1:-build/packages}")
 command -v rpmbuild >/dev/null || { echo "rpmbuild is missing: install rpm-build (RHEL) or rpm (Debian)" >&2; exit 1; }
 packaging/install-deps.sh build
 options=()
+if pkg-config --exists libnats || [ -e /usr/include/nats/nats.h ]; then
+    options+=(--with nats)
+fi
 if ! rpm -q rpm >/dev/null 2>&1; then # no rpm database: the build-dependencies came some other way
     options+=(--nodeps)
 fi

@@ -22,16 +22,18 @@
  * Everything rests on the fence (fh_delivery_fenced): an instant beyond which this node has no
  * right to act, and the epoch in force. It is asked here before a step, and by the sinks right
  * before each outward step of their own. Left is the one step that was begun before the node stood
- * still: two phases   publish comes after the peer's confirmation. The peer counts a confirmed
- * batch as delivered and does not deliver it; an unconfirmed one is published only by a node that
- * is alone by right (fence). So a rename that ends late shows nothing twice. one phase, the far
- * side can be asked (recover) the successor's lead() shuts the zombie out at the far side, or the
- * far side itself drops what it has seen; the successor then asks what arrived, so what came before
- *                it was shut out is known. Nothing twice. A zombie that leads the far side once
- * more in that one step shuts out the successor: that one gets an error, leads again and asks again
- * before it writes the next record. one phase, it cannot be asked the step may arrive beside the
- * successor's: at least once, as promised. Each message carries key and epoch, by which the far
- * side can tell. */
+ * still:
+ *
+ *   - Two phases: publish comes after the peer's confirmation. The peer counts a confirmed batch as
+ *     delivered by this node and does not deliver it; an unconfirmed one is published only by a
+ *     node that is alone by right (the fence). So a rename that ends late shows nothing twice.
+ *   - One phase, the far side can be asked (recover): the successor's lead() shuts the zombie out
+ *     at the far side, or the far side itself drops what it has seen; the successor then asks what
+ *     arrived, so what came before it was shut out is known. Nothing twice. A zombie that leads the
+ *     far side once more in that one step shuts out the successor: that one gets an error, leads
+ *     again and asks again before it writes the next record.
+ *   - One phase, it cannot be asked: the step may arrive beside the successor's: at least once, as
+ *     promised. Each message carries key and epoch, by which the far side can tell. */
 #include "internal.h"
 
 #include "fh/log.h"
