@@ -201,12 +201,13 @@ static void emit(int level, enum fh_log_id id, const struct fh_log_field *fields
 
 void fh_log_flush(bool all)
 {
-    struct fh_log_held held;
+    struct fh_log_held held = {0};
     struct fh_log_field fields[FH_LOG_HELD_FIELDS];
     while (state.limited && fh_log_repeat_next(fh_now(), all, &held)) {
         char message[FH_LOG_HELD_TEXT + 64];
-        for (size_t i = 0; i < held.field_count; i++) {
-            fields[i] = (struct fh_log_field){held.name[i], held.value[i]};
+        for (size_t i = 0; i < FH_LOG_HELD_FIELDS; i++) {
+            fields[i] =
+                (struct fh_log_field){i < held.field_count ? held.name[i] : "", held.value[i]};
         }
         snprintf(message, sizeof(message),
                  held.count > 1 ? "%s (the last of %u such changes)" : "%s", held.message,

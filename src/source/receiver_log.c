@@ -83,7 +83,7 @@ void fh_receiver_log_up(struct fh_receiver *receiver)
         snprintf(failures, sizeof(failures), ", after %" PRIu64 " more failures like the last",
                  receiver->unlogged);
     }
-    struct fields fields;
+    struct fields fields = {0};
     fill_fields(receiver, &fields);
     fh_log_event(LOG_NOTICE, FH_LOG_STREAM_UP, fields.field, FH_ARRAY_LEN(fields.field),
                  "receiver %s: stream open over %s, %s%s", receiver->range_text,
@@ -116,7 +116,7 @@ void fh_receiver_log_failure(struct fh_receiver *receiver, enum fh_failure failu
     } else if (failure == FH_FAILURE_SILENT) {
         id = FH_LOG_STREAM_SILENT;
     }
-    struct fields fields;
+    struct fields fields = {0};
     fill_fields(receiver, &fields);
     fh_log_event(level, id, fields.field, FH_ARRAY_LEN(fields.field),
                  "receiver %s: %s; next try in %" PRId64 ".%" PRId64 " s%s", receiver->range_text,

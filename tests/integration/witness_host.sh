@@ -26,6 +26,13 @@ done
 program=$WORK/usr/sbin/firehose-witness
 grep -qx "ExecStart=$program --config .*" "$WORK/usr/lib/systemd/system/firehose-witness.service" || fail "the unit starts another program"
 
+# the sandbox
+if command -v systemd-analyze >/dev/null && systemd-analyze security --help | grep -q -- --offline; then
+    exposure=$(systemd-analyze security --offline=true --no-pager "$WORK/usr/lib/systemd/system/firehose-witness.service" 2>/dev/null |
+        sed -n 's/.*exposure level for firehose-witness.service: \([0-9.]*\).*/\1/p')
+    awk -v e="${exposure:-10}" 'BEGIN { exit !(e <= 1.5) }' || fail "systemd-analyze security: exposure ${exposure:-unknown}, above 1.5"
+fi
+
 # a key, which is made once
 public=$("$program" --keygen "$WORK/witness.key" 2>"$WORK/said")
 [ ${#public} = 40 ] || fail "\"$public\" is no public key"
