@@ -79,6 +79,7 @@ UNIT
     cat >"$root/etc/firehosed/hooks.d/10-write" <<'HOOK'
 #!/bin/sh
 echo "$FIREHOSED_ROLE $FIREHOSED_EPOCH $FIREHOSED_PREVIOUS_ROLE $FIREHOSED_NODE $FIREHOSED_REASON" >>/var/tmp/roles
+echo "the hook was told $FIREHOSED_ROLE"
 HOOK
     printf '#!/bin/sh\nexec sleep 1000\n' >"$root/etc/firehosed/hooks.d/20-hang"
     printf '#!/bin/sh\nexit 3\n' >"$root/etc/firehosed/hooks.d/30-fail"
@@ -185,6 +186,7 @@ for told in '20-hang for role primary was stopped' '30-fail for role primary fai
         sleep 0.1
     done
 done
+on a journalctl -q -u firehosed-hooks | grep -q 'the hook was told primary' || fail "what a hook prints is lost"
 [ ! -e "$(host_root a)/var/tmp/foreign" ] || fail "a hook that others may write was run as root"
 
 step "the journal"
@@ -199,6 +201,9 @@ for name in a b; do
 done
 
 step "sandbox and memory"
+complaints=$(on a systemd-analyze verify --man=no firehosed.service firehosed@x.service firehosed-role.path firehosed-role@x.path \
+    firehosed-hooks.service firehosed-primary.target firehosed-standby@x.target 2>&1 | grep firehosed) &&
+    fail "systemd-analyze verify: $complaints"
 on a systemd-analyze security --no-pager firehosed >"$WORK/security.txt" 2>&1
 exposure=$(sed -n 's/.*exposure level for firehosed.service: \([0-9.]*\).*/\1/p' "$WORK/security.txt")
 echo "systemd-analyze security: exposure ${exposure:-unknown}"
