@@ -64,9 +64,10 @@ sed -i 's/roll_seconds = 1/roll_seconds = 2/' "$WORK/a/firehosed.conf"
 node_signal a HUP
 wait_log "$WORK/a.log" '\[config-reloaded\].*reloaded' 5 $mark
 mark=$(($(log_lines "$WORK/a.log") + 1))
-sed -i 's/receivers = 4/receivers = 6/' "$WORK/a/firehosed.conf"
+sed -i 's/receivers = 4/receivers = 6; connect_timeout_ms = 9000/' "$WORK/a/firehosed.conf"
 node_signal a HUP
-wait_log "$WORK/a.log" '\[config-reloaded\].*restart' 5 $mark
+wait_log "$WORK/a.log" '\[config-reloaded\].*restart: firehose.connect_timeout_ms' 5 $mark
+wait_log "$WORK/a.log" '\[resplit\].*6 receiver' 5 $mark
 
 # SIGTERM under load: drained and committed within 5 s; another split after the restart.
 start=$(date +%s%N)
