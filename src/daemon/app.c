@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 
 #define TICK_USEC         ((uint64_t)100 * 1000)
 #define DRAIN_LIMIT_USEC  ((uint64_t)4 * 1000 * 1000)
@@ -257,7 +258,7 @@ int app_run(const char *config_path)
     log_findings(config_path, &findings, true);
     if (r < 0) {
         free(app);
-        return 1;
+        return EX_CONFIG;
     }
     fh_log_set_node(app->config.node.name);
     fh_log_set_level((int)app->config.log.level);

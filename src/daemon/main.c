@@ -9,18 +9,20 @@
 
 static void usage(FILE *to)
 {
-    fprintf(to,
-            "Usage: firehosed --config FILE [--check]\n"
-            "\n"
-            "Receives the Cisco Spaces Partner Firehose on one node of a pair.\n"
-            "\n"
-            "  --config FILE  the configuration (libconfig); see firehosed.conf(5)\n"
-            "  --check        read and check it, print what is wrong with line and remedy, exit\n"
-            "  --options      print every option with type, range, default and meaning, exit\n"
-            "  --version      print the version, exit\n"
-            "  --help         print this, exit\n"
-            "\n"
-            "Exit status: 0 stopped as asked, 1 an error that the log names, 2 bad usage.\n");
+    fprintf(
+        to,
+        "Usage: firehosed --config FILE [--check]\n"
+        "\n"
+        "Receives the Cisco Spaces Partner Firehose on one node of a pair.\n"
+        "\n"
+        "  --config FILE  the configuration (libconfig); see firehosed.conf(5)\n"
+        "  --check        read and check it, print what is wrong with line and remedy, exit\n"
+        "  --options      print every option with type, range, default and meaning, exit\n"
+        "  --version      print the version, exit\n"
+        "  --help         print this, exit\n"
+        "\n"
+        "Exit status: 0 stopped as asked, 1 an error that the log names, 2 bad usage, 78 an error\n"
+        "in the configuration (with --check: 1).\n");
 }
 
 static int print_options(void)

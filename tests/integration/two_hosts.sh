@@ -332,6 +332,10 @@ on b firehosectl --socket /run/firehosed/campus/control.sock status --json | jq 
 [ "$(on b systemctl is-active firehosed-primary.target)" = inactive ] || fail "the target of another pair follows as well"
 on b systemctl stop firehosed@campus || fail "systemctl stop firehosed@campus"
 [ "$(on b systemctl is-active firehosed-primary@campus.target)" = inactive ] || fail "the target outlives its daemon"
+echo "nonsense" >"$(host_root b)/etc/firehosed/campus.conf"
+on b systemctl start firehosed@campus 2>/dev/null && fail "firehosed@campus starts with nonsense for a configuration"
+[ "$(on b systemctl show --value -p ActiveState,ExecMainStatus,NRestarts firehosed@campus | paste -sd' ' | tr -s ' ' | xargs -n1 | sort | paste -sd' ')" = "0 78 failed" ] ||
+    fail "an error in the configuration is tried again and again: $(on b systemctl show -p ActiveState,ExecMainStatus,NRestarts firehosed@campus)"
 
 ledger a b || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }
 echo "two hosts: all as expected"
