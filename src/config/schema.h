@@ -11,7 +11,8 @@
 enum fh_option_type {
     FH_OPTION_STRING,
     FH_OPTION_PATH,    /* absolute, or "" where that means something */
-    FH_OPTION_STRINGS, /* list of strings: array of width bytes each, their number at count_offset */
+    FH_OPTION_STRINGS, /* list of strings: array of width bytes each, their number at count_offset
+                        */
     FH_OPTION_NAME,    /* string out of choices, stored as text */
     FH_OPTION_CHOICE,  /* string out of choices, stored as an enum: min + index */
     FH_OPTION_LEVEL,   /* as CHOICE, stored as int64_t */
