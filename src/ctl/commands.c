@@ -197,6 +197,16 @@ const struct fh_ctl_command fh_ctl_commands[] = {
                  {"bundle", "DIR", "files for the other host (default OUTPUT/bundle-NAME)"},
                  {"force", NULL, "replace files that hold something else"}},
      .run = fh_ctl_setup},
+    {.name = "doctor",
+     .summary = "examine this node, its service, its peer: what is wrong and what to do",
+     .help =
+         "Changes nothing, takes no event from the pair, needs no running daemon. One line for\n"
+         "each finding: ok, warn or FAIL. Exit status 0: nothing failed.",
+     .options = {{"config", "FILE", "default /etc/firehosed/firehosed.conf"},
+                 {"peer-config", "FILE", "the other node's, to be compared"},
+                 {"user", "NAME", "the service's user (default: the daemon's, or firehosed)"},
+                 {"json", NULL, "as JSON"}},
+     .run = fh_ctl_doctor},
     {.name = "status",
      .summary = "what this node is and does: role, peer, receivers, sinks, counters",
      .options = {{"json", NULL, "the whole result as JSON, for programs"}},

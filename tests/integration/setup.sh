@@ -116,14 +116,142 @@ echo "-- a single node"
 ctl setup --single --url "$SIM_URL" --ca-file "$CA" --output "$WORK/single" --api-key-file "$WORK/key" >/dev/null || fail "setup --single"
 grep -q 'pair' "$WORK/single/firehosed.conf" && fail "a single node has a pair"
 
-echo "-- the pair that setup made"
+# doctor NAME [ARGUMENTS]: its findings into $WORK/doctor.out, its exit status into DOCTOR.
+doctor() {
+    local name=$1
+    shift
+    DOCTOR=0
+    ctl doctor --config "$WORK/$name/firehosed.conf" --user "$(id -un)" "$@" >"$WORK/doctor.out" 2>&1 || DOCTOR=$?
+    grep -qF -e "$API_KEY" -e "$(cat "$WORK/a/etc/pair.key")" -e "$(cat "$WORK/b/etc/pair.key")" "$WORK/doctor.out" &&
+        fail "doctor prints a secret"
+    return 0
+}
+# says RESULT CHECK WORDS: a finding of the last doctor.
+says() { grep -qE "^$1 +$2 +.*$3" "$WORK/doctor.out" || fail "doctor does not say $1 $2 $3: $(cat "$WORK/doctor.out")"; }
+# broken RESULT CHECK WORDS SED [ARGUMENTS]: a's configuration changed by SED is found out.
+broken() {
+    local result=$1 check=$2 words=$3 change=$4
+    shift 4
+    sed "$change" "$WORK/a/firehosed.conf" >"$WORK/broken.conf"
+    cmp -s "$WORK/a/firehosed.conf" "$WORK/broken.conf" && fail "nothing was changed by: $change"
+    mkdir -p "$WORK/c" && mv "$WORK/broken.conf" "$WORK/c/firehosed.conf"
+    doctor c "$@"
+    says "$result" "$check" "$words"
+    expect "exit status of doctor ($check: $words)" "$DOCTOR" "$([ "$result" = FAIL ] && echo 1 || echo 0)"
+}
+# other_sim NAME ARGUMENTS: another simulator; its address in OTHER.
+other_sim() {
+    local name=$1
+    shift
+    "$BIN/firehose-sim" --listen 127.0.0.1:0 "$@" >"$WORK/$name.out" 2>"$WORK/$name.log" &
+    PID[$name]=$!
+    wait_log "$WORK/$name.out" 'listening on' 10
+    OTHER=$(sed -n 's/.*listening on \(https\?:[^ ]*\).*/\1/p' "$WORK/$name.out" | head -n1)
+}
+
+echo "-- the pair that setup made; doctor takes none of its events"
+doctor a
+says warn daemon 'is it running'
+says FAIL peer 'refused'
 node_start a
 node_start b
 wait_pair_protected a b 30
 sim_post /sim/start >/dev/null
-wait_status a '.counters.delivered > 1000' 30
+wait_status a '.counters.delivered > 500' 30
+for name in a b a b; do
+    doctor $name
+    expect "exit status of doctor, node $name: $(cat "$WORK/doctor.out")" "$DOCTOR" 0
+done
+for check in config daemon secrets disk sinks dns tcp tls key channel keys peer stream datagrams; do
+    says ok $check ''
+done
+doctor a --json
+jq -e '.ok and (.checks | length > 10) and all(.checks[]; .check and .result and .text)' "$WORK/doctor.out" >/dev/null ||
+    fail "doctor --json: $(cat "$WORK/doctor.out")"
+cp "$WORK/b/firehosed.conf" "$WORK/other.conf"
+doctor a --peer-config "$WORK/other.conf"
+says ok peer-config 'fits'
+sed -i 's/replica_id = 2/replica_id = 1/' "$WORK/other.conf"
+doctor a --peer-config "$WORK/other.conf"
+says FAIL peer-config 'replica_id'
+
+echo "-- doctor: key, channel, clock, TLS, network"
+(umask 077; echo WRONGKEYWRONGKEY >"$WORK/wrong_key")
+broken FAIL key '401' "s|a/etc/api_key|wrong_key|"
+grep -q WRONGKEY "$WORK/doctor.out" && fail "doctor prints the wrong key"
+other_sim keys --make-cert "$WORK/cert2" --key "$API_KEY:channels=grpc" --start-ms 1700000000000
+broken FAIL channel '403' "s|$SIM_URL|$OTHER|; s|a/etc/ca.pem|cert2/ca.pem|"
+says ok key 'known'
+says warn clock 'ahead of the service'
+broken FAIL tls 'signed by an authority' "s|$SIM_URL|$OTHER|"
+broken FAIL tls 'name in firehose.url' "s|$SIM_URL|https://0.0.0.0:${OTHER##*:}|; s|a/etc/ca.pem|cert2/ca.pem|"
+other_sim cloud --make-cert "$WORK/cert3" --cloud-key "$API_KEY"
+broken FAIL key 'on-premise' "s|$SIM_URL|$OTHER|; s|a/etc/ca.pem|cert3/ca.pem|"
+says ok clock '' # the first simulator's stood still for a while
+broken FAIL tcp 'onnect' "s|$SIM_URL|https://127.0.0.1:$(free_port)|"
+broken FAIL dns 'resolve' "s|$SIM_URL|https://no-such-host.invalid|"
+# A certificate that has expired, of an authority that is known.
+(cd "$WORK" && mkdir -p expired && cd expired && touch index.txt && echo 01 >serial &&
+    printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\nx509_extensions=x\n[p]\ncommonName=supplied\n[x]\nsubjectAltName=IP:127.0.0.1\n' >ca.cnf &&
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=ca &&
+    openssl req -newkey rsa:2048 -nodes -keyout key.pem -out req.pem -subj /CN=127.0.0.1 &&
+    openssl ca -batch -config ca.cnf -in req.pem -out cert.pem -cert ca.pem -keyfile ca.key \
+        -startdate 20200101000000Z -enddate 20210101000000Z) >"$WORK/openssl.log" 2>&1 || fail "openssl: $(cat "$WORK/openssl.log")"
+other_sim old --tls-cert "$WORK/expired/cert.pem" --tls-key "$WORK/expired/key.pem" --api-key "$API_KEY"
+broken FAIL tls 'has expired' "s|$SIM_URL|$OTHER|; s|a/etc/ca.pem|expired/ca.pem|"
+
+echo "-- doctor: secrets and disk"
+cp "$WORK/a/etc/api_key" "$WORK/open_key" && chmod 644 "$WORK/open_key"
+broken FAIL secrets 'chmod 0600' "s|a/etc/api_key|open_key|"
+broken FAIL secrets 'put it there' "s|a/etc/api_key|no_key|"
+if [ "$(id -u)" = 0 ]; then # else the others cannot be looked at
+    chmod 755 "$WORK" && mkdir -m 700 "$WORK/closed"
+    broken FAIL disk 'nobody cannot write' "s|state_dir = \"$WORK/a/state\"|state_dir = \"$WORK/closed\"|" --user nobody
+    says FAIL secrets 'nobody cannot read'
+    broken FAIL sinks 'nobody cannot write' "s|directory = \"$WORK/a/state/events\"|directory = \"$WORK/closed/events\"|" --user nobody
+fi
+broken FAIL disk 'nowhere to go|cannot write' "s|state_dir = \"$WORK/a/state\"|state_dir = \"/proc/firehosed\"|"
+broken warn disk 'lower store.size_limit' 's|^sinks: (|store: { size_limit = "15 TiB"; };\n&|'
+
+echo "-- doctor: the peer"
+node_signal a TERM
+wait_status b '.role == "primary"' 30
+doctor a
+says warn daemon 'is it running'
+says ok peer 'keys of both nodes fit'
+broken FAIL peer 'does not hold the key' 's|peer_public_key = "[^"]*"|peer_public_key = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"|'
+ctl keygen --secret "$WORK/stranger.key" >/dev/null 2>&1 || fail "keygen"
+broken FAIL peer "does not accept this node's key" "s|a/etc/pair.key|stranger.key|"
+broken FAIL peer 'refused' "s|127.0.0.1:${PAIR_PORT[b]}|127.0.0.1:$(free_port)|"
+broken FAIL peer 'another program|says nothing' "s|127.0.0.1:${PAIR_PORT[b]}|127.0.0.1:${SIM_URL##*:}|"
+own=$(ctl doctor --config "$WORK/a/firehosed.conf" | sed -n "s/.*this node's public key is \(.*\); it must.*/\1/p")
+broken FAIL keys "own key" "s|peer_public_key = \"[^\"]*\"|peer_public_key = \"${own//&/\\&}\"|"
+doctor b # the running daemon misses its peer
+says FAIL peer 'refused'
+expect "role of b, looked at by strangers" "$(node_status b | jq -r .role)" primary
+node_start a
+wait_pair_protected b a 30
+broken FAIL peer 'leads back' "s|127.0.0.1:${PAIR_PORT[b]}|127.0.0.1:${PAIR_PORT[a]}|" --socket "$WORK/none.sock"
+
+echo "-- doctor: the witness"
+(umask 077; mkdir -p "$WORK/w")
+witness_port=$(free_port)
+public=$("$BIN/firehose-witness" --keygen "$WORK/w/key" 2>/dev/null | grep -oE '^[^ ]{40}$' | head -n1)
+cat >"$WORK/w/conf" <<CONF
+witness: { listen = "tcp://127.0.0.1:$witness_port"; secret_key_file = "$WORK/w/key"; state_dir = "$WORK/w/state"; ttl_max_ms = 10000; };
+pairs: ( { name = "p"; public_keys = ( "$own", "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7" ); } );
+CONF
+arbiter="s|^sinks: (|arbiter: { type = \"witness\"; addresses = ( \"tcp://127.0.0.1:$witness_port\" ); witness_public_key = \"${public//&/\\&}\"; };\n&|"
+broken FAIL arbiter 'cannot be reached' "$arbiter"
+mkdir -p "$WORK/w/state"
+"$BIN/firehose-witness" --config "$WORK/w/conf" 2>"$WORK/witness.log" &
+PID[witness]=$!
+wait_log "$WORK/witness.log" '\[witness-started\]' 10
+broken ok arbiter 'knows this node' "$arbiter"
+broken FAIL arbiter 'does not know this node' "$arbiter; s|a/etc/pair.key|stranger.key|"
+
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
 for name in a b; do node_signal $name TERM; done
-ledger a b || fail "the ledger does not balance"
-echo "setup: all as expected"
+ledger a b || fail "the ledger does not balance: doctor took events"
+echo "setup and doctor: all as expected"

@@ -1,0 +1,275 @@
+/* test_doctor.c: what doctor concludes from what it has seen. */
+#include "doctor.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static struct fh_doctor_report report;
+
+static int fresh(void **state)
+{
+    (void)state;
+    memset(&report, 0, sizeof(report));
+    return 0;
+}
+
+static void expect(size_t index, enum fh_doctor_result result, const char *check, const char *words)
+{
+    assert_true(index < report.count);
+    const struct fh_doctor_line *line = &report.line[index];
+    if (line->result != result || strcmp(line->check, check) != 0 || !strstr(line->text, words)) {
+        fail_msg("finding %zu: %d %s %s", index, (int)line->result, line->check, line->text);
+    }
+}
+
+static void findings_are_lines(void **state)
+{
+    (void)state;
+    struct fh_buf text;
+    fh_doctor_say(&report, FH_DOCTOR_OK, "dns", "good");
+    fh_doctor_say(&report, FH_DOCTOR_WARN, "clock", "two\nlines\x1b[31m");
+    assert_true(fh_doctor_healthy(&report));
+    fh_doctor_say(&report, FH_DOCTOR_FAIL, "key", "%s", "bad");
+    assert_false(fh_doctor_healthy(&report));
+    fh_buf_init(&text, 65536);
+    assert_int_equal(fh_doctor_text(&report, &text), 0);
+    assert_string_equal(fh_buf_string(&text), "ok    dns         good\n"
+                                              "warn  clock       two?lines?[31m\n"
+                                              "FAIL  key         bad\n"
+                                              "1 ok, 1 to look at, 1 failed\n");
+    fh_buf_done(&text);
+    cJSON *json = fh_doctor_json(&report);
+    char *printed = cJSON_PrintUnformatted(json);
+    assert_non_null(strstr(printed,
+                           "{\"ok\":false,\"checks\":[{\"check\":\"dns\",\"result\":\"ok\","
+                           "\"text\":\"good\"}"));
+    cJSON_free(printed);
+    cJSON_Delete(json);
+}
+
+static void too_many_findings_lose_no_failure(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FH_DOCTOR_LINES + 5; i++) {
+        fh_doctor_say(&report, FH_DOCTOR_OK, "disk", "%d", i);
+    }
+    assert_int_equal(report.count, FH_DOCTOR_LINES);
+    assert_true(fh_doctor_healthy(&report));
+    fh_doctor_say(&report, FH_DOCTOR_FAIL, "disk", "bad");
+    assert_int_equal(report.count, FH_DOCTOR_LINES);
+    assert_false(fh_doctor_healthy(&report));
+    expect(FH_DOCTOR_LINES - 1, FH_DOCTOR_FAIL, "disk", "more");
+}
+
+/* Only what is certain counts: whole seconds and the way there and back excuse a good deal. */
+static void clocks(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t asked, answered, date;
+        enum fh_doctor_result result;
+        const char *words;
+    } cases[] = {
+        {10000, 10050, 10000, FH_DOCTOR_OK, "within"},
+        {12900, 12950, 10000, FH_DOCTOR_OK, "within"}, /* 1.9 s at least */
+        {13000, 13010, 10000, FH_DOCTOR_WARN, "2.0 s ahead"},
+        {15000, 15010, 10000, FH_DOCTOR_WARN, "4.0 s ahead"},
+        {7000, 8000, 10000, FH_DOCTOR_OK, "within"},
+        {7000, 7900, 10000, FH_DOCTOR_WARN, "2.1 s behind"},
+        {0, 60000, 30000, FH_DOCTOR_OK, "within"}, /* a slow answer proves nothing */
+    };
+    for (size_t i = 0; i < FH_ARRAY_LEN(cases); i++) {
+        fh_doctor_clock(&report, cases[i].asked, cases[i].answered, cases[i].date);
+        expect(i, cases[i].result, "clock", cases[i].words);
+    }
+}
+
+static void certificates(void **state)
+{
+    (void)state;
+    fh_doctor_certificate(&report, 1000, -1);
+    expect(0, FH_DOCTOR_OK, "tls", "good");
+    fh_doctor_certificate(&report, 1000, 1000);
+    expect(1, FH_DOCTOR_FAIL, "tls", "expired");
+    fh_doctor_certificate(&report, 1000, 1000 + 13 * 86400);
+    expect(2, FH_DOCTOR_WARN, "tls", "13 days");
+    fh_doctor_certificate(&report, 1000, 1000 + 400 * 86400);
+    expect(3, FH_DOCTOR_OK, "tls", "400 days");
+}
+
+static void keys_and_channels(void **state)
+{
+    (void)state;
+    fh_doctor_key(&report, true, true, 3, 0, "");
+    expect(0, FH_DOCTOR_OK, "key", "accepted");
+    expect(1, FH_DOCTOR_OK, "channel", "replica 3");
+    fh_doctor_key(&report, false, true, 3, -EACCES, "answered with 401: the API key is bad");
+    expect(2, FH_DOCTOR_FAIL, "key", "401");
+    fh_doctor_key(&report, false, true, 3, -EACCES, "UNAUTHENTICATED: no");
+    expect(3, FH_DOCTOR_FAIL, "key", "UNAUTH");
+    fh_doctor_key(&report, false, true, 3, -EACCES, "answered with 403: not enabled");
+    expect(4, FH_DOCTOR_OK, "key", "known");
+    expect(5, FH_DOCTOR_FAIL, "channel", "403");
+    fh_doctor_key(&report, false, true, 3, -EACCES, "answered with 400: replica");
+    expect(6, FH_DOCTOR_FAIL, "key", "on-premise");
+    fh_doctor_key(&report, false, false, 3, -EACCES, "answered with 400: replica");
+    expect(7, FH_DOCTOR_OK, "key", "no replicas");
+    fh_doctor_key(&report, false, false, 3, -EIO, "answered with 429: too many");
+    expect(8, FH_DOCTOR_WARN, "key", "too many");
+    fh_doctor_key(&report, false, false, 3, -EACCES, "answered with 404: nothing");
+    expect(9, FH_DOCTOR_FAIL, "channel", "404");
+    fh_doctor_key(&report, false, false, 3, -EIO, "reset");
+    expect(10, FH_DOCTOR_FAIL, "key", "reset");
+}
+
+static struct fh_config own, peer;
+
+static void make_pair(int64_t replica, int64_t other)
+{
+    memset(&own, 0, sizeof(own));
+    own.pair.present = true;
+    own.firehose.replica_id = replica;
+    snprintf(own.node.name, sizeof(own.node.name), "a");
+    snprintf(own.firehose.url, sizeof(own.firehose.url), "https://x/");
+    peer = own;
+    peer.firehose.replica_id = other;
+    snprintf(peer.node.name, sizeof(peer.node.name), "b");
+    memset(peer.pair.peer_public_key, 'K', 40);
+}
+
+/* A connection on a replica in use takes its events: what is not certain is left alone. */
+static void spare_replicas(void **state)
+{
+    (void)state;
+    make_pair(1, 2);
+    assert_int_equal(fh_doctor_spare_replica(&own, NULL), 3);
+    assert_int_equal(fh_doctor_spare_replica(&own, &peer), 3);
+    make_pair(3, 1);
+    assert_int_equal(fh_doctor_spare_replica(&own, NULL), 0);
+    assert_int_equal(fh_doctor_spare_replica(&own, &peer), 2);
+    make_pair(2, 3);
+    assert_int_equal(fh_doctor_spare_replica(&own, &peer), 1);
+    make_pair(0, 0);
+    own.pair.present = false;
+    assert_int_equal(fh_doctor_spare_replica(&own, NULL), 3);
+    own.firehose.replica_id = 3;
+    assert_int_equal(fh_doctor_spare_replica(&own, NULL), 2);
+}
+
+static void two_configurations(void **state)
+{
+    (void)state;
+    char key[41] = "";
+    memset(key, 'K', 40);
+    make_pair(1, 2);
+    fh_doctor_compare(&report, &own, &peer, key);
+    assert_int_equal(report.count, 1);
+    expect(0, FH_DOCTOR_OK, "peer-config", "fits");
+    fresh(NULL);
+    peer = own;
+    peer.pair.preferred = own.pair.preferred = true;
+    peer.pair.prefer = FH_PREFER_SAFETY;
+    peer.dedup.key = FH_KEY_UID;
+    peer.arbiter.type = FH_ARBITER_ETCD;
+    snprintf(peer.firehose.url, sizeof(peer.firehose.url), "https://y/");
+    fh_doctor_compare(&report, &own, &peer, key);
+    static const char *const words[] = {"node.name",    "replica_id",  "firehose.url", "dedup.key",
+                                        "arbiter.type", "pair.prefer", "preferred is", "KKKK"};
+    assert_int_equal(report.count, FH_ARRAY_LEN(words));
+    for (size_t i = 0; i < FH_ARRAY_LEN(words); i++) {
+        expect(i, FH_DOCTOR_FAIL, "peer-config", words[i]);
+    }
+    fresh(NULL);
+    peer.pair.present = false;
+    fh_doctor_compare(&report, &own, &peer, key);
+    expect(0, FH_DOCTOR_FAIL, "peer-config", "section pair");
+}
+
+static void files_and_disks(void **state)
+{
+    (void)state;
+    struct stat st = {.st_mode = S_IFREG | 0600};
+    fh_doctor_secret(&report, "o", "/p", &st, 0, "u");
+    expect(0, FH_DOCTOR_OK, "secrets", "/p");
+    fh_doctor_secret(&report, "o", "/p", &st, -EACCES, "u");
+    expect(1, FH_DOCTOR_FAIL, "secrets", "chown u: /p");
+    st.st_mode = S_IFREG | 0640;
+    fh_doctor_secret(&report, "o", "/p", &st, 0, "u");
+    expect(2, FH_DOCTOR_FAIL, "secrets", "0640");
+    st.st_mode = S_IFDIR | 0700;
+    fh_doctor_secret(&report, "o", "/p", &st, 0, "u");
+    expect(3, FH_DOCTOR_FAIL, "secrets", "no file");
+    assert_string_equal(fh_doctor_network_fs(0x6969), "NFS");
+    assert_string_equal(fh_doctor_network_fs(0xFF534D42), "SMB");
+    assert_string_equal(fh_doctor_network_fs((int64_t)(int32_t)0xFF534D42), "SMB"); /* 32 bits */
+    assert_null(fh_doctor_network_fs(0xEF53));                                      /* ext4 */
+    int64_t gib = INT64_C(1) << 30;
+    fh_doctor_space(&report, "/s", 10 * gib, 0, 8 * gib);
+    expect(4, FH_DOCTOR_OK, "disk", "10240 MiB free");
+    fh_doctor_space(&report, "/s", 4 * gib, 6 * gib, 8 * gib);
+    expect(5, FH_DOCTOR_OK, "disk", "2048 MiB left");
+    fh_doctor_space(&report, "/s", gib, 0, 8 * gib);
+    expect(6, FH_DOCTOR_WARN, "disk", "size_limit");
+    fh_doctor_space(&report, "/s", 1000, 0, 8 * gib);
+    expect(7, FH_DOCTOR_FAIL, "disk", "make room");
+    fh_doctor_space(&report, "/s", 0, 8 * gib, 8 * gib); /* nothing is asked of it any more */
+    expect(8, FH_DOCTOR_OK, "disk", "0 MiB");
+}
+
+static bool judge(const char *json)
+{
+    fresh(NULL);
+    cJSON *status = cJSON_Parse(json);
+    assert_non_null(status);
+    bool certain = fh_doctor_status(&report, status);
+    cJSON_Delete(status);
+    return certain;
+}
+
+static void the_daemon_tells(void **state)
+{
+    (void)state;
+    assert_false(judge("{}")); /* an older or newer daemon */
+    assert_int_equal(report.count, 1);
+    assert_true(judge("{\"node\":\"a\",\"version\":\"1\",\"role\":\"primary\",\"protected\":true,"
+                      "\"receivers\":[{\"range\":\"1-12\",\"state\":\"streaming\"}],"
+                      "\"peer\":{\"configured\":true,\"reachable\":true,\"node\":\"b\",\"role\":"
+                      "\"standby\",\"paths\":[{\"address\":\"p\",\"up\":true,\"datagrams\":true},"
+                      "{\"address\":\"q\",\"up\":true,\"datagrams\":false},"
+                      "{\"address\":\"r\",\"up\":false}]}}"));
+    expect(0, FH_DOCTOR_OK, "daemon", "node \"a\", primary");
+    expect(1, FH_DOCTOR_OK, "stream", "all 1");
+    expect(2, FH_DOCTOR_OK, "peer", "\"b\" is standby");
+    expect(3, FH_DOCTOR_OK, "datagrams", "p");
+    expect(4, FH_DOCTOR_WARN, "datagrams", "q");
+    expect(5, FH_DOCTOR_WARN, "peer", "r");
+    assert_false(judge("{\"peer\":{\"configured\":true,\"reachable\":false}}"));
+    assert_true(judge("{\"peer\":{\"configured\":true,\"reachable\":false,\"refused\":\"same "
+                      "replica_id\"},\"sinks\":[{\"name\":\"s\",\"healthy\":false,\"required\":"
+                      "true,\"last_error\":\"full\"}],\"receivers\":[{\"range\":\"1-12\","
+                      "\"state\":\"refused\",\"last_error\":\"401\"}]}"));
+    expect(1, FH_DOCTOR_FAIL, "stream", "401");
+    expect(2, FH_DOCTOR_FAIL, "sinks", "full");
+    expect(3, FH_DOCTOR_FAIL, "peer", "same replica_id");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(findings_are_lines, fresh),
+        cmocka_unit_test_setup(too_many_findings_lose_no_failure, fresh),
+        cmocka_unit_test_setup(clocks, fresh),
+        cmocka_unit_test_setup(certificates, fresh),
+        cmocka_unit_test_setup(keys_and_channels, fresh),
+        cmocka_unit_test_setup(spare_replicas, fresh),
+        cmocka_unit_test_setup(two_configurations, fresh),
+        cmocka_unit_test_setup(files_and_disks, fresh),
+        cmocka_unit_test_setup(the_daemon_tells, fresh),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
