@@ -350,21 +350,24 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
 }
 
 /* Resetting keeps TLS sessions, so that a reconnect is a short handshake. A handle that shared its
- * connection keeps buffers of it (libcurl 7.88 frees them for the last one only) and then refuses
- * CURLOPT_BUFFERSIZE: it is replaced, and needs no handshake anyway. */
+ * connection keeps buffers of it (libcurl 7.88 frees them for the last one only), as does one that
+ * never came to a connection because the host's name was not known; then CURLOPT_BUFFERSIZE is
+ * refused. It is replaced: the one needs no handshake anyway, the other has no session. */
 static int renew_handle(struct fh_receiver *receiver, struct fh_error *err)
 {
     const struct fh_config_firehose *config = &receiver->context->config;
-    if (config->multiplex) {
-        CURL *easy = curl_easy_init();
-        if (!easy) {
-            return fh_error_set(err, -ENOMEM, "out of memory");
-        }
-        curl_easy_cleanup(receiver->easy);
-        receiver->easy = easy;
-    } else {
+    if (!config->multiplex) {
         curl_easy_reset(receiver->easy);
+        if (fh_connection_options(receiver->easy, config, err) == 0) {
+            return 0;
+        }
     }
+    CURL *easy = curl_easy_init();
+    if (!easy) {
+        return fh_error_set(err, -ENOMEM, "out of memory");
+    }
+    curl_easy_cleanup(receiver->easy);
+    receiver->easy = easy;
     return fh_connection_options(receiver->easy, config, err);
 }
 

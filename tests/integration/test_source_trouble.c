@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 /* cmocka wants these above first */
 #include <cmocka.h>
 
@@ -67,6 +68,30 @@ static void a_refused_key_is_slow_and_loud_until_a_new_one_comes(void **state)
     char head[8192];
     scripted_request(&fixture->server, 1, head, sizeof(head));
     assert_non_null(strstr(head, "X-API-KEY: the-second-key\r\n"));
+}
+
+static void play_a_stream(struct scripted_peer *peer, void *userdata)
+{
+    (void)userdata;
+    stream_for_ever(peer);
+}
+
+/* A host that comes up before its name server: every attempt has to be a real one. */
+static void an_unknown_name_is_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_serve(fixture, play_a_stream, false);
+    snprintf(fixture->config.firehose.url, sizeof(fixture->config.firehose.url),
+             "https://nowhere.invalid/");
+    fixture_start(fixture);
+    struct fh_receiver_status status;
+    status_of(fixture, &status);
+    for (int i = 0; i < 1000 && status.failures < 3; i++) {
+        usleep(10000);
+        status_of(fixture, &status);
+    }
+    assert_in_range(status.failures, 3, UINT64_MAX);
+    assert_non_null(strstr(status.last_error, "resolve"));
 }
 
 /* The body is long, its key stands across the limit of what is shown, and it does not end. */
@@ -465,6 +490,7 @@ int main(void)
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_cleaned),
+        WITH_FIXTURE(an_unknown_name_is_asked_for_again),
         cmocka_unit_test(same_server_means_scheme_host_and_port),
         WITH_FIXTURE(a_refused_key_is_slow_and_loud_until_a_new_one_comes),
         WITH_FIXTURE(an_answer_that_does_not_end_is_judged_all_the_same),
