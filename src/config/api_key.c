@@ -49,25 +49,27 @@ static int take_key(const char *text, const char *path, char key[FH_API_KEY_MAX]
     return 0;
 }
 
+#define SECRET_PATH_MAX ((size_t)2 * FH_PATH_MAX)
+
 /* Where the secret lies. file: what the option says; empty means the credential. ret_secret: what
  * fh_file_read() shall ask of the file's mode. */
 static int find(const char *file, const char *credential, const char *missing,
-                char path[2 * FH_PATH_MAX], int *ret_secret, struct fh_error *err)
+                char path[SECRET_PATH_MAX], int *ret_secret, struct fh_error *err)
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     int n = 0;
     if (file[0] != '\0') {
-        n = snprintf(path, 2 * FH_PATH_MAX, "%s", file);
+        n = snprintf(path, SECRET_PATH_MAX, "%s", file);
         *ret_secret = 1;
     } else if (directory && directory[0] != '\0') {
-        n = snprintf(path, 2 * FH_PATH_MAX, "%s/%s", directory, credential);
+        n = snprintf(path, SECRET_PATH_MAX, "%s/%s", directory, credential);
         /* systemd closes the directory to others and grants us by ACL, whose mask looks like
          * group-readable. */
         *ret_secret = 0;
     } else {
         return fh_error_set(err, -ENOENT, "%s", missing);
     }
-    if (n < 0 || n >= 2 * FH_PATH_MAX) {
+    if (n < 0 || n >= SECRET_PATH_MAX) {
         return fh_error_set(err, -ENAMETOOLONG, "the path of a secret is too long");
     }
     if (file[0] == '\0' && access(path, F_OK) < 0) {
@@ -79,7 +81,7 @@ static int find(const char *file, const char *credential, const char *missing,
 int fh_config_api_key(const struct fh_config *config, char key[FH_API_KEY_MAX],
                       struct fh_error *err)
 {
-    char path[2 * FH_PATH_MAX];
+    char path[SECRET_PATH_MAX];
     int secret = 1;
     int r =
         find(config->firehose.api_key_file, "api_key",
@@ -101,7 +103,7 @@ int fh_config_api_key(const struct fh_config *config, char key[FH_API_KEY_MAX],
 int fh_config_pair_key(const struct fh_config *config, char key[FH_PAIR_KEY_MAX],
                        struct fh_error *err)
 {
-    char path[2 * FH_PATH_MAX];
+    char path[SECRET_PATH_MAX];
     int secret = 1;
     int r = find(config->pair.secret_key_file, "pair_key",
                  "no key of the pair: set pair.secret_key_file, or give the service the credential "

@@ -136,22 +136,21 @@ void fh_key_print(struct fh_record_key key, char text[FH_KEY_TEXT_SIZE])
 int fh_key_parse(const char *text, size_t len, struct fh_record_key *ret)
 {
     char copy[FH_KEY_TEXT_SIZE];
-    struct fh_record_key key;
-    int end = 0;
+    char *end = NULL;
     if (len >= sizeof(copy)) {
         return -EBADMSG;
     }
     memcpy(copy, text, len);
     copy[len] = '\0';
-    if (sscanf(copy, "%16" SCNx64 "-%" SCNd64 "%n", &key.fingerprint, &key.timestamp_ms, &end) !=
-            2 ||
-        (size_t)end != len) {
-        return -EBADMSG;
+    struct fh_record_key key = {.fingerprint = strtoull(copy, &end, 16)};
+    if (*end == '-') {
+        key.timestamp_ms = strtoll(end + 1, &end, 10);
     }
-    /* Only what fh_key_print writes: no blanks, signs or short forms that sscanf is kind to. */
+    /* Only what fh_key_print writes: no blanks, signs, short forms or overflows, to which the two
+     * above are kind. */
     char again[FH_KEY_TEXT_SIZE];
     fh_key_print(key, again);
-    if (strcmp(again, copy) != 0) {
+    if (strlen(again) != len || memcmp(again, copy, len) != 0) {
         return -EBADMSG;
     }
     *ret = key;
