@@ -69,7 +69,7 @@ static int find(const char *file, const char *credential, const char *missing,
     } else {
         return fh_error_set(err, -ENOENT, "%s", missing);
     }
-    if (n < 0 || n >= SECRET_PATH_MAX) {
+    if (n < 0 || (size_t)n >= SECRET_PATH_MAX) {
         return fh_error_set(err, -ENAMETOOLONG, "the path of a secret is too long");
     }
     if (file[0] == '\0' && access(path, F_OK) < 0) {
