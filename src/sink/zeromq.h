@@ -37,9 +37,11 @@ void fh_zeromq_guard_stop(struct fh_zeromq_guard *guard); /* NULL allowed */
 /* zeromq_port.c: one bound socket, from lead to abandon. Used by one thread. */
 struct fh_zeromq_port {
     void *socket;
-    size_t connections; /* as of the last look, those still shaking hands included */
-    uint64_t losses;    /* connections that have ended so far: what they held may be lost */
+    size_t consumers; /* as of the last look */
+    uint64_t losses;  /* consumers whose connection has ended: what it held may be lost */
     /* private */
+    bool failing; /* the next connection to end is one that was not let in */
+    size_t connections;
     void *zmq, *monitor;
     struct fh_zeromq_guard *guard;
     int *descriptor; /* of the connections, for fh_zeromq_port_flushed only */

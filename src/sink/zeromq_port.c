@@ -49,17 +49,37 @@ static void forget(struct fh_zeromq_port *port, int fd)
     }
 }
 
+static void take_event(struct fh_zeromq_port *port, uint16_t event, int fd)
+{
+    switch (event) {
+    case ZMQ_EVENT_ACCEPTED:
+        if (remember(port, fd) < 0) {
+            port->losses++; /* one we cannot watch: never sure of what it holds */
+        }
+        break;
+    case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        port->consumers++;
+        break;
+    case ZMQ_EVENT_DISCONNECTED:
+        forget(port, fd);
+        if (!port->failing) {
+            port->losses++;
+            port->consumers -= port->consumers > 0;
+        }
+        port->failing = false;
+        break;
+    default: /* a handshake failed; libzmq's only thread ends that connection before it does more */
+        port->failing = true;
+        break;
+    }
+}
+
 void fh_zeromq_port_look(struct fh_zeromq_port *port)
 {
     uint16_t event = 0;
     uint32_t value = 0;
     while (fh_zmq_next_event(port->monitor, &event, &value)) {
-        if (event == ZMQ_EVENT_ACCEPTED && remember(port, (int)value) < 0) {
-            port->losses++; /* one we cannot watch: never sure of what it holds */
-        } else if (event == ZMQ_EVENT_DISCONNECTED) {
-            forget(port, (int)value);
-            port->losses++;
-        }
+        take_event(port, event, (int)value);
     }
 }
 
@@ -122,7 +142,11 @@ static int watch_connections(struct fh_zeromq_port *port)
 {
     port->monitor = zmq_socket(port->zmq, ZMQ_PAIR);
     if (!port->monitor || zmq_socket_monitor(port->socket, MONITOR_ENDPOINT,
-                                             ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) != 0) {
+                                             ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
+                                                 ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                                                 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                                                 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                                                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) != 0) {
         return -zmq_errno();
     }
     int r = fh_zmq_set_int(port->monitor, ZMQ_LINGER, 0);

@@ -9,8 +9,13 @@
  *   dealer   a consumer has sent back the key of every record of it.
  *
  * When a connection ends before that, what it held is unknown: what is not confirmed (push: the
- * whole batch) is sent again, to those still connected. So the batch stays in memory until it is
- * accepted, and at most one batch is under way. */
+ * whole batch) is sent again. So the batch stays in memory until it is accepted, and at most one
+ * batch is under way.
+ *
+ * libzmq tells of the end of a connection a moment before it stops queueing messages for it, and
+ * what is queued then is lost without another word. So after each such end the whole port goes,
+ * with its queues, and a new one is opened for the next round: consumers connect again by
+ * themselves. A port has therefore no loss, or is of no use any more. */
 #include "types.h"
 #include "zeromq.h"
 
@@ -28,11 +33,11 @@ struct push_sink {
     struct fh_zeromq_settings settings;
     bool confirms; /* pattern dealer */
     uint64_t epoch;
-    struct fh_zeromq_port *port; /* NULL: not leading */
+    bool leading;
+    struct fh_zeromq_port *port; /* NULL: none, or it could not be opened again */
     struct fh_collect collect;
     struct fh_zeromq_confirm confirm;
-    size_t sent;        /* of the batch, in this round */
-    uint64_t losses;    /* of the port when the round began */
+    size_t sent;        /* of the batch, through this port */
     atomic_size_t held; /* records libzmq has not written out */
 };
 
@@ -72,13 +77,18 @@ static void forget_batch(struct push_sink *sink)
     sink->sent = 0;
 }
 
+static int open_port(struct push_sink *sink, struct fh_error *err)
+{
+    return fh_zeromq_port_open(&sink->settings, sink->confirms ? ZMQ_DEALER : ZMQ_PUSH, 0, err,
+                               &sink->port);
+}
+
 static int push_lead(void *opaque, uint64_t epoch, struct fh_error *err)
 {
     struct push_sink *sink = opaque;
     sink->epoch = epoch;
-    return sink->port ? 0
-                      : fh_zeromq_port_open(&sink->settings, sink->confirms ? ZMQ_DEALER : ZMQ_PUSH,
-                                            0, err, &sink->port);
+    sink->leading = true;
+    return sink->port ? 0 : open_port(sink, err);
 }
 
 /* ---- a round: the batch, or what of it is not confirmed, handed to libzmq ---- */
@@ -95,16 +105,32 @@ static void read_answers(struct push_sink *sink)
     }
 }
 
-/* As much as there is room for. 0, or a negative errno other than -EAGAIN. */
-static int send_some(struct push_sink *sink)
+static void close_port(struct push_sink *sink)
 {
-    fh_zeromq_port_look(sink->port);
-    read_answers(sink);
-    if (sink->sent == 0 || sink->port->losses != sink->losses) {
-        sink->sent = 0;
-        sink->losses = sink->port->losses;
+    fh_zeromq_port_close(sink->port);
+    sink->port = NULL;
+    sink->sent = 0;
+}
+
+/* A port without a loss. */
+static int renew_port(struct push_sink *sink, struct fh_error *err)
+{
+    if (sink->port) {
+        fh_zeromq_port_look(sink->port);
+        read_answers(sink);
+        if (sink->port->losses == 0) {
+            return 0;
+        }
+        close_port(sink);
     }
-    for (; sink->sent < sink->collect.count; sink->sent++) {
+    return open_port(sink, err);
+}
+
+/* As much as there is room for. 0, or why it cannot go on. */
+static int send_some(struct push_sink *sink, struct fh_error *err)
+{
+    int r = renew_port(sink, err);
+    for (; r == 0 && sink->sent < sink->collect.count; sink->sent++) {
         struct fh_collect_item item;
         if (sink->confirms && sink->confirm.entry[sink->sent].confirmed) {
             continue;
@@ -113,32 +139,39 @@ static int send_some(struct push_sink *sink)
             return 0;
         }
         fh_collect_get(&sink->collect, sink->sent, &item);
-        int r = fh_zeromq_send(sink->port->socket, &item, sink->epoch,
-                               sink->confirms ? NULL : &sink->held);
+        r = fh_zeromq_send(sink->port->socket, &item, sink->epoch,
+                           sink->confirms ? NULL : &sink->held);
+        if (r == -EAGAIN) {
+            return 0;
+        }
         if (r < 0) {
-            return r == -EAGAIN ? 0 : r;
+            return fh_error_set(err, r, "cannot send at %s: %s", sink->settings.config.listen,
+                                zmq_strerror(-r));
         }
     }
-    return 0;
+    return r;
 }
 
-/* Losses last: one that is not yet known of when the rest looks good shows itself here. */
+/* A loss is looked for last: libzmq tells of it before it lets go of what it drops, so one that
+ * made the rest look good is known by now. */
 static bool round_is_over(struct push_sink *sink)
 {
     if (sink->sent < sink->collect.count) {
         return false;
     }
-    bool over = sink->confirms
-                    ? sink->confirm.confirmed == sink->collect.count
-                    : atomic_load(&sink->held) == 0 && fh_zeromq_port_flushed(sink->port);
+    if (sink->confirms) {
+        return sink->confirm.confirmed == sink->collect.count;
+    }
+    bool over = atomic_load(&sink->held) == 0 && fh_zeromq_port_flushed(sink->port);
     fh_zeromq_port_look(sink->port);
-    return over && (sink->confirms || sink->port->losses == sink->losses);
+    /* Without a handshake we know of (ZeroMQ before version 4) a loss would not be noticed. */
+    return over && sink->port->losses == 0 && sink->port->consumers > 0;
 }
 
 static int push_write(void *opaque, const struct fh_sink_write *write, struct fh_error *err)
 {
     struct push_sink *sink = opaque;
-    if (!sink->port) {
+    if (!sink->leading) {
         return fh_error_set(err, -EAGAIN, "this node does not deliver");
     }
     int r = 0;
@@ -152,7 +185,8 @@ static int push_write(void *opaque, const struct fh_sink_write *write, struct fh
     }
     /* (Whoever gets an error calls reopen, so the two lists stay alike.) What has no room waits for
      * accept; an error shows itself there again. */
-    (void)send_some(sink);
+    struct fh_error later;
+    (void)send_some(sink, &later);
     return 0;
 }
 
@@ -168,7 +202,7 @@ static int not_yet(const struct push_sink *sink, struct fh_error *err)
     if (fh_sink_fenced(sink->settings.context)) {
         return fh_error_set(err, -EAGAIN, "this node must not deliver now");
     }
-    if (sink->port->connections == 0) {
+    if (sink->port->consumers == 0) {
         return fh_error_set(err, -EAGAIN, "no consumer is connected to %s", config->listen);
     }
     if (sink->sent < sink->collect.count) {
@@ -196,7 +230,7 @@ static void wait_a_little(struct push_sink *sink)
 static int push_accept(void *opaque, char position[FH_SINK_POSITION_MAX], struct fh_error *err)
 {
     struct push_sink *sink = opaque;
-    if (!sink->port) {
+    if (!sink->leading) {
         return fh_error_set(err, -EIO, "this node does not deliver");
     }
     int64_t wait_ms = sink->settings.config.timeout_ms;
@@ -205,10 +239,8 @@ static int push_accept(void *opaque, char position[FH_SINK_POSITION_MAX], struct
     /* Twice: libzmq lets go of a record an instant before it writes the bytes it has made of it. */
     unsigned good = 0;
     while (good < (sink->confirms ? 1 : 2)) {
-        int r = send_some(sink);
-        if (r < 0) {
-            return fh_error_set(err, r, "cannot send at %s: %s", sink->settings.config.listen,
-                                zmq_strerror(-r));
+        if (send_some(sink, err) < 0) {
+            return -EAGAIN; /* the batch is here, and a port may be had later */
         }
         good = round_is_over(sink) ? good + 1 : 0;
         if (fh_sink_fenced(sink->settings.context) ||
@@ -231,8 +263,8 @@ static int push_abandon(void *opaque, const char *const *keep, size_t keep_count
     (void)keep;
     (void)keep_count;
     (void)err;
-    fh_zeromq_port_close(sink->port);
-    sink->port = NULL;
+    close_port(sink);
+    sink->leading = false;
     forget_batch(sink);
     return 0;
 }

@@ -27,6 +27,7 @@ const struct suite_row suite_rows[] = {
     {"zeromq", "zeromq_push", "", SUITE_STAYS | SUITE_TAKES_ALL},
     {"zeromq", "zeromq_push", "curve", SUITE_STAYS | SUITE_TAKES_ALL},
     {"zeromq", "zeromq_dealer", "", SUITE_TAKES_ALL},
+    {"zeromq", "zeromq_dealer", "python", SUITE_TAKES_ALL},
     {"zeromq-pub", "zeromq_pub", "", SUITE_TWO_PHASE | SUITE_STAYS | SUITE_TAKES_ALL},
     {"zeromq-pub", "zeromq_pub", "curve", SUITE_TWO_PHASE | SUITE_STAYS | SUITE_TAKES_ALL},
     {"kafka", "kafka", "", 0},

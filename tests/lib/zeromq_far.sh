@@ -1,11 +1,12 @@
 # zeromq_far.sh: what the far sides of the ZeroMQ sink have in common: zmq-collect, connected to both nodes.
 # Sourced by sink_zeromq_*.sh, which set FAR_PATTERN (of the sink) and FAR_SOCKET (of the collector).
-# FAR_VARIANT=curve: with keys.
+# FAR_VARIANT=curve: with keys. FAR_VARIANT=python (dealer): the program of the manual page instead.
 FAR_REFUSES=no
 FAR_COLLECT=${FAR_COLLECT:-$BIN/../tests/zmq-collect}
 
 far_install_check() {
     [ -x "$FAR_COLLECT" ] || { echo "zmq-collect (build the tests)"; return 1; }
+    [ "${FAR_VARIANT:-}" != python ] || /usr/bin/python3 -c 'import zmq' 2>/dev/null || { echo python3-zmq; return 1; }
 }
 
 far_start() {
@@ -40,12 +41,17 @@ far_collect() {
 # A consumer that confirms loses nothing. One that does not takes along what it has received, so it may only
 # leave when nothing is being sent.
 far_down() {
-    kill -TERM "${PID[far]}" && wait "${PID[far]}"
+    kill -TERM "${PID[far]}" && wait "${PID[far]}" 2>/dev/null
     unset "PID[far]"
+    return 0
 }
 
 far_up() {
-    "$FAR_COLLECT" "$FAR_SOCKET" "$WORK/far/records" "tcp://127.0.0.1:${FAR_PORT[a]}" \
-        "tcp://127.0.0.1:${FAR_PORT[b]}" --frames "$WORK/far/frames" "${FAR_KEYS[@]}" 2>>"$WORK/far/log" &
+    local program=("$FAR_COLLECT" "$FAR_SOCKET") options=(--frames "$WORK/far/frames" "${FAR_KEYS[@]}")
+    if [ "${FAR_VARIANT:-}" = python ]; then
+        program=(/usr/bin/python3 tests/interop/zeromq_consumer.py) options=()
+    fi
+    "${program[@]}" "$WORK/far/records" "tcp://127.0.0.1:${FAR_PORT[a]}" "tcp://127.0.0.1:${FAR_PORT[b]}" \
+        "${options[@]}" 2>>"$WORK/far/log" &
     PID[far]=$!
 }

@@ -247,6 +247,37 @@ static void what_is_accepted_outlives_the_node(void **state)
     end_play(play);
 }
 
+/* Probes of a monitoring system, and programs of another kind, do not disturb those who are in. */
+static void who_is_not_let_in_disturbs_nobody(void **state)
+{
+    (void)state;
+    struct play *play = new_play(FH_ZEROMQ_PUSH);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    char frame[64];
+    address.sin_port = htons((uint16_t)atoi(strrchr(play->config.listen, ':') + 1));
+    play_open(play);
+    play_lead(play, 1);
+    void *pull = consumer(play, ZMQ_PULL);
+    assert_int_equal(zmq_socket_monitor(pull, "inproc://pull", ZMQ_EVENT_DISCONNECTED), 0);
+    void *watch = zmq_socket(zmq, ZMQ_PAIR);
+    assert_int_equal(zmq_connect(watch, "inproc://pull"), 0);
+    for (unsigned n = 1; n <= 20; n++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        if (n % 2 == 0) {
+            assert_int_equal(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 18);
+        }
+        close(fd);
+        assert_int_equal(play_write(play, n, n), 0);
+        assert_int_equal(play_accept_all(play), 0);
+        expect_record(pull, n);
+    }
+    assert_int_equal(zmq_recv(watch, frame, sizeof(frame), ZMQ_DONTWAIT), -1);
+    zmq_close(watch);
+    zmq_close(pull);
+    end_play(play);
+}
+
 static void after_abandon_nobody_listens(void **state)
 {
     (void)state;
@@ -337,6 +368,60 @@ static void only_what_is_confirmed_counts(void **state)
         }
     }
     zmq_close(second);
+    end_play(play);
+}
+
+/* Confirms what comes until the batch first.. is accepted; each record of it must have come. */
+static void confirm_all(struct play *play, void *dealer, unsigned first, unsigned count)
+{
+    struct fh_time until = fh_time_add_ms(fh_now(), PATIENCE_MS);
+    int timeout_ms = 2;
+    bool seen[64] = {false};
+    int r = 0;
+    zmq_setsockopt(dealer, ZMQ_RCVTIMEO, &timeout_ms, sizeof(timeout_ms));
+    do {
+        char frame[5][64];
+        while (receive(dealer, frame)) {
+            unsigned n = 0;
+            assert_int_equal(sscanf(frame[4], "{\"n\":%u", &n), 1);
+            if (n >= first && n < first + count) {
+                seen[n - first] = true;
+            }
+            confirm(dealer, n);
+        }
+        r = play_accept(play);
+    } while (r == -EAGAIN && fh_time_before(fh_now(), until));
+    if (r < 0) {
+        fail_msg("accept: %s", play->err.text);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        assert_true(seen[i]);
+    }
+}
+
+/* The next batch is written while libzmq learns that the consumer is gone: for a moment it queues
+ * messages for a connection whose end it has told of already. */
+static void a_consumer_that_leaves_takes_nothing_along(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 60, COUNT = 20 };
+    struct play *play = new_play(FH_ZEROMQ_DEALER);
+    play_open(play);
+    play_lead(play, 1);
+    unsigned seed = (unsigned)fh_now().ns;
+    print_message("seed %u\n", seed);
+    srand(seed);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        void *dealer = consumer(play, ZMQ_DEALER);
+        if (round == 0) {
+            assert_int_equal(play_write(play, 1, COUNT), 0);
+        }
+        confirm_all(play, dealer, round * COUNT + 1, COUNT);
+        zmq_close(dealer);
+        usleep((useconds_t)rand() % 1500);
+        unsigned next = (round + 1) * COUNT + 1;
+        assert_int_equal(play_write(play, next, next + COUNT - 1), 0);
+    }
     end_play(play);
 }
 
@@ -661,9 +746,11 @@ int main(void)
         cmocka_unit_test(what_libzmq_holds_is_not_delivered),
         cmocka_unit_test(what_the_kernel_holds_is_not_delivered),
         cmocka_unit_test(what_is_accepted_outlives_the_node),
+        cmocka_unit_test(who_is_not_let_in_disturbs_nobody),
         cmocka_unit_test(after_abandon_nobody_listens),
         cmocka_unit_test(fenced_it_says_nothing),
         cmocka_unit_test(only_what_is_confirmed_counts),
+        cmocka_unit_test(a_consumer_that_leaves_takes_nothing_along),
         cmocka_unit_test(confirmations_in_any_order),
         cmocka_unit_test(only_known_keys_are_let_in),
         cmocka_unit_test(clear_text_stays_on_this_host),
