@@ -82,6 +82,7 @@ lint() {
     count "clang-tidy" sh -c 'git ls-files "src/*.c" "ha/*.c" | xargs -P2 -n4 clang-tidy --quiet -p build 2>/dev/null'
     count "message catalog" tests/lint/catalog.sh
     count "roles in firehosed-ha(7)" tests/lint/roles.sh
+    count "completion of bash and zsh" tests/lint/completion.sh
     count "manual pages" sh -c '! mandoc -T lint -W warning packaging/man/*.[578] | grep .'
     count "firehosed.conf(5) is what the option table says" sh -c \
         'packaging/man/make-conf-page.sh "$PWD/build/bin/firehosed" | diff - packaging/man/firehosed.conf.5'

@@ -115,6 +115,10 @@ grep -q -- --address "$WORK/nobody.out" || fail "it does not name the missing op
 echo "-- a single node"
 ctl setup --single --url "$SIM_URL" --ca-file "$CA" --output "$WORK/single" --api-key-file "$WORK/key" >/dev/null || fail "setup --single"
 grep -q 'pair' "$WORK/single/firehosed.conf" && fail "a single node has a pair"
+mkdir "$WORK/fresh" && cp etc/firehosed.conf "$WORK/fresh/" # as the package installs it
+ctl setup --single --url "$SIM_URL" --ca-file "$CA" --output "$WORK/fresh" --api-key-file "$WORK/key" >/dev/null ||
+    fail "setup asks for --force to replace the untouched example of the package"
+grep -q "$SIM_URL" "$WORK/fresh/firehosed.conf" || fail "the example is still there"
 
 # doctor NAME [ARGUMENTS]: its findings into $WORK/doctor.out, its exit status into DOCTOR.
 doctor() {
