@@ -183,10 +183,15 @@ echo "-- doctor: key, channel, clock, TLS, network"
 (umask 077; echo WRONGKEYWRONGKEY >"$WORK/wrong_key")
 broken FAIL key '401' "s|a/etc/api_key|wrong_key|"
 grep -q WRONGKEY "$WORK/doctor.out" && fail "doctor prints the wrong key"
+for channel in websocket grpc; do
+    broken ok channel 'granted' "s|channel = \"http\"|channel = \"$channel\"|"
+    broken FAIL key 'API key' "s|channel = \"http\"|channel = \"$channel\"|; s|a/etc/api_key|wrong_key|"
+done
 other_sim keys --make-cert "$WORK/cert2" --key "$API_KEY:channels=grpc" --start-ms 1700000000000
 broken FAIL channel '403' "s|$SIM_URL|$OTHER|; s|a/etc/ca.pem|cert2/ca.pem|"
 says ok key 'known'
 says warn clock 'ahead of the service'
+broken FAIL channel 'not enabled' "s|$SIM_URL|$OTHER|; s|a/etc/ca.pem|cert2/ca.pem|; s|channel = \"http\"|channel = \"websocket\"|"
 broken FAIL tls 'signed by an authority' "s|$SIM_URL|$OTHER|"
 broken FAIL tls 'name in firehose.url' "s|$SIM_URL|https://0.0.0.0:${OTHER##*:}|; s|a/etc/ca.pem|cert2/ca.pem|"
 other_sim cloud --make-cert "$WORK/cert3" --cloud-key "$API_KEY"
