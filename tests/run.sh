@@ -95,13 +95,13 @@ fuzz() {
     need_build
     say "fuzz: the corpus replayed"
     ctests build -L fuzz
-    say "fuzz: ${FUZZ_SECONDS:-8} seconds of libFuzzer each"
+    say "fuzz: ${FUZZ_SECONDS:-4} seconds of libFuzzer each"
     count "build of the fuzzers" build build-fuzz -DCMAKE_C_COMPILER=clang -DFH_FUZZ=ON -DFH_SANITIZE=address,undefined
     local target corpus
     for target in build-fuzz/tests/fuzz_*; do
         [ -x "$target" ] || continue
         corpus=$(mktemp -d)
-        count "$(basename "$target")" "$target" -max_total_time="${FUZZ_SECONDS:-8}" -print_final_stats=0 -verbosity=0 \
+        count "$(basename "$target")" "$target" -max_total_time="${FUZZ_SECONDS:-4}" -print_final_stats=0 -verbosity=0 \
             -artifact_prefix="$corpus/" "$corpus" "tests/fuzz/corpus/$(basename "$target")"
         rm -rf "$corpus"
     done

@@ -121,17 +121,13 @@ static void test_patterns_expand(void **state)
     assert_int_equal(fh_pattern_expand(&pattern, &facts, "/", name, 10), -ENAMETOOLONG);
 }
 
+#define FOUR_WORDS    "{uid}{uid}{uid}{uid}"
+#define SIXTEEN_WORDS FOUR_WORDS FOUR_WORDS FOUR_WORDS FOUR_WORDS
+
 static void test_patterns_that_are_none(void **state)
 {
     (void)state;
-    const char *const wrong[] = {"{",
-                                 "a{typ}",
-                                 "}",
-                                 "{type",
-                                 "a}b",
-                                 "{}",
-                                 "{uid}{uid}{uid}{uid}{uid}{uid}{uid}{uid}{uid}{uid}{uid}{uid}{uid}"
-                                 "{uid}{uid}{uid}{uid}"};
+    const char *const wrong[] = {"{", "a{typ}", "}", "{type", "a}b", "{}", (SIXTEEN_WORDS "{uid}")};
     for (size_t i = 0; i < FH_ARRAY_LEN(wrong); i++) {
         struct fh_pattern pattern;
         struct fh_error err = {""};
