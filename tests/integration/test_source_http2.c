@@ -1,6 +1,7 @@
 /* test_source_http2.c: receivers against the simulator over TLS and HTTP/2: every record of a burst
  * arrives once, however often the receivers pause, are cut or are told to reconnect. Argument: the
- * path of firehose-sim. */
+ * path of firehose-sim; with "multiplex" behind it, the same with receivers that share a
+ * connection. */
 #include "source_fixture.h"
 
 #include "fh/clock.h"
@@ -452,8 +453,8 @@ static void a_dead_connection_is_given_up_by_all(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s PATH-OF-FIREHOSE-SIM\n", argv[0]);
+    if (argc < 2) {
+        fprintf(stderr, "usage: %s PATH-OF-FIREHOSE-SIM [multiplex]\n", argv[0]);
         return 2;
     }
     simulator_path = argv[1];
@@ -463,6 +464,8 @@ int main(int argc, char **argv)
         WITH_SIMULATOR(pausing_over_http2_loses_nothing),
         WITH_SIMULATOR(a_long_pause_over_http2_is_backpressure),
         WITH_SIMULATOR(reconnecting_in_full_flight_loses_nothing),
+    };
+    const struct CMUnitTest multiplexed[] = {
 #define MULTIPLEXED(name, test) {name, test, both_setup_multiplex, both_teardown, NULL}
         MULTIPLEXED("multiplexed: a burst", a_burst_arrives_once_and_in_full),
         MULTIPLEXED("multiplexed: pausing", pausing_over_http2_loses_nothing),
@@ -472,5 +475,6 @@ int main(int argc, char **argv)
                     receivers_of_a_thread_share_a_connection),
         MULTIPLEXED("multiplexed: a dead connection", a_dead_connection_is_given_up_by_all),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return argc > 2 ? cmocka_run_group_tests(multiplexed, NULL, NULL)
+                    : cmocka_run_group_tests(tests, NULL, NULL);
 }
