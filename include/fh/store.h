@@ -222,6 +222,11 @@ uint64_t fh_store_reports_from(struct fh_store *store, uint64_t number, int64_t 
                                size_t limit, fh_store_report_take take, void *userdata);
 /* Own reports still PREPARED (after a crash: in doubt), oldest first, at most n; keys is NULL. */
 size_t fh_store_reports_in_doubt(struct fh_store *store, struct fh_report *reports, size_t n);
+/* One of these: how many of its records the peer has reported as delivered since. after: the
+ * cursor_after of the sink's report in doubt before it, 0 when it is the first. Always 0 for an
+ * optional sink. Any thread. */
+uint64_t fh_store_report_overtaken(struct fh_store *store, const struct fh_report *report,
+                                   uint64_t after);
 
 /* Keys of the records kept within the window, oldest first: to rebuild the de-duplication. */
 typedef int (*fh_store_key_take)(void *userdata, const struct fh_record_key *keys, size_t count);

@@ -4,7 +4,9 @@
  *   visible already            it was published: DELIVERED, the peer learns it as a fact
  *   prepared, peer applied it  the peer will not deliver it: publish, DELIVERED
  *   prepared, peer has not     the peer may deliver it: discard, VOID
- *   prepared, no peer heard    this node goes on alone and would deliver the same again: publish
+ *   prepared, no peer heard    this node goes on alone and would deliver the same again: publish;
+ *                              but discard, VOID, when the peer has reported records of it as
+ *                              delivered meanwhile: what is left of it is delivered anew
  *   gone                       VOID; when the peer applied it the records are lost from this disk:
  *                              said loudly
  *
@@ -24,22 +26,30 @@
 
 enum verdict { VERDICT_WAIT, VERDICT_DELIVERED, VERDICT_VOID };
 
+/* What is known about a report in doubt. */
+struct evidence {
+    bool known;         /* the peer was asked, and ... */
+    bool held;          /* ... has applied the report */
+    uint64_t overtaken; /* records of it that the peer has delivered itself */
+};
+
 static const char *verdict_text(enum verdict verdict)
 {
     return verdict == VERDICT_DELIVERED ? "is published" : "was discarded and is delivered again";
 }
 
-static enum verdict judge(struct delivery *delivery, const struct fh_report *report, bool known,
-                          uint64_t applied)
+static enum verdict judge(struct delivery *delivery, const struct fh_report *report,
+                          const struct evidence *evidence)
 {
     struct fh_error err = {""};
     enum fh_sink_fate fate = FH_SINK_MISSING;
-    bool held = known && report->number <= applied;
+    bool held = evidence->held;
     int r = delivery->ops->fate(delivery->sink, report->position, &fate, &err);
     if (r == 0 && fate == FH_SINK_PREPARED) {
-        r = held || !known ? delivery->ops->publish(delivery->sink, report->position, &err)
-                           : delivery->ops->discard(delivery->sink, report->position, &err);
-        fate = held || !known ? FH_SINK_PUBLISHED : FH_SINK_MISSING;
+        bool publish = evidence->known ? held : evidence->overtaken == 0;
+        r = publish ? delivery->ops->publish(delivery->sink, report->position, &err)
+                    : delivery->ops->discard(delivery->sink, report->position, &err);
+        fate = publish ? FH_SINK_PUBLISHED : FH_SINK_MISSING;
         held = false;
     }
     if (r < 0) {
@@ -58,11 +68,11 @@ static enum verdict judge(struct delivery *delivery, const struct fh_report *rep
     return VERDICT_VOID;
 }
 
-static bool settle_one(struct delivery *delivery, const struct fh_report *report, bool known,
-                       uint64_t applied)
+static bool settle_one(struct delivery *delivery, const struct fh_report *report,
+                       const struct evidence *evidence)
 {
     enum verdict verdict =
-        delivery->ops->prepare ? judge(delivery, report, known, applied) : VERDICT_DELIVERED;
+        delivery->ops->prepare ? judge(delivery, report, evidence) : VERDICT_DELIVERED;
     if (verdict == VERDICT_WAIT) {
         return false;
     }
@@ -71,9 +81,10 @@ static bool settle_one(struct delivery *delivery, const struct fh_report *report
                  "sink %s: batch %s (%u records, report %" PRIu64 ") was in doubt and %s: %s",
                  delivery->config.name, report->position, report->count, report->number,
                  verdict_text(verdict),
-                 !known                      ? "no peer to ask"
-                 : report->number <= applied ? "the peer holds its report"
-                                             : "the peer does not hold its report");
+                 evidence->held             ? "the peer holds its report"
+                 : evidence->known          ? "the peer does not hold its report"
+                 : evidence->overtaken == 0 ? "no peer to ask"
+                                            : "no peer to ask, but it has delivered some of them");
     struct command command = {.kind = COMMAND_REPORT_FINISH,
                               .number = report->number,
                               .flag = verdict == VERDICT_DELIVERED};
@@ -87,10 +98,20 @@ static bool settle_all(struct delivery *delivery, bool known, uint64_t applied)
     struct fh_report reports[DOUBTS_MAX];
     const char *keep[DOUBTS_MAX];
     size_t kept = 0;
-    size_t count = fh_store_reports_in_doubt(delivery->pipeline->store, reports, DOUBTS_MAX);
+    struct fh_store *store = delivery->pipeline->store;
+    size_t count = fh_store_reports_in_doubt(store, reports, DOUBTS_MAX);
+    uint64_t after = 0;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(reports[i].sink, delivery->config.name) == 0 &&
-            !settle_one(delivery, &reports[i], known, applied)) {
+        if (strcmp(reports[i].sink, delivery->config.name) != 0) {
+            continue;
+        }
+        struct evidence evidence = {
+            .known = known,
+            .held = known && reports[i].number <= applied,
+            .overtaken = fh_store_report_overtaken(store, &reports[i], after),
+        };
+        after = reports[i].cursor_after;
+        if (!settle_one(delivery, &reports[i], &evidence)) {
             keep[kept++] = reports[i].position;
         }
     }

@@ -295,6 +295,25 @@ size_t fh_store_reports_in_doubt(struct fh_store *store, struct fh_report *repor
     return count;
 }
 
+uint64_t fh_store_report_overtaken(struct fh_store *store, const struct fh_report *report,
+                                   uint64_t after)
+{
+    int sink = fh_store_find_sink(store, report->sink);
+    if (sink < 0 || store->optional[sink]) {
+        return 0; /* what an optional sink had to let go looks the same */
+    }
+    fh_store_lock(store);
+    uint64_t cursor = fh_marks_cursor(store->marks, (size_t)sink);
+    uint64_t first = cursor > after ? cursor : after;
+    uint64_t left = 0;
+    if (first < report->cursor_after) {
+        left = fh_marks_undelivered(store->marks, (size_t)sink, first,
+                                    (uint32_t)(report->cursor_after - first), NULL);
+    }
+    fh_store_unlock(store);
+    return report->count > left ? report->count - left : 0;
+}
+
 /* ---- for a peer that asks ------------------------------------------------------------------- */
 
 /* The first report at or after number, copied out so that no transaction is open while it is

@@ -218,13 +218,17 @@ void fh_store_set_epoch(struct fh_store *store, uint64_t epoch, bool last_primar
 
 /* Records this standby holds and the peer will never report (it did not receive them): as soon as
  * the peer's reports are a whole window further they will not come any more, and they must not hold
- * back the cursor and the space behind it for ever. */
+ * back the cursor and the space behind it for ever. What is in an own batch in doubt is not among
+ * them: that would look as if the peer had delivered it. */
 static void give_up(struct fh_store *store)
 {
     if (store->leading || !store->peer_seen) {
         return;
     }
     for (size_t i = 0; i < store->sinks; i++) {
+        if (fh_store_prepared_until(store, store->sink_name[i]) != 0) {
+            continue;
+        }
         int64_t now = store->peer_low_ms[i];
         if (now > store->meta.source_time_ms) {
             now = store->meta.source_time_ms;

@@ -336,6 +336,39 @@ static void a_late_sink_asks_the_peer_again(void **state, bool first, bool then)
     assert_int_equal(f->last.state, then ? FH_REPORT_DELIVERED : FH_REPORT_VOID);
 }
 
+/* Nobody can be asked; but the peer has said before that it delivered some of the batch. */
+static void alone_with_what_the_peer_delivered_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    crash_in_doubt(f);
+    struct fh_record_key keys[4];
+    struct fh_report report = {
+        .epoch = 4, .state = FH_REPORT_DELIVERED, .count = 4, .keys = keys, .sink = "first"};
+    for (uint64_t number = 1; number <= 4; number++) {
+        keys[number - 1] = key_of(number);
+    }
+    fixture_peer_report(f, 1, &report);
+    SET_FAR(f, 0, no_open, false);
+    fixture_lead(f, 5);
+    fixture_wait(f, FAR(f, 0, discarded) == 1);
+    fixture_wait(f, FAR(f, 0, published) == 1); /* the other six, in a batch of their own */
+    fixture_wait(f, fixture_pending(f, 0) == 0);
+    fixture_expect(f, 0, 1, 4, 0);
+    fixture_expect(f, 0, 5, 10, 1);
+}
+
+static void alone_and_the_peer_delivered_nothing_of_it(void **state)
+{
+    struct fixture *f = *state;
+    crash_in_doubt(f);
+    SET_FAR(f, 0, no_open, false);
+    fixture_lead(f, 5);
+    fixture_wait(f, FAR(f, 0, published) == 1);
+    assert_int_equal(FAR(f, 0, discarded), 0);
+    fixture_wait(f, fixture_pending(f, 0) == 0);
+    fixture_expect(f, 0, 1, 10, 1);
+}
+
 static void late_and_the_peer_holds_it_by_now(void **state)
 {
     a_late_sink_asks_the_peer_again(state, false, true);
@@ -398,6 +431,8 @@ int main(void)
         CASE(asking_is_tried_again),
         CASE(draining_ends_with_the_batch),
         CASE(an_optional_sink_gives_way),
+        CASE(alone_with_what_the_peer_delivered_meanwhile),
+        CASE(alone_and_the_peer_delivered_nothing_of_it),
         CASE(late_and_the_peer_holds_it_by_now),
         CASE(late_and_the_peer_does_not_hold_it),
         CASE(asking_again_leaves_the_others_alone),

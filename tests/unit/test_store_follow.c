@@ -115,6 +115,34 @@ static void reports_while_leading(void **state)
     assert_int_equal(cursor_of(f, "archive").pending, 18); /* 21..38, not in the last report */
 }
 
+/* Which records of batches in doubt has the peer delivered? Also after a restart. */
+static void batches_in_doubt_are_overtaken(void **state)
+{
+    struct fixture *f = *state;
+    fh_store_lead(f->store);
+    append_range(f, 1, 40);
+    commit(f);
+    own_report(f, 1, 10, 11, FH_REPORT_DELIVERED);
+    own_report(f, 11, 15, 16, FH_REPORT_PREPARED);
+    own_report(f, 16, 20, 21, FH_REPORT_PREPARED);
+    commit(f);
+    peer_report(f, 1, 18, 25);
+    commit(f);
+    for (int i = 0; i < 2; i++) {
+        struct fh_report reports[4];
+        assert_int_equal(fh_store_reports_in_doubt(f->store, reports, 4), 2);
+        assert_int_equal(fh_store_report_overtaken(f->store, &reports[0], 0), 0);
+        assert_int_equal(fh_store_report_overtaken(f->store, &reports[1], 16), 3);
+        open_again(f);
+    }
+    /* whatever has become of the first one by then */
+    struct fh_report reports[4];
+    fh_store_reports_in_doubt(f->store, reports, 4);
+    assert_int_equal(fh_store_report_finish(f->store, reports[0].number, FH_REPORT_VOID), 0);
+    commit(f);
+    assert_int_equal(fh_store_report_overtaken(f->store, &reports[1], 16), 3);
+}
+
 /* The peer tells what it delivered while this node has the same records in a batch that is not
  * prepared yet: they go out twice, and are told. */
 static void reported_while_in_an_open_batch(void **state)
@@ -379,6 +407,7 @@ int main(int argc, char **argv)
         TEST(numbers_are_applied_once),
         TEST(reports_while_leading),
         TEST(reported_while_in_an_open_batch),
+        TEST(batches_in_doubt_are_overtaken),
         TEST(both_delivered_is_counted_when_following),
         TEST(role_changes_keep_what_is_known),
         TEST(never_reported_is_given_up),
