@@ -204,6 +204,8 @@ struct fh_fsm_fence {
     uint64_t promised_epoch;    /* ... in this epoch */
     struct fh_time own_promise; /* we follow the peer until then ... */
     uint64_t own_promise_epoch; /* ... in this epoch */
+    struct fh_time quiet;       /* maintenance is over; it does not lead until then ... */
+    uint64_t quiet_beat;        /* ... or the peer has heard this beat or a later one */
     bool hold;                  /* stood still, and nobody was heard since */
     struct fh_time hold_since;
     uint64_t hold_beat; /* an answer to this one or a later one was said afterwards */

@@ -63,7 +63,14 @@ void fh_fsm_promise_over(struct fh_fsm *fsm)
 
 bool fh_fsm_promised(const struct fh_fsm *fsm, struct fh_time now)
 {
-    return fh_time_before(now, fsm->fence.own_promise) && !FH_MUTANT(PROMISE_BROKEN);
+    return fh_time_before(now, fsm->fence.quiet) ||
+           (fh_time_before(now, fsm->fence.own_promise) && !FH_MUTANT(PROMISE_BROKEN));
+}
+
+void fh_fsm_be_quiet(struct fh_fsm *fsm, struct fh_time now)
+{
+    fsm->fence.quiet = fh_time_add_ms(now, fsm->failure_ms + fsm->failure_ms / 10);
+    fsm->fence.quiet_beat = fsm->fence.beat + 1;
 }
 
 /* ---- the primary's side ---- */
@@ -77,6 +84,9 @@ void fh_fsm_take_promise(struct fh_fsm *fsm, const struct fh_wire_state *state)
     }
     if (state->beat_heard >= fence->hold_beat) {
         fence->hold = false;
+    }
+    if (state->beat_heard >= fence->quiet_beat) {
+        fence->quiet = (struct fh_time){0};
     }
     if (state->promise_epoch == 0 || state->promise_ms > PROMISE_MAX_MS) {
         return;
@@ -143,6 +153,17 @@ bool fh_fsm_is_not_heard(const struct fh_fsm *fsm, struct fh_time now)
            fh_time_diff_ms(now, fsm->peer.role_since) > 3 * fsm->failure_ms &&
            fh_time_is_set(fsm->fence.fenced_since) &&
            fh_time_diff_ms(now, fsm->fence.fenced_since) > 3 * fsm->failure_ms;
+}
+
+/* A primary that slept, led on a promise alone, whose standby then lost its disk and with it all
+ * memory of our epoch: the arbiter, who never heard of that either, let it lead in a lower one.
+ * What it delivered there we would deliver again, and have perhaps prepared already. So we step
+ * down and settle; whoever leads next asks first. */
+bool fh_fsm_was_led_past(const struct fh_fsm *fsm, struct fh_time now)
+{
+    return fsm->options.arbiter && fh_fsm_fenced(fsm, now) && fh_fsm_peer_usable(fsm) &&
+           fh_fsm_peer_knows_us(fsm) &&
+           fh_sync_held(&fsm->sync) < fsm->peer.hello.state.report_last;
 }
 
 static struct fh_time right_until(const struct fh_fsm *fsm)

@@ -174,8 +174,14 @@ int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wi
     if (message->instance == fsm->peer.departed) {
         return 0; /* what was still on the way when it left says nothing about now */
     }
-    fh_detector_heard(&fsm->detector, now, message->path,
-                      message->type == FH_WIRE_HELLO && message->instance != fsm->peer.instance);
+    /* Who was lost is back with its state: what it said before may be over, and a report that comes
+     * first would make that count again. */
+    if (fh_fsm_peer_present(fsm) || message->type == FH_WIRE_HELLO ||
+        message->type == FH_WIRE_HEARTBEAT || FH_MUTANT(BACK_WITHOUT_STATE)) {
+        fh_detector_heard(&fsm->detector, now, message->path,
+                          message->type == FH_WIRE_HELLO &&
+                              message->instance != fsm->peer.instance);
+    }
     if (message->type == FH_WIRE_HELLO) {
         on_hello(fsm, now, message, actions);
         note_reports(&fsm->peer, &message->u.hello.state);

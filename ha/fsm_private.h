@@ -43,7 +43,11 @@ void fh_fsm_note_promise(struct fh_fsm *fsm);
 /* What the peer said last means that it does not lead any more in the epoch it was promised. */
 void fh_fsm_promise_over(struct fh_fsm *fsm);
 bool fh_fsm_promised(const struct fh_fsm *fsm, struct fh_time now);
+/* The peer relies on our never leading, and has to hear first that this is over. */
+void fh_fsm_be_quiet(struct fh_fsm *fsm, struct fh_time now);
 bool fh_fsm_is_not_heard(const struct fh_fsm *fsm, struct fh_time now);
+/* Fenced, and the peer has delivered meanwhile, in whatever epoch. */
+bool fh_fsm_was_led_past(const struct fh_fsm *fsm, struct fh_time now);
 /* With an arbiter: is there a lease or a promise for the epoch? */
 bool fh_fsm_has_right(const struct fh_fsm *fsm, struct fh_time now);
 void fh_fsm_move_fence(struct fh_fsm *fsm, struct fh_time now, bool starting,

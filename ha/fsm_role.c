@@ -348,6 +348,7 @@ static void lost_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
     }
     if (certain && !fsm->options.arbiter) {
         fh_fsm_promise_over(fsm); /* a dead process needs none */
+        fsm->fence.quiet = (struct fh_time){0};
     }
     if (safety && !certain) {
         fh_fsm_wait_because(
@@ -415,6 +416,15 @@ static void give_up_promotion(struct fh_fsm *fsm, struct fh_fsm_actions *actions
                   "promotion to epoch %" PRIu64 " given up", fsm->target);
 }
 
+/* It is back while we take over, and will stop when it hears of us. What it says it has delivered
+ * is not all until then. */
+static bool still_delivers(const struct fh_fsm *fsm)
+{
+    enum fh_role role = fh_fsm_peer_role(fsm);
+    bool stopping = role == FH_ROLE_DEMOTING && fsm->peer.hello.state.yield_epoch == 0;
+    return (role == FH_ROLE_PRIMARY || stopping) && !FH_MUTANT(PEER_CUT_SHORT);
+}
+
 /* Reports already handed over are facts to the peer, and a peer that is there and leads no more
  * will tell what is missing. Longer patience then, and longer still while more of them come in:
  * what the peer delivered and we do not know of would be delivered twice. */
@@ -422,8 +432,8 @@ static bool waits_for_reports(struct fh_fsm *fsm, struct fh_time now)
 {
     uint64_t held = fh_sync_held(&fsm->sync);
     bool missing = !fh_sync_drained(&fsm->sync) ||
-                   (fh_fsm_peer_usable(fsm) &&
-                    (held < fsm->peer.hello.state.report_last || !fsm->sync.introduced));
+                   (fh_fsm_peer_usable(fsm) && (held < fsm->peer.hello.state.report_last ||
+                                                !fsm->sync.introduced || still_delivers(fsm)));
     if (!missing || FH_MUTANT(NO_DRAIN)) {
         return false;
     }
@@ -502,6 +512,14 @@ static void in_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_act
         snprintf(evidence, sizeof(evidence), "the arbiter: %.100s",
                  fsm->lease.error[0] ? fsm->lease.error : "no lease");
         fh_fsm_demote(fsm, actions, "the lease is over and the peer does not follow", evidence);
+        return;
+    }
+    if (fh_fsm_was_led_past(fsm, now) && !FH_MUTANT(GOES_ON_UNASKED)) {
+        snprintf(evidence, sizeof(evidence),
+                 "node %s is %s and has report %" PRIu64 ", we hold its reports up to %" PRIu64,
+                 fsm->peer.hello.node, fh_role_name(fh_fsm_peer_role(fsm)),
+                 fsm->peer.hello.state.report_last, fh_sync_held(&fsm->sync));
+        fh_fsm_demote(fsm, actions, "the peer delivered while this node was fenced", evidence);
         return;
     }
     if (fh_fsm_is_not_heard(fsm, now)) {

@@ -83,8 +83,7 @@ void fh_fsm_set_maintenance(struct fh_fsm *fsm, struct fh_time now, bool on,
                             struct fh_fsm_actions *actions)
 {
     if (fsm->maintenance && !on) {
-        /* The peer knew that we never promote, and must hear of the end of that first. */
-        fsm->fence.own_promise = fh_time_add_ms(now, fsm->failure_ms + fsm->failure_ms / 10);
+        fh_fsm_be_quiet(fsm, now);
         fsm->waiting_told = false;
     }
     fsm->maintenance = on;

@@ -19,18 +19,20 @@
     X(APPLIED_FINAL, "claims that nothing is on its way into the store")                           \
     X(WANT_BEFORE_SETTLED, "answers a question while its own doubts are open")                     \
     X(NO_DRAIN, "promotes before the peer's reports are applied")                                  \
+    X(PEER_CUT_SHORT, "leads while the peer, back in an older epoch, still delivers")              \
     X(LEASE_LATE, "delivers first and looks at the lease afterwards")                              \
     X(LEASE_FROM_ANSWER, "counts a lease from the answer instead of from the question")            \
     X(PROMISE_FROM_ANSWER, "counts a promise from the answer instead of from the own beat")        \
     X(PROMISE_BROKEN, "does not honour its own promise")                                           \
     X(FENCE_IGNORED, "moves the fence on by itself, whoever is heard")                             \
     X(STALL_IGNORED, "goes on after standing still as if nothing had been")                        \
+    X(GOES_ON_UNASKED, "was fenced, and does not ask what the peer delivered meanwhile")           \
     X(RELEASE_EARLY, "gives the lease back before delivery has stopped")                           \
     X(PRIMARY_WITH_HOLE, "a wiped primary does not fetch what only the other one holds")           \
     X(OLD_STORE, "goes on counting reports of a store that is gone")                               \
     X(INTRODUCED_EARLY, "a wiped node is ready before it is told what it had delivered")           \
-    X(ANSWER_OVERTAKES,                                                                            \
-      "the end of an answer passes over new reports that are still on their way")                  \
+    X(ANSWER_OVERTAKES, "the end of an answer passes over reports that are still on their way")    \
+    X(BACK_WITHOUT_STATE, "a peer that was lost is back with any message of it")                   \
     X(QUESTION_PUT_OFF, "new reports put off the question whether that was all")
 
 enum fh_mutant {

@@ -83,7 +83,7 @@ static void publish(int n, uint64_t number)
     struct report *report = &w.node[n].report[number - 1];
     if (!report->visible) {
         report->visible = true;
-        report->alone = number > w.node[n].confirmed;
+        report->known_to = number > w.node[n].confirmed ? 0 : w.node[!n].store_id;
         make_visible(n, report->event);
     }
     report->state = FH_REPORT_DELIVERED;
@@ -193,7 +193,7 @@ static void op_add(int n, const struct event *event)
         node->marked[event->a] = true; /* it is out there, whatever the role is by now */
     }
     node->report[node->report_count] =
-        (struct report){state, event->b, (uint32_t)event->a, w.sink == SINK_ASKED, false};
+        (struct report){state, event->b, (uint32_t)event->a, w.sink == SINK_ASKED, 0};
     node->report_count++;
     push_local(n); /* figures may run ahead of the report itself */
     send_own(n, node->report_count);
@@ -225,7 +225,10 @@ static void op_settle(int n, bool known, uint64_t applied)
         if (report->state != FH_REPORT_PREPARED) {
             continue;
         }
-        if (report->visible || !known || number <= applied) {
+        /* What the peer has reported as delivered meanwhile is known, whether it is there or not.
+         */
+        bool alone = !known && !node->marked[report->event];
+        if (report->visible || alone || (known && number <= applied)) {
             trace("%c: report %" PRIu64 " (event %u) was in doubt, is published", 'a' + n, number,
                   report->event);
             publish(n, number);
@@ -262,7 +265,7 @@ static void vouch(struct node *node)
     for (uint32_t e = 0; e < EVENTS_MAX && node->report_count < REPORTS_MAX; e++) {
         if (node->marked[e] && !own[e]) {
             node->report[node->report_count++] =
-                (struct report){FH_REPORT_DELIVERED, node->epoch, e, true, false};
+                (struct report){FH_REPORT_DELIVERED, node->epoch, e, true, 0};
         }
     }
 }
@@ -367,7 +370,7 @@ static void peer_report(int n, const struct fh_fsm_input *input)
                  .op = OP_APPLY,
                  .a = report->number,
                  .b = node->handed_store,
-                 .report = {head.state, head.epoch, (uint32_t)head.cursor_after, false, false}});
+                 .report = {head.state, head.epoch, (uint32_t)head.cursor_after, false, 0}});
 }
 
 /* Bulk goes over the first path that works. */

@@ -69,8 +69,9 @@ void check_publisher(int n)
     w.split |= !w.arbiter && !w.clean;
 }
 
-/* It leads while the other one, which published without waiting for it, is dead or cut off, or is
- * back but has not been met yet. No machine can help that: nobody else knows. */
+/* It leads while the other one, which published without waiting for it, or with the knowledge of a
+ * disk that it has lost since, is dead or cut off, or is back but has not been met yet. No machine
+ * can help that: nobody else knows. */
 void check_blind(int n)
 {
     const struct node *node = &w.node[n];
@@ -92,7 +93,7 @@ void check_blind(int n)
     }
     for (uint64_t number = 1; number <= other->report_count; number++) {
         const struct report *report = &other->report[number - 1];
-        if (report->visible && report->alone && !node->marked[report->event] &&
+        if (report->visible && report->known_to != node->store_id && !node->marked[report->event] &&
             (number > node->handed || node->handed_store != other->store_id)) {
             w.blind = true;
             trace("BLIND: %c does not know report %" PRIu64, 'a' + n, number);

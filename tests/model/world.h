@@ -45,8 +45,8 @@ struct report {
     enum fh_report_state state;
     uint64_t epoch;
     uint32_t event;
-    bool visible; /* the file is there */
-    bool alone;   /* ... without the peer's knowledge */
+    bool visible;      /* the file is there */
+    uint64_t known_to; /* ... with the knowledge of this store of the peer; 0: alone */
 };
 
 enum op { OP_EPOCH, OP_ADD, OP_APPLY, OP_SETTLE, OP_STOP, OP_WANTS };

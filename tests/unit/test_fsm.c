@@ -509,6 +509,42 @@ static void promotion_waits_for_reports_handed_over(void **state)
     assert_true(order_of(FH_FSM_PEER_IN_SYNC) < order_of(FH_FSM_START_DELIVERY));
 }
 
+/* What it said before it was lost is over; and while it still delivers, what it says is not all. */
+static void promotion_beside_a_primary_that_is_back(void **state)
+{
+    (void)state;
+    become_ready_standby();
+    lose_peer("silence");
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+    struct fh_wire_message m = {.type = FH_WIRE_WANT, .u.want = {.store_id = 1, .from = 1}};
+    message(&m);
+    assert_false(fh_fsm_peer_usable(&fsm));
+    heartbeat();
+    assert_true(fh_fsm_peer_usable(&fsm));
+    epoch_done(5, 0);
+    pass_with_peer(HEARTBEAT);
+    assert_null(did(FH_FSM_START_DELIVERY));
+    peer.state.role = FH_ROLE_DEMOTING;
+    pass_with_peer(HEARTBEAT);
+    assert_null(did(FH_FSM_START_DELIVERY));
+    peer.state.role = FH_ROLE_STANDBY;
+    peer.state.epoch = 5;
+    heartbeat();
+    assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
+}
+
+/* It does not stop, perhaps because it does not hear us: that is waited for, not for ever. */
+static void a_primary_that_does_not_stop_is_not_waited_for_for_ever(void **state)
+{
+    (void)state;
+    become_ready_standby();
+    lose_peer("silence");
+    heartbeat();
+    epoch_done(5, 0);
+    pass_with_peer(5 * FAILURE);
+    assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
+}
+
 static void failed_write_of_the_epoch_means_no_promotion(void **state)
 {
     (void)state;
@@ -987,6 +1023,8 @@ int main(void)
         ROW(standby_persists_the_primarys_epoch),
         ROW(standby_loses_the_primary),
         ROW(promotion_waits_for_reports_handed_over),
+        ROW(promotion_beside_a_primary_that_is_back),
+        ROW(a_primary_that_does_not_stop_is_not_waited_for_for_ever),
         ROW(failed_write_of_the_epoch_means_no_promotion),
         ROW(higher_epoch_stops_the_primary_in_order),
         ROW(lower_epoch_does_not_move_the_primary),

@@ -319,6 +319,32 @@ static void the_arbiter_alone_lost_changes_nothing(void **state)
     assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
 }
 
+/* It slept, and the peer, which had lost its disk, led in a lower epoch meanwhile. */
+static void who_was_fenced_asks_what_it_missed(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t report_last;
+        enum fh_role expected;
+    } rows[] = {{0, FH_ROLE_PRIMARY}, {7, FH_ROLE_DEMOTING}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        set_up(state);
+        options.arbiter = true;
+        lead();
+        hear_follower();
+        now_ms += 60000;
+        peer.state.report_last = rows[i].report_last;
+        hear_follower(); /* the first thing it does is to read what has come */
+        assert_int_equal(fsm.role, rows[i].expected);
+        all.count = 0;
+        peer.state.report_last = 0;
+        pass(50);
+        hear_follower();
+        assert_int_equal(fh_fsm_fenced(&fsm, at(now_ms)), false);
+        assert_int_equal(did(FH_FSM_PUBLISH_UNTIL) != NULL, rows[i].expected == FH_ROLE_PRIMARY);
+    }
+}
+
 static void the_lease_is_renewed_and_given_back(void **state)
 {
     (void)state;
@@ -408,6 +434,26 @@ static void maintenance_never_promotes(void **state)
     feed(&off);
     assert_int_equal(fsm.role, FH_ROLE_STARTING); /* the peer may rely on it a little longer */
     pass(FAILURE + 300);
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+}
+
+/* Both were in maintenance: who leads at once when its own is over has to be sure that the other
+ * one knows. */
+static void the_end_of_maintenance_is_heard_first(void **state)
+{
+    (void)state;
+    options.maintenance = true;
+    peer.state.maintenance = true;
+    start();
+    hear(true);
+    simple(FH_FSM_SETTLED);
+    struct fh_fsm_input off = {.type = FH_FSM_MAINTENANCE, .u.on = false};
+    peer.state.beat_heard = fsm.fence.beat;
+    feed(&off);
+    hear(false);
+    assert_int_equal(fsm.role, FH_ROLE_STARTING);
+    peer.state.beat_heard = fsm.fence.beat;
+    hear(false);
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
 }
 
@@ -547,6 +593,8 @@ int main(void)
         ROW(a_standby_keeps_its_promise),
         ROW(a_lease_comes_before_the_role),
         ROW(the_arbiter_alone_lost_changes_nothing),
+        ROW(who_was_fenced_asks_what_it_missed),
+        ROW(the_end_of_maintenance_is_heard_first),
         ROW(the_lease_is_renewed_and_given_back),
         ROW(switchover_hands_over_and_comes_back),
         ROW(a_standby_takes_what_is_handed_over),
