@@ -172,6 +172,13 @@ static void send_reports(struct fh_pipeline *pipeline, const struct command *com
 {
     struct portion portion = {.pipeline = pipeline};
     struct answer *answer = fh_answer_new(ANSWER_PORTION, NULL, 0);
+    /* What is read is what is on the disk: a batch that has just been discarded is still PREPARED
+     * there, and the peer would take it for delivered. */
+    if (pipeline->must_commit && fh_writer_commit(pipeline) < 0) {
+        answer->number = command->number; /* nothing; the peer asks again */
+        fh_answer_send(pipeline, answer);
+        return;
+    }
     answer->number = fh_store_reports_from(pipeline->store, command->number, command->timestamp_ms,
                                            REPORTS_PORTION_COUNT, send_one, &portion);
     if (portion.undecided != 0) {
