@@ -112,25 +112,28 @@ static void close_port(struct push_sink *sink)
     sink->sent = 0;
 }
 
-/* A port without a loss. */
-static int renew_port(struct push_sink *sink, struct fh_error *err)
+/* A port without a loss; NULL when there is none to be had. */
+static struct fh_zeromq_port *renew_port(struct push_sink *sink, struct fh_error *err)
 {
     if (sink->port) {
         fh_zeromq_port_look(sink->port);
         read_answers(sink);
         if (sink->port->losses == 0) {
-            return 0;
+            return sink->port;
         }
         close_port(sink);
     }
-    return open_port(sink, err);
+    return open_port(sink, err) == 0 ? sink->port : NULL;
 }
 
 /* As much as there is room for. 0, or why it cannot go on. */
 static int send_some(struct push_sink *sink, struct fh_error *err)
 {
-    int r = renew_port(sink, err);
-    for (; r == 0 && sink->sent < sink->collect.count; sink->sent++) {
+    struct fh_zeromq_port *port = renew_port(sink, err);
+    if (!port) {
+        return -EIO;
+    }
+    for (; sink->sent < sink->collect.count; sink->sent++) {
         struct fh_collect_item item;
         if (sink->confirms && sink->confirm.entry[sink->sent].confirmed) {
             continue;
@@ -139,8 +142,8 @@ static int send_some(struct push_sink *sink, struct fh_error *err)
             return 0;
         }
         fh_collect_get(&sink->collect, sink->sent, &item);
-        r = fh_zeromq_send(sink->port->socket, &item, sink->epoch,
-                           sink->confirms ? NULL : &sink->held);
+        int r =
+            fh_zeromq_send(port->socket, &item, sink->epoch, sink->confirms ? NULL : &sink->held);
         if (r == -EAGAIN) {
             return 0;
         }
@@ -149,7 +152,7 @@ static int send_some(struct push_sink *sink, struct fh_error *err)
                                 zmq_strerror(-r));
         }
     }
-    return r;
+    return 0;
 }
 
 /* A loss is looked for last: libzmq tells of it before it lets go of what it drops, so one that

@@ -273,6 +273,7 @@ static void who_is_not_let_in_disturbs_nobody(void **state)
         expect_record(pull, n);
     }
     assert_int_equal(zmq_recv(watch, frame, sizeof(frame), ZMQ_DONTWAIT), -1);
+    zmq_socket_monitor(pull, NULL, 0); /* first: it waits for whoever watches */
     zmq_close(watch);
     zmq_close(pull);
     end_play(play);
@@ -516,6 +517,7 @@ static void only_known_keys_are_let_in(void **state)
         expect_record(friend, n);
     }
     expect_nothing(stranger);
+    zmq_socket_monitor(stranger, NULL, 0); /* first: it waits for whoever watches */
     zmq_close(watch);
     zmq_close(stranger);
     zmq_close(friend);
