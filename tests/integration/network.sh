@@ -8,7 +8,7 @@
 #   tests/integration/network.sh --list
 #
 # Needs root; else says SKIPPED and exits with 77. Environment: BIN, SEED (printed), RATE (1000 events/s),
-# FH_NETWORK_SECONDS (30: how long the link is bad), FH_NETWORK_JOBS (3 scenarios at a time), KEEP_WORK.
+# FH_NETWORK_SECONDS (30: how long the link is bad), FH_NETWORK_JOBS (4 scenarios at a time), KEEP_WORK.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 WORK=$(mktemp -d "/var/tmp/firehosed-network-$$-XXXXXX")
@@ -88,7 +88,7 @@ reap() {
     unset "running[$pid]"
 }
 
-echo "seed $SEED, ${RATE:-1000} events/s, ${FH_NETWORK_JOBS:=3} at a time"
+echo "seed $SEED, ${RATE:-1000} events/s, ${FH_NETWORK_JOBS:=4} at a time"
 started=$SECONDS
 failed=()
 declare -A running=()
