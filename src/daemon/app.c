@@ -6,6 +6,7 @@
 #include "app.h"
 
 #include "fh/log.h"
+#include "fh/sink.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -35,12 +36,29 @@ static void log_findings(const char *path, const struct fh_config_findings *find
     (void)path;
 }
 
+/* The configuration knows every type; this build may have been made without one. */
+static int check_build(const char *config_path, const struct fh_config *config)
+{
+    int r = 0;
+    for (size_t i = 0; i < config->sink_count; i++) {
+        if (!fh_sink_for(&config->sinks[i])) {
+            fprintf(stderr,
+                    "error: %s: sink \"%s\": this build has no sinks of type \"%s\"; build it with "
+                    "the library it needs (README, \"Building\")\n",
+                    config_path, config->sinks[i].name, config->sinks[i].type);
+            r = -EINVAL;
+        }
+    }
+    return r;
+}
+
 int app_check(const char *config_path)
 {
     struct fh_config config;
     struct fh_config_findings findings = {0};
     int r = fh_config_load(config_path, &config, &findings);
     log_findings(config_path, &findings, false);
+    r = r < 0 ? r : check_build(config_path, &config);
     if (r == 0) {
         printf("%s: ok\n", config_path);
     }
