@@ -120,6 +120,29 @@ struct fh_config_arbiter {
     char pair_name[64]; /* "" = made from the public keys of both nodes */
 };
 
+/* Names a request's Host may have besides addresses, localhost and the host's own name. */
+#define FH_WEB_HOSTS_MAX 8
+#define FH_WEB_HOST_MAX  128
+
+struct fh_config_metrics {
+    bool present;             /* the section is there: serve them */
+    char listen[FH_URL_MAX];  /* ADDRESS:PORT; "" = none */
+    char socket[FH_PATH_MAX]; /* UNIX socket; "" = none */
+    char hosts[FH_WEB_HOSTS_MAX][FH_WEB_HOST_MAX];
+    size_t host_count;
+};
+
+struct fh_config_console {
+    bool present;
+    char listen[FH_URL_MAX];
+    char socket[FH_PATH_MAX];
+    char hosts[FH_WEB_HOSTS_MAX][FH_WEB_HOST_MAX];
+    size_t host_count;
+    char assets[FH_PATH_MAX]; /* directory with the page */
+    bool maps;                /* false; fetch floor images from the service */
+    bool device_ids;          /* false; show the service's device ids */
+};
+
 /* Lists of one sink. */
 #define FH_SINK_LIST_MAX   32
 #define FH_SINK_FILTER_MAX 64  /* bytes of an event type, a tenant or a location, with NUL */
@@ -218,6 +241,8 @@ struct fh_config {
     struct fh_config_store store;
     struct fh_config_pair pair;
     struct fh_config_arbiter arbiter;
+    struct fh_config_metrics metrics;
+    struct fh_config_console console;
     struct fh_config_sink sinks[FH_SINKS_MAX];
     size_t sink_count;
 };

@@ -97,6 +97,16 @@ void fh_pipeline_tail(struct fh_pipeline *pipeline, bool on);
 void fh_pipeline_reload(struct fh_pipeline *pipeline, const struct fh_config *config,
                         const char *api_key);
 
+/* What is kept, delivered or not, for those who look (fh_store_read). Any thread, between
+ * fh_pipeline_new and fh_pipeline_free. */
+int fh_pipeline_read(struct fh_pipeline *pipeline, uint64_t *inout_sequence,
+                     struct fh_store_batch *ret, struct fh_error *err);
+void fh_pipeline_read_done(struct fh_pipeline *pipeline, struct fh_store_batch *batch);
+/* Wait until something is kept at or after sequence, at most so long. */
+void fh_pipeline_read_wait(struct fh_pipeline *pipeline, uint64_t sequence, int timeout_ms);
+/* Kept: first <= sequence < next. */
+void fh_pipeline_read_range(struct fh_pipeline *pipeline, uint64_t *ret_first, uint64_t *ret_next);
+
 struct fh_pipeline_counters {
     uint64_t received;    /* records that passed the scan, keep-alives not counted */
     uint64_t duplicates;  /* dropped: seen before */

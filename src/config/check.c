@@ -404,5 +404,6 @@ void fh_config_check(struct fh_loading *loading)
     check_sizes(loading);
     check_pair(loading);
     fh_config_check_arbiter(loading);
+    fh_config_check_watch(loading);
     check_sinks(loading);
 }

@@ -137,7 +137,7 @@ static int print_section(struct fh_buf *into, const char *section, struct fh_con
     if (strcmp(section, FH_SINKS_SECTION) == 0) {
         return print_sinks(into, config);
     }
-    if (strcmp(section, "pair") == 0 && !config->pair.present) {
+    if (!fh_section_is_there(fh_section_find(section), config)) {
         return 0;
     }
     int r = fh_buf_printf(into, "%s: {\n", section);

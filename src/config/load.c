@@ -434,8 +434,8 @@ static void read_section(struct fh_loading *loading, const config_setting_t *set
     if (list && type == CONFIG_TYPE_LIST) {
         read_sinks(loading, setting, line);
     } else if (!list && type == CONFIG_TYPE_GROUP) {
-        if (strcmp(name, "pair") == 0) {
-            loading->config->pair.present = true;
+        if (fh_sections[index].present_offset > 0) {
+            *(bool *)((char *)loading->config + fh_sections[index].present_offset) = true;
         }
         read_group(loading, name, setting, 0);
     } else {

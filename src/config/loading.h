@@ -71,6 +71,9 @@ void fh_config_check_nats_sink(struct fh_loading *loading, size_t sink);
 /* check_output.c: sinks of the types webhook, command and file; others pass. */
 void fh_config_check_output(struct fh_loading *loading, size_t sink);
 
+/* check_watch.c: the sections metrics and console. */
+void fh_config_check_watch(struct fh_loading *loading);
+
 /* check_arbiter.c: the section arbiter. */
 void fh_config_check_arbiter(struct fh_loading *loading);
 

@@ -21,6 +21,22 @@ int fh_option_find(const char *section, size_t section_len, const char *name)
     return -1;
 }
 
+const struct fh_section *fh_section_find(const char *name)
+{
+    for (size_t i = 0; i < fh_section_count; i++) {
+        if (strcmp(fh_sections[i].name, name) == 0) {
+            return &fh_sections[i];
+        }
+    }
+    return NULL;
+}
+
+bool fh_section_is_there(const struct fh_section *section, const struct fh_config *config)
+{
+    return section->present_offset == 0 ||
+           *(const bool *)((const char *)config + section->present_offset);
+}
+
 bool fh_option_in(const struct fh_option *option, const char *section)
 {
     size_t len = strlen(section);

@@ -57,6 +57,19 @@ static bool same_sinks(const struct fh_config *before, const struct fh_config *a
     return true;
 }
 
+/* A section that came or went is named as a whole. */
+static bool section_comparable(const struct fh_option *option, const struct fh_config *old,
+                               const struct fh_config *new)
+{
+    for (size_t i = 0; i < fh_section_count; i++) {
+        if (fh_option_in(option, fh_sections[i].name)) {
+            return fh_section_is_there(&fh_sections[i], old) &&
+                   fh_section_is_there(&fh_sections[i], new);
+        }
+    }
+    return true;
+}
+
 size_t fh_config_restart_needed(const struct fh_config *before, const struct fh_config *after,
                                 char *text, size_t size)
 {
@@ -66,8 +79,11 @@ size_t fh_config_restart_needed(const struct fh_config *before, const struct fh_
     if (size > 0) {
         text[0] = '\0';
     }
-    if (old.pair.present != new.pair.present) {
-        list_path(&listing, "pair", NULL);
+    for (size_t i = 0; i < fh_section_count; i++) {
+        if (fh_section_is_there(&fh_sections[i], &old) !=
+            fh_section_is_there(&fh_sections[i], &new)) {
+            list_path(&listing, fh_sections[i].name, NULL);
+        }
     }
     bool sinks_comparable = same_sinks(&old, &new);
     if (!sinks_comparable) {
@@ -75,10 +91,9 @@ size_t fh_config_restart_needed(const struct fh_config *before, const struct fh_
     }
     for (size_t i = 0; i < fh_option_count; i++) {
         const struct fh_option *option = &fh_options[i];
-        bool pair_comparable = old.pair.present && new.pair.present;
         bool taken_over = option->reloadable && option->type != FH_OPTION_RANGES;
         if (taken_over || option->type == FH_OPTION_RECEIVERS ||
-            (fh_option_in(option, "pair") && !pair_comparable)) {
+            !section_comparable(option, &old, &new)) {
             continue;
         }
         bool of_sink = fh_option_in(option, FH_SINKS_SECTION);

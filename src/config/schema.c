@@ -40,17 +40,28 @@ static const char *const compressions[] = {"none", "zstd", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 const struct fh_section fh_sections[] = {
-    {"node", true, "node: { name = \"a\"; };", "this node and its places on disk"},
-    {"log", false, NULL, "what is logged"},
-    {"firehose", true, "firehose: { url = \"https://...\"; };", "the stream to read"},
-    {"dedup", false, NULL, "how records are recognised as seen"},
-    {"store", false, NULL, "the database that holds the events until they are delivered"},
-    {"pair", false, NULL, "the other node; without this section the node is alone and primary"},
-    {"arbiter", false, NULL, "the tie-breaker of a pair"},
-    {FH_SINKS_SECTION, true,
-     "sinks: ( { name = \"archive\"; type = \"file\"; directory = "
-     "\"/var/lib/firehosed/events\"; } );",
-     "where the events go; a list with one group per sink"},
+    {"node", .required = true, .example = "node: { name = \"a\"; };",
+     .sentence = "this node and its places on disk"},
+    {"log", .sentence = "what is logged"},
+    {"firehose", .required = true, .example = "firehose: { url = \"https://...\"; };",
+     .sentence = "the stream to read"},
+    {"dedup", .sentence = "how records are recognised as seen"},
+    {"store", .sentence = "the database that holds the events until they are delivered"},
+    {"pair", .sentence = "the other node; without this section the node is alone and primary",
+     .present_offset = offsetof(struct fh_config, pair.present)},
+    {"arbiter", .sentence = "the tie-breaker of a pair"},
+    {"metrics",
+     .sentence = "figures for Prometheus over HTTP; without this section there are none, and "
+                 "\"metrics: { };\" serves them on the loopback address",
+     .present_offset = offsetof(struct fh_config, metrics.present)},
+    {"console",
+     .sentence = "a read-only page for people over HTTP; without this section there is none, and "
+                 "\"console: { };\" serves it on the loopback address",
+     .present_offset = offsetof(struct fh_config, console.present)},
+    {FH_SINKS_SECTION, .required = true,
+     .example = "sinks: ( { name = \"archive\"; type = \"file\"; directory = "
+                "\"/var/lib/firehosed/events\"; } );",
+     .sentence = "where the events go; a list with one group per sink"},
 };
 const size_t fh_section_count = FH_ARRAY_LEN(fh_sections);
 
@@ -229,6 +240,32 @@ const struct fh_option fh_options[] = {
     {"arbiter.pair_name", FH_OPTION_STRING, AT(arbiter.pair_name),
      .sentence = "etcd: name of the pair, part of its keys (/firehosed/NAME/...); empty: made from "
                  "the public keys of both nodes."},
+
+    {"metrics.listen", FH_OPTION_STRING, AT(metrics.listen), .text = "127.0.0.1:9570",
+     .sentence =
+         "ADDRESS:PORT to listen on for HTTP, [ADDRESS]:PORT for IPv6; the path is /metrics; "
+         "empty: the socket only."},
+    {"metrics.socket", FH_OPTION_PATH, AT(metrics.socket),
+     .sentence = "UNIX socket to listen on, too (mode 0660); empty: none."},
+    {"metrics.hosts", FH_OPTION_STRINGS, LIST(metrics.hosts, metrics.host_count),
+     .sentence = "Names under which it may be asked for, besides addresses, localhost and this "
+                 "host's own name; any other is refused."},
+    {"console.listen", FH_OPTION_STRING, AT(console.listen), .text = "127.0.0.1:9580",
+     .sentence =
+         "ADDRESS:PORT to listen on for HTTP, [ADDRESS]:PORT for IPv6; empty: the socket "
+         "only. There is no log-in: beyond loopback put a proxy with TLS and one in front."},
+    {"console.socket", FH_OPTION_PATH, AT(console.socket),
+     .sentence = "UNIX socket to listen on, too (mode 0660); empty: none."},
+    {"console.hosts", FH_OPTION_STRINGS, LIST(console.hosts, console.host_count),
+     .sentence = "Names under which it may be asked for, besides addresses, localhost and this "
+                 "host's own name; any other is refused."},
+    {"console.assets", FH_OPTION_PATH, AT(console.assets), .text = "/usr/share/firehosed/console",
+     .sentence = "Directory with the page, read at start."},
+    {"console.maps", FH_OPTION_BOOL, AT(console.maps),
+     .sentence = "Fetch the images of floors from the service's map API and keep them in memory."},
+    {"console.device_ids", FH_OPTION_BOOL, AT(console.device_ids),
+     .sentence = "Show the device ids of the service instead of ones that mean nothing outside the "
+                 "page. Names, user ids, e-mail, phone and MAC addresses are never shown."},
 
     {"sinks.name", FH_OPTION_STRING, SINK(name), .required = true, .example = "name = \"archive\";",
      .sentence = "Name of the sink, unique; letters, digits, dot, dash, underscore."},

@@ -5,8 +5,8 @@
 
 #include "fh/config.h"
 
-#define FH_OPTIONS_MAX  160
-#define FH_SECTIONS_MAX 12
+#define FH_OPTIONS_MAX  192
+#define FH_SECTIONS_MAX 16
 
 enum fh_option_type {
     FH_OPTION_STRING,
@@ -49,6 +49,7 @@ struct fh_section {
     bool required;
     const char *example;
     const char *sentence;
+    size_t present_offset; /* of the bool that says the section is there; 0: it has none */
 };
 
 extern const struct fh_option fh_options[];
@@ -57,6 +58,10 @@ extern const struct fh_section fh_sections[];
 extern const size_t fh_section_count;
 
 #define FH_SINKS_SECTION "sinks" /* the one section that is a list of groups */
+
+/* Sections that mean something by being there. True for all others. */
+bool fh_section_is_there(const struct fh_section *section, const struct fh_config *config);
+const struct fh_section *fh_section_find(const char *name); /* NULL when there is none */
 
 /* Index in the table, or -1. */
 int fh_option_find(const char *section, size_t section_len, const char *name);
