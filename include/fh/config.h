@@ -264,8 +264,23 @@ int fh_config_load(const char *path, struct fh_config *ret, struct fh_config_fin
 /* The same from memory; name stands for the file in sentences. No file access (fuzzed). */
 int fh_config_parse(const char *text, const char *name, struct fh_config *ret,
                     struct fh_config_findings *findings);
-/* Print every option with its value, or (values NULL) type, range, default and sentence. */
+/* What stands between the text of a file and libconfig: refuses @include (it would open files) and
+ * what has no end, and marks integers that need 64 bits, which libconfig before 1.7 cuts. Lines
+ * keep their numbers. 0 and the text to parse appended to ret; or negative with the line (0: none)
+ * and a sentence. */
 struct fh_buf;
+int fh_config_prepare(const char *text, struct fh_buf *ret, int *ret_line, struct fh_error *err);
+/* "http[s]://HOST[:PORT][/PATH]" taken apart. 0, or -EINVAL with the end of a sentence ("must
+ * ..."). */
+struct fh_url_parts {
+    char host[256];   /* without brackets */
+    char port[8];     /* "" when none is given */
+    const char *path; /* into text, "" when there is none */
+    bool https;
+    bool loopback; /* this host: localhost, 127.0.0.0/8, [::1] */
+};
+int fh_config_url(const char *text, struct fh_error *err, struct fh_url_parts *ret);
+/* Print every option with its value, or (values NULL) type, range, default and sentence. */
 int fh_config_dump(const struct fh_config *values, struct fh_buf *into);
 int fh_config_reference(struct fh_buf *into);
 /* The rules of one type of sink that need more than one option; a sentence that names them. Used by

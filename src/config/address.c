@@ -143,6 +143,28 @@ bool fh_url_is_loopback(const char *url)
     return fh_authority_is_loopback(&authority);
 }
 
+int fh_config_url(const char *text, struct fh_error *err, struct fh_url_parts *ret)
+{
+    int r = fh_url_check(text, err);
+    if (r < 0) {
+        return r;
+    }
+    struct fh_url_parts parts = {.https = fh_url_is_https(text),
+                                 .loopback = fh_url_is_loopback(text)};
+    const char *rest = after_scheme(text);
+    size_t len = strcspn(rest, "/");
+    struct fh_authority authority;
+    r = fh_authority_split(rest, len, &authority);
+    if (r < 0) {
+        return r;
+    }
+    memcpy(parts.host, authority.host, sizeof(parts.host));
+    memcpy(parts.port, authority.port, sizeof(parts.port));
+    parts.path = rest + len;
+    *ret = parts;
+    return 0;
+}
+
 int fh_endpoint_check(const char *endpoint, bool listen, struct fh_error *err)
 {
     const char *example = listen ? "tcp://0.0.0.0:5570" : "tcp://10.0.0.2:5570";

@@ -528,12 +528,14 @@ int fh_config_parse(const char *text, const char *name, struct fh_config *ret,
     }
     struct fh_buf prepared;
     fh_buf_init(&prepared, 2 * TEXT_MAX + 16);
-    int r = fh_config_prepare(&loading, text, &prepared);
+    struct fh_error err = {"not enough memory to read it"};
+    int line = 0;
+    int r = fh_config_prepare(text, &prepared, &line, &err);
     const char *ready = r == 0 ? fh_buf_string(&prepared) : NULL;
     if (ready) {
         read_tree(&loading, ready);
-    } else if (loading.errors == 0) {
-        fh_refuse(&loading, 0, "not enough memory to read it");
+    } else {
+        fh_refuse(&loading, line, "%s", err.text);
     }
     fh_buf_done(&prepared);
     if (loading.errors > 0) {

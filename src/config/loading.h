@@ -32,10 +32,6 @@ bool fh_given(const struct fh_loading *loading, const char *path, size_t sink);
 /* False when the value given was refused already. */
 bool fh_usable(const struct fh_loading *loading, const char *path, size_t sink);
 
-/* prepare.c: refuse @include, and make integers that need 64 bits say so (libconfig before 1.7
- * silently cuts 8589934592 to 0). The text to parse, lines unchanged, is appended to ret. */
-int fh_config_prepare(struct fh_loading *loading, const char *text, struct fh_buf *ret);
-
 /* address.c */
 /* HOST, HOST:PORT, [V6] or [V6]:PORT at text, len bytes. */
 struct fh_authority {

@@ -2,6 +2,8 @@
  * its value, suggest the row an operator may have meant. Never reads a file. */
 #include "schema.h"
 
+#include "fh/nearest.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -257,56 +259,12 @@ const char *fh_option_expects(const struct fh_option *option, char *buf, size_t 
     return buf;
 }
 
-#define NEAREST_MAX 48 /* longer keys are near to nothing of ours */
-
-static char folded(char c)
-{
-    return c == '-' ? '_' : (char)tolower((unsigned char)c);
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Levenshtein's, blind to case and to - for _. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t a_len = strlen(a);
-    size_t b_len = strlen(b);
-    if (a_len > NEAREST_MAX || b_len > NEAREST_MAX) {
-        return SIZE_MAX / 2;
-    }
-    size_t row[NEAREST_MAX + 1];
-    for (size_t k = 0; k <= b_len; k++) {
-        row[k] = k;
-    }
-    for (size_t i = 1; i <= a_len; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t k = 1; k <= b_len; k++) {
-            size_t replaced = diagonal + (folded(a[i - 1]) != folded(b[k - 1]));
-            diagonal = row[k];
-            row[k] = smaller(replaced, smaller(row[k], row[k - 1]) + 1);
-        }
-    }
-    return row[b_len];
-}
-
-/* Near enough to be a slip: a third of the letters, but two in short names, and never all. */
-static size_t slips_allowed(const char *name)
-{
-    size_t len = strlen(name);
-    size_t third = len / 3;
-    return third > 2 ? third : (len > 2 ? 2 : len / 2);
-}
-
 /* A name cut short ("api_key" for "api_key_file") counts as one slip. */
-static size_t slips_between(const char *name, const char *option)
+static size_t slips_of(const char *name, const char *option)
 {
     size_t len = strlen(name);
     bool cut_short = len >= 3 && strncasecmp(name, option, len) == 0 && option[len] == '_';
-    size_t slips = edit_distance(name, option);
+    size_t slips = fh_slips_between(name, option);
     return cut_short && slips > 1 ? 1 : slips;
 }
 
@@ -315,10 +273,10 @@ const char *fh_nearest_option(const char *section, const char *name)
     const char *nearest = NULL;
     size_t best = SIZE_MAX;
     for (size_t i = 0; i < fh_option_count; i++) {
-        size_t slips = slips_between(name, fh_option_name(&fh_options[i]));
+        size_t slips = slips_of(name, fh_option_name(&fh_options[i]));
         bool here = fh_option_in(&fh_options[i], section);
         /* A key of another section is meant only when it is written almost right. */
-        if (slips > (here ? slips_allowed(name) : 1)) {
+        if (slips > (here ? fh_slips_allowed(name) : 1)) {
             continue;
         }
         size_t cost = 2 * slips + (here ? 0 : 1);
@@ -333,9 +291,9 @@ const char *fh_nearest_option(const char *section, const char *name)
 const char *fh_nearest_section(const char *name)
 {
     const char *nearest = NULL;
-    size_t best = slips_allowed(name) + 1;
+    size_t best = fh_slips_allowed(name) + 1;
     for (size_t i = 0; i < fh_section_count; i++) {
-        size_t slips = edit_distance(name, fh_sections[i].name);
+        size_t slips = fh_slips_between(name, fh_sections[i].name);
         if (slips < best) {
             best = slips;
             nearest = fh_sections[i].name;
@@ -347,9 +305,9 @@ const char *fh_nearest_section(const char *name)
 const char *fh_nearest_choice(const struct fh_option *option, const char *text)
 {
     const char *nearest = NULL;
-    size_t best = slips_allowed(text) + 1;
+    size_t best = fh_slips_allowed(text) + 1;
     for (int i = 0; option->choices[i]; i++) {
-        size_t slips = edit_distance(text, option->choices[i]);
+        size_t slips = fh_slips_between(text, option->choices[i]);
         if (slips < best) {
             best = slips;
             nearest = option->choices[i];

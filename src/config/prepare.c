@@ -1,6 +1,7 @@
 /* prepare.c: owns the pass over the text before libconfig sees it. Never changes a line's number,
  * a string or a comment. */
-#include "loading.h"
+#include "fh/buf.h"
+#include "fh/config.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,14 +17,15 @@ static bool is_include(const char *line)
     return strncmp(line, word, sizeof(word) - 1) == 0;
 }
 
-static int refuse_includes(struct fh_loading *loading, const char *text)
+static int refuse_includes(const char *text, int *ret_line, struct fh_error *err)
 {
     int line = 1;
     for (const char *at = text; at; line++) {
         if (is_include(at)) {
-            fh_refuse(loading, line,
-                      "@include is not supported; put the included options into this file");
-            return -EINVAL;
+            *ret_line = line;
+            return fh_error_set(err, -EINVAL,
+                                "@include is not supported; put the included options into this "
+                                "file");
         }
         at = strchr(at, '\n');
         at = at ? at + 1 : NULL;
@@ -109,9 +111,10 @@ static int count_lines(const char *from, const char *to)
     return lines;
 }
 
-int fh_config_prepare(struct fh_loading *loading, const char *text, struct fh_buf *ret)
+int fh_config_prepare(const char *text, struct fh_buf *ret, int *ret_line, struct fh_error *err)
 {
-    int r = refuse_includes(loading, text);
+    *ret_line = 0;
+    int r = refuse_includes(text, ret_line, err);
     int line = 1;
     for (const char *at = text; r == 0 && *at;) {
         bool wide = false;
@@ -131,14 +134,16 @@ int fh_config_prepare(struct fh_loading *loading, const char *text, struct fh_bu
             end = at + 1;
         }
         if (overflow) {
-            fh_refuse(loading, line, "the number %.*s is too large for any option",
-                      (int)(end - at < 60 ? end - at : 60), at);
-            return -EINVAL;
+            *ret_line = line;
+            return fh_error_set(err, -EINVAL, "the number %.*s is too large for any option",
+                                (int)(end - at < 60 ? end - at : 60), at);
         }
         if (open) {
-            fh_refuse(loading, line,
-                      "the %s that starts here has no end, or one before it lacks its end", open);
-            return -EINVAL;
+            *ret_line = line;
+            return fh_error_set(err, -EINVAL,
+                                "the %s that starts here has no end, or one before it lacks its "
+                                "end",
+                                open);
         }
         r = fh_buf_append(ret, at, (size_t)(end - at));
         if (r == 0 && wide) {
@@ -148,5 +153,6 @@ int fh_config_prepare(struct fh_loading *loading, const char *text, struct fh_bu
         at = end;
     }
     /* libconfig takes a comment without a line break behind it for a syntax error. */
-    return r == 0 ? fh_buf_append(ret, "\n", 1) : r;
+    r = r == 0 ? fh_buf_append(ret, "\n", 1) : r;
+    return r == -ENOMEM || r == -ENOBUFS ? fh_error_set(err, r, "not enough memory to read it") : r;
 }
