@@ -215,7 +215,8 @@ int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wi
         }
         return 0;
     case FH_WIRE_SAMPLE:
-        fh_replica_sample(&fsm->replica, fsm->sync.local.slice, &message->u.sample);
+        fh_replica_sample(&fsm->replica, fsm->sync.local.slice, fsm->sync.local.slices_from_ms,
+                          &message->u.sample);
         return 0;
     case FH_WIRE_ANSWERED:
         fh_sync_answered(&fsm->sync, now, message->u.answered.previous,

@@ -523,6 +523,7 @@ void fh_ha_set_local(struct fh_ha *ha, const struct fh_ha_local *local)
         .peer_report_store = local->peer_report_store,
         .dedup_key = local->dedup_key,
         .slices_whole = local->slices_whole,
+        .slices_from_ms = local->slices_from_ms,
     };
     memcpy(copy.slice, local->slice, sizeof(copy.slice));
     for (size_t i = 0; i < FH_HA_MINUTES; i++) {

@@ -8,6 +8,7 @@
 #define MINUTES_MIN 2
 #define FOUND_MIN   8  /* copies that say the same, before it is believed */
 #define FOUND_LAST  16 /* the latest ones count */
+#define FOUND_SHARE 4  /* a way of differing counts when more than a quarter of them show it */
 
 static void compare_minute(struct fh_replica_state *state, const struct fh_replica_minute *own,
                            const struct fh_replica_minute *peer)
@@ -144,7 +145,7 @@ static void note_outcome(struct fh_replica_state *state, enum fh_replica_outcome
 }
 
 static void judge_sample(struct fh_replica_state *state, const struct fh_replica_slice *own,
-                         const struct fh_replica_slice *peer, size_t i)
+                         int64_t own_from_ms, const struct fh_replica_slice *peer, size_t i)
 {
     struct copy copy = {.found = false};
     unsigned neighbours = 0;
@@ -155,6 +156,9 @@ static void judge_sample(struct fh_replica_state *state, const struct fh_replica
         }
     }
     unsigned all = 2 * (FH_STAMPS_APART_MS / FH_REPLICA_SLICE_MS + 1) + 1;
+    if (!copy.same_uid && stamp_of(peer, i) - FH_STAMPS_APART_MS <= own_from_ms) {
+        return; /* its copy may be one that no slice has; what was found may be a twin */
+    }
     if (copy.found) {
         if ((uint32_t)copy.apart_ms > state->apart_ms) {
             state->apart_ms = (uint32_t)copy.apart_ms;
@@ -169,7 +173,7 @@ static void judge_sample(struct fh_replica_state *state, const struct fh_replica
 }
 
 void fh_replica_sample(struct fh_replica_state *state, const struct fh_replica_slice *own,
-                       const struct fh_replica_slice *peer)
+                       int64_t own_from_ms, const struct fh_replica_slice *peer)
 {
     int64_t newest = 0;
     for (size_t i = 0; i < FH_REPLICA_SLICES; i++) {
@@ -183,7 +187,7 @@ void fh_replica_sample(struct fh_replica_state *state, const struct fh_replica_s
     }
     state->slice[state->slices++ % FH_REPLICA_SLICES] = peer->number;
     for (uint32_t i = 0; i < peer->count; i++) {
-        judge_sample(state, own, peer, i);
+        judge_sample(state, own, own_from_ms, peer, i);
     }
 }
 
@@ -213,20 +217,24 @@ bool fh_replica_advice(const struct fh_replica_state *state, enum fh_dedup_key *
     static const enum fh_dedup_key key[] = {[FH_REPLICA_OTHER_UID] = FH_KEY_CONTENT,
                                             [FH_REPLICA_OTHER_STAMP] = FH_KEY_UID_PAYLOAD,
                                             [FH_REPLICA_OTHER_BOTH] = FH_KEY_PAYLOAD};
+    uint32_t seen[FH_REPLICA_OTHER_BOTH + 1] = {0};
     uint32_t found = 0;
-    enum fh_dedup_key all = FH_KEY_UID_TIMESTAMP;
     for (uint32_t i = 1; i <= outcomes_kept(state) && found < FOUND_LAST; i++) {
         uint8_t outcome = state->outcome[(state->outcomes - i) % FH_REPLICA_OUTCOMES];
         if (outcome == FH_REPLICA_SAME) {
             return false;
         }
-        if (outcome != FH_REPLICA_MISSING) {
-            found++;
-            all = fh_key_join(all, key[outcome]);
-        }
+        seen[outcome]++;
+        found += outcome != FH_REPLICA_MISSING;
     }
     if (found < FOUND_MIN) {
         return false;
+    }
+    enum fh_dedup_key all = FH_KEY_UID_TIMESTAMP;
+    for (unsigned outcome = FH_REPLICA_OTHER_UID; outcome <= FH_REPLICA_OTHER_BOTH; outcome++) {
+        if (seen[outcome] * FOUND_SHARE > found) {
+            all = fh_key_join(all, key[outcome]);
+        }
     }
     *ret = all;
     return true;

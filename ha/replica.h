@@ -77,15 +77,18 @@ void fh_replica_compare(struct fh_replica_state *state, const struct fh_replica_
 /* Of the buckets in the window; false: nothing to compare yet. */
 bool fh_replica_match(const struct fh_replica_state *state, uint32_t *ret_per_mille,
                       uint32_t *ret_minutes);
-/* A slice of the peer came. own: FH_REPLICA_SLICES, in any order. Nothing happens when it was
- * looked at before, or when the own stream has not come as far yet: it comes again. */
+/* A slice of the peer came. own: FH_REPLICA_SLICES, in any order; own_from_ms: records up to this
+ * stamp may be here without being in a slice. Nothing happens when it was looked at before, or when
+ * the own stream has not come as far yet: it comes again. */
 void fh_replica_sample(struct fh_replica_state *state, const struct fh_replica_slice *own,
-                       const struct fh_replica_slice *peer);
+                       int64_t own_from_ms, const struct fh_replica_slice *peer);
 /* Of the samples that should be here, how many are; false: none to speak of. */
 bool fh_replica_sampled(const struct fh_replica_state *state, uint32_t *ret_per_mille,
                         uint32_t *ret_records);
 /* The copies were found, and not one under the same uid and stamp: by which key they are the same.
- * False: no reason to change. */
+ * A few that differ otherwise than the rest do not count: events repeat themselves word for word,
+ * and where the copy itself was not chosen such a twin is taken for it. False: no reason to change.
+ */
 bool fh_replica_advice(const struct fh_replica_state *state, enum fh_dedup_key *ret);
 /* The same minutes, comparable counts, nothing in common. */
 bool fh_replica_differ(const struct fh_replica_state *state);

@@ -35,6 +35,7 @@ struct fh_sync_local {
     struct fh_replica_minutes minutes;
     uint8_t dedup_key;     /* enum fh_dedup_key in force + 1; 0: not said */
     uint32_t slices_whole; /* bit per slice: nothing more is expected */
+    int64_t slices_from_ms;
     struct fh_replica_slice slice[FH_REPLICA_SLICES];
 };
 

@@ -53,8 +53,10 @@ struct fh_ha_local {
     /* The last minutes that are complete here (received from their first second on, and no later
      * records of them are expected), in any order. */
     struct fh_ha_minute minutes[FH_HA_MINUTES];
-    uint8_t dedup_key;     /* enum fh_dedup_key in force + 1; 0: not said */
-    uint32_t slices_whole; /* bit per slice below: no later records of it are expected */
+    uint8_t dedup_key;      /* enum fh_dedup_key in force + 1; 0: not said */
+    uint32_t slices_whole;  /* bit per slice below: no later records of it are expected */
+    int64_t slices_from_ms; /* records up to this stamp may be here without being in a slice: they
+                               were stored by an earlier process */
     struct fh_ha_slice slice[FH_HA_SLICES];
 };
 

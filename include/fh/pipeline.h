@@ -196,6 +196,7 @@ struct fh_pipeline_status {
     enum fh_dedup_key key;                              /* in force ... */
     const char *dedup_key;                              /* ... as in the configuration */
     struct fh_pipeline_slice slice[FH_PIPELINE_SLICES]; /* in no order; pairs only */
+    int64_t slices_from_ms;  /* up to this stamp an earlier process stored records */
     int64_t progress_age_ms; /* since the writer last went round its loop: the watchdog's proof */
 };
 void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret);

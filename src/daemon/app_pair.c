@@ -319,6 +319,7 @@ static void fill_slices(const struct fh_pipeline_status *status, struct fh_ha_lo
                        FH_HA_SLICES == FH_PIPELINE_SLICES,
                    "copied as they are");
     memcpy(local->slice, status->slice, sizeof(local->slice));
+    local->slices_from_ms = status->slices_from_ms;
     int64_t settled = reached(status) - SLICE_SETTLED_MS;
     for (size_t i = 0; i < FH_HA_SLICES; i++) {
         int64_t end_ms = (status->slice[i].number + 1) * FH_PIPELINE_SLICE_MS;

@@ -313,6 +313,7 @@ struct fh_pipeline {
     struct fh_pipeline_minute minute_shown[FH_PIPELINE_MINUTES];
     struct fh_pipeline_slice slice_shown[FH_PIPELINE_SLICES];
     atomic_int_fast64_t minutes_from;
+    int64_t slices_from_ms;                        /* set at start */
     atomic_int_fast64_t covered_ms[FH_PARTITIONS]; /* the own store has no hole from here on */
     struct gap gap[FH_PARTITIONS]; /* found while not leading: declared when this node leads */
     int64_t lateness_ms;           /* of ranges that are no longer read */

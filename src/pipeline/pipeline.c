@@ -126,6 +126,9 @@ static int init_intake(struct fh_pipeline *pipeline)
         return r;
     }
     for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+        if (intake->mark.high_ms > pipeline->slices_from_ms) {
+            pipeline->slices_from_ms = intake->mark.high_ms;
+        }
         if (intake->mark.high_ms > 0 &&
             fh_minute_of(intake->mark.high_ms) >= atomic_load(&pipeline->minutes_from)) {
             atomic_store(&pipeline->minutes_from, fh_minute_of(intake->mark.high_ms) + 1);

@@ -83,6 +83,7 @@ void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status 
     memcpy(ret->slice, pipeline->slice_shown, sizeof(ret->slice));
     pthread_mutex_unlock(&pipeline->minute_lock);
     ret->minutes_from = atomic_load(&pipeline->minutes_from);
+    ret->slices_from_ms = pipeline->slices_from_ms;
     fh_pipeline_covered(pipeline, &ret->covered_from);
     /* Nothing delivered yet, but something received: the other node has to start where we did. */
     for (size_t p = 0; p < FH_PARTITIONS; p++) {

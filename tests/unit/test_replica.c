@@ -50,6 +50,8 @@ struct schedule {
     uint32_t lost;       /* per hundred: the peer has them and we have not */
     int64_t every_ms;
     uint32_t slices;
+    uint32_t twins;        /* per hundred: followed within two seconds by one of equal payload */
+    uint32_t known_slices; /* the records of the first ones were stored by an earlier process */
 };
 
 /* Time passes; with each slice the peer sends the one three before. */
@@ -60,22 +62,26 @@ static void run(const struct schedule *schedule)
     memset(&state, 0, sizeof(state));
     chance = 12345;
     int64_t begin = FIRST * FH_REPLICA_SLICE_MS;
+    int64_t from_ms =
+        schedule->known_slices > 0 ? begin + schedule->known_slices * FH_REPLICA_SLICE_MS - 1 : 0;
+    uint32_t lot = 0;
     for (int64_t at = 0; at < schedule->slices * FH_REPLICA_SLICE_MS; at += schedule->every_ms) {
-        uint32_t lot = next();
+        lot = next() % 100 < schedule->twins ? lot : next();
         int64_t stamp_ms = begin + at;
         int64_t other_ms = stamp_ms;
         if (schedule->apart_ms > 0) {
             other_ms += next() % (2 * schedule->apart_ms + 1) - schedule->apart_ms;
         }
-        if (next() % 100 >= schedule->lost) {
-            show(own, lot, lot + 5, stamp_ms);
+        uint32_t uid = schedule->twins > 0 ? next() : lot + 5;
+        if (next() % 100 >= schedule->lost && stamp_ms > from_ms) {
+            show(own, lot, uid, stamp_ms);
         }
-        show(peer, schedule->payloads ? lot ^ 1 : lot, schedule->uids ? next() : lot + 5, other_ms);
+        show(peer, schedule->payloads ? lot ^ 1 : lot, schedule->uids ? next() : uid, other_ms);
         int64_t number = stamp_ms / FH_REPLICA_SLICE_MS - 3;
         const struct fh_replica_slice *sent = &peer[number % FH_REPLICA_SLICES];
         if (sent->number == number) {
-            fh_replica_sample(&state, own, sent);
-            fh_replica_sample(&state, own, sent); /* comes again and again */
+            fh_replica_sample(&state, own, from_ms, sent);
+            fh_replica_sample(&state, own, from_ms, sent); /* comes again and again */
         }
     }
 }
@@ -152,6 +158,47 @@ static void what_is_missing_spoils_the_ratio_alone(void **unused)
     assert_int_equal(ratio(), 0);
 }
 
+/* Events that repeat themselves, and copies that were not chosen or were stored before: what is
+ * found is often the wrong one. */
+static void twins_are_not_taken_for_copies(void **unused)
+{
+    (void)unused;
+    for (uint32_t known = 0; known < 4; known++) {
+        for (uint32_t slices = 5; slices < 16; slices++) {
+            run(&(struct schedule){.apart_ms = 2000,
+                                   .twins = 30,
+                                   .every_ms = 1,
+                                   .known_slices = known,
+                                   .slices = slices});
+            enum fh_dedup_key key = advice();
+            assert_true(key == FH_KEY_UID_PAYLOAD || key == FH_KEY_COUNT);
+        }
+        assert_int_equal(advice(), FH_KEY_UID_PAYLOAD);
+    }
+}
+
+/* The copy may have been stored by an earlier process, which left no sample of it. */
+static void what_was_stored_before_is_not_judged(void **unused)
+{
+    (void)unused;
+    int64_t stamp_ms = (FIRST + 4) * FH_REPLICA_SLICE_MS;
+    for (int known = 0; known < 2; known++) {
+        memset(own, 0, sizeof(own));
+        memset(peer, 0, sizeof(peer));
+        memset(&state, 0, sizeof(state));
+        for (int64_t number = 0; number < 8; number++) { /* all are there */
+            show(own, 1000, 1, (FIRST + number) * FH_REPLICA_SLICE_MS);
+        }
+        show(own, 7, 1, stamp_ms + 2000);  /* the twin */
+        show(peer, 7, 2, stamp_ms);        /* its copy is not here */
+        show(peer, 1000, 1, stamp_ms + 1); /* the same uid tells it, whatever was before */
+        fh_replica_sample(&state, own, known ? stamp_ms + 1000 : 0,
+                          &peer[(FIRST + 4) % FH_REPLICA_SLICES]);
+        assert_int_equal(state.outcomes, known ? 1 : 2);
+        assert_int_equal(state.outcome[known ? 0 : 1], FH_REPLICA_OTHER_STAMP);
+    }
+}
+
 static void too_far_apart_is_no_copy(void **unused)
 {
     (void)unused;
@@ -159,7 +206,7 @@ static void too_far_apart_is_no_copy(void **unused)
     memset(&state, 0, sizeof(state));
     struct fh_replica_slice far = peer[(FIRST + 1) % FH_REPLICA_SLICES];
     far.number += FH_STAMPS_APART_MS / FH_REPLICA_SLICE_MS + 2;
-    fh_replica_sample(&state, own, &far);
+    fh_replica_sample(&state, own, 0, &far);
     for (uint32_t i = 0; i < state.outcomes; i++) {
         assert_int_equal(state.outcome[i], FH_REPLICA_MISSING);
     }
@@ -173,6 +220,8 @@ int main(void)
         cmocka_unit_test(other_stamps_are_noticed_across_slices),
         cmocka_unit_test(it_takes_seconds),
         cmocka_unit_test(what_is_missing_spoils_the_ratio_alone),
+        cmocka_unit_test(twins_are_not_taken_for_copies),
+        cmocka_unit_test(what_was_stored_before_is_not_judged),
         cmocka_unit_test(too_far_apart_is_no_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
