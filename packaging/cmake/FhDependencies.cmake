@@ -15,6 +15,9 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8.0)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7.14)
 pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c>=1.3.3)
+# Metrics and console; both have one thread that answers, so any release with epoll and suspended
+# connections will do.
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd>=0.9.72)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib>=1.2.11)
 find_program(FH_PROTOC protoc REQUIRED)
 find_program(FH_PROTOC_C protoc-c REQUIRED)
