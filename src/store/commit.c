@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT       1
-#define META_BYTES   (8 * 10 + 8 * FH_PARTITIONS)
-#define ROWS_A_TIME  256
-#define STATE_NUMBER 1
+#define META_BYTES    (8 * 10 + 8 * FH_PARTITIONS)
+#define ROWS_A_TIME   256
+#define STATE_NUMBER  1
+#define READERS_EVERY 256 /* commits */
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
@@ -20,7 +20,7 @@ int fh_store_write_meta(struct fh_store *store, MDB_txn *txn)
     const struct fh_store_meta *meta = &store->meta;
     unsigned char payload[META_BYTES];
     uint64_t word[10] = {
-        FORMAT | (uint64_t)meta->last_primary << 32,
+        FH_STORE_FORMAT | (uint64_t)meta->last_primary << 32,
         meta->store_id,
         meta->epoch,
         meta->peer_store_id,
@@ -325,6 +325,12 @@ int fh_store_commit(struct fh_store *store, struct fh_error *err)
     fh_store_unlock(store);
     if (!anything_staged(store) && !fh_store_retention_wanted(store)) {
         return 0;
+    }
+    /* firehosectl reads from a process of its own: one that was killed while it did must not keep
+     * pages from being used again. */
+    if (++store->commits % READERS_EVERY == 0) {
+        int dead;
+        mdb_reader_check(store->env, &dead);
     }
     store->meta.next_row = fh_marks_next_row(store->marks);
     fh_store_merge_prepare(store);

@@ -60,6 +60,10 @@ struct fh_staged_note {
     size_t len;
 };
 
+/* Of the state row; a newer one is not read. */
+#define FH_STORE_FORMAT 1
+extern const char *const fh_store_table_name[FH_TABLES]; /* open.c */
+
 /* A growing array: items of the given type, count in use. */
 #define FH_LIST(type)                                                                              \
     struct {                                                                                       \
@@ -110,6 +114,7 @@ struct fh_store {
     /* writer: as committed */
     uint64_t cursor_written[FH_MARKS_SINKS];
     uint64_t used_bytes;
+    uint64_t commits; /* since the start */
     /* writer: what optional sinks let go */
     uint64_t missed[FH_MARKS_SINKS];         /* so many records */
     uint64_t gave_way[FH_MARKS_SINKS];       /* up to this sequence, since the start */

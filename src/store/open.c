@@ -14,12 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FORMAT     1
 #define SIZE_LEAST (4u << 20)
 #define META_BYTES ((size_t)8 * (10 + FH_PARTITIONS))
 
-static const char *const table_name[FH_TABLES] = {"blocks", "keys", "reports", "peer_reports",
-                                                  "sinks",  "meta", "notes"};
+const char *const fh_store_table_name[FH_TABLES] = {"blocks", "keys", "reports", "peer_reports",
+                                                    "sinks",  "meta", "notes"};
 
 int fh_store_damage(const struct fh_store *store, int code, struct fh_error *err, const char *what,
                     uint64_t number)
@@ -174,7 +173,7 @@ static int read_meta(struct fh_store *store, MDB_txn *txn, struct fh_error *err)
         r = fh_row_decode(value.mv_data, value.mv_size, true, &unused[0], &unused[1], &payload,
                           &len);
     }
-    if (r == -EPROTONOSUPPORT || (r == 0 && (len < 8 || fh_get32(payload) > FORMAT))) {
+    if (r == -EPROTONOSUPPORT || (r == 0 && (len < 8 || fh_get32(payload) > FH_STORE_FORMAT))) {
         return foreign(store, err);
     }
     if (r < 0 || len < META_BYTES) {
@@ -225,7 +224,7 @@ static int open_tables(struct fh_store *store, MDB_txn *txn, struct fh_error *er
     bool fresh = stat_of.ms_entries == 0;
     for (size_t i = 0; i < FH_TABLES; i++) {
         r = fh_lmdb_error(
-            mdb_dbi_open(txn, table_name[i], fresh ? MDB_CREATE : 0, &store->table[i]));
+            mdb_dbi_open(txn, fh_store_table_name[i], fresh ? MDB_CREATE : 0, &store->table[i]));
         if (r == -ENOENT) {
             return foreign(store, err);
         }
