@@ -49,19 +49,22 @@ lintian --allow-root --fail-on error,warning "$debs"/*.deb || fail "lintian"
 rpmlint -c packaging/rpm/rpmlint.toml "$rpms"/*.rpm >"$WORK/rpmlint.txt" 2>&1
 expect "$(tail -n2 "$WORK/rpmlint.txt")" "0 errors, 0 warnings"
 version=$(. packaging/version.sh && echo "$version")
+architecture=$(dpkg --print-architecture)
 for package in firehosed firehose-witness firehose-sim; do
-    [ "$(dpkg-deb -f "$debs/${package}_${version}_amd64.deb" Version 2>/dev/null || dpkg-deb -f "$debs/${package}_${version}_"*.deb Version)" = "$version" ] ||
+    [ "$(dpkg-deb -f "$debs/${package}_${version}_$architecture.deb" Version)" = "$version" ] ||
         fail "version of $package"
 done
 
-BIN=$PWD/build/bin hosts_root # its packages are what the programs need
+hosts_root "$debs"
 
 step "Debian: install, edit, upgrade, remove, purge"
 newer=$(packages_built deb 9.9.9) || fail "the newer Debian packages cannot be built"
 scratch deb
 mkdir "$WORK/deb/packages"
 cp "$debs"/*.deb "$newer"/*.deb "$WORK/deb/packages/"
-said=$(inside deb dpkg -i /packages/firehosed_"${version}"_amd64.deb /packages/firehose-witness_"${version}"_amd64.deb 2>&1) || fail "dpkg -i: $said"
+install=()
+for package in firehosed firehose-witness firehose-sim; do install+=("/packages/${package}_${version}_$architecture.deb"); done
+said=$(inside deb apt-get install "${install[@]}" 2>&1) || fail "apt-get install: $said"
 expect "$said" "not started yet; configure it first"
 inside deb id firehosed >/dev/null || fail "no user firehosed"
 expect "$(inside deb firehosed --version)" "$version"
@@ -70,7 +73,7 @@ inside deb test -e /var/lib/systemd/catalog/database || fail "the message catalo
 [ -z "$(inside deb find /etc/systemd/system -name 'fire*')" ] || fail "a service was enabled before it was configured"
 echo "# edited" >>"$WORK/deb/etc/firehosed/firehosed.conf"
 mkdir -p "$WORK/deb/var/lib/firehosed/store"
-said=$(inside deb dpkg -i /packages/firehosed_9.9.9_amd64.deb 2>&1) || fail "upgrade: $said"
+said=$(inside deb apt-get install "/packages/firehosed_9.9.9_$architecture.deb" 2>&1) || fail "upgrade: $said"
 expect "$(inside deb firehosed --version)" 9.9.9
 expect "$(tail -n1 "$WORK/deb/etc/firehosed/firehosed.conf")" "# edited"
 inside deb dpkg -r firehosed >/dev/null 2>&1 || fail "dpkg -r"
@@ -86,6 +89,7 @@ if [ -n "${FULL:-}" ]; then
     newer_version=9.9.9 how=--nodeps
 fi
 scratch rpm
+said=$(inside rpm apt-get satisfy "$(dpkg-deb -f "$debs/firehosed_${version}_$architecture.deb" Depends)" 2>&1) || fail "libraries: $said"
 # Debian's root has no rpm database: dependencies cannot be looked up in it.
 on_rpm() { rpm --root "$WORK/rpm" --dbpath /var/lib/rpm "$@"; }
 on_rpm --initdb || fail "rpm --initdb"

@@ -1,179 +1,56 @@
 #!/usr/bin/env bash
-# The pair on two hosts that boot a real systemd, installed the way a package installs it: the service
-# protocol, the journal, the credential, the sandbox; a killed daemon, a vanished host, a daemon that
-# hangs, a reload, a stop. In the end the ledger must balance over the files of both hosts.
+# The pair on two hosts that boot a real systemd, installed and set up by the commands of README.md: the Debian
+# package by apt, firehosectl setup, systemctl. Then everything that happens to hosts, each followed by the
+# ledger over the files of both: nothing lost, nothing twice, and the journal tells it.
 #
 # Needs root, debootstrap, systemd-nspawn, iproute2 on Debian; else says SKIPPED and exits with 77.
-# Environment: BIN, RATE (2000 events/s), SEED (printed), FH_ROOT_CACHE, FH_MIRROR, KEEP_WORK.
+# Environment: BIN, RATE (1000 events/s), SEED (printed), FH_ROOT_CACHE, FH_MIRROR, KEEP_WORK.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-RATE=${RATE:-2000}
+RATE=${RATE:-1000}
 SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
 . tests/lib/hosts.sh
-
-ROLE_ID=$(sed -n 's/^-- \([0-9a-f]*\)$/\1/; /^Subject: The role of this node/{x;p}; h' packaging/systemd/firehosed.catalog)
-RELOAD_ID=$(sed -n 's/^-- \([0-9a-f]*\)$/\1/; /^Subject: The configuration was read again/{x;p}; h' packaging/systemd/firehosed.catalog)
-HOOK_ID=$(sed -n 's/^-- \([0-9a-f]*\)$/\1/; /^Subject: A hook/{x;p}; h' packaging/systemd/firehosed.catalog)
-STOPPED_ID=$(sed -n 's/^-- \([0-9a-f]*\)$/\1/; /^Subject: firehosed has stopped/{x;p}; h' packaging/systemd/firehosed.catalog)
+. tests/lib/packages.sh
+. tests/lib/hosts_pair.sh
 
 tries=0
-step() { echo "-- $*"; }
-other() { [ "$1" = a ] && echo b || echo a; }
-property() { on "$1" systemctl show --value -p "$2" firehosed; }
-milliseconds() { echo $((($1 + 500000) / 1000000)); } # of nanoseconds
-
-# host_config NAME REPLICA PREFERRED: defaults wherever there are some. The secrets of host a are credentials,
-# those of host b files.
-host_config() {
-    local name=$1 replica=$2 preferred=$3 peer api_key= pair_key=
-    peer=$(other "$name")
-    [ "$name" = b ] && api_key=/etc/firehosed/api_key pair_key=/etc/firehosed/pair.key
-    cat <<CONF
-node:     { name = "$name"; };
-firehose: { url = "$SIM_URL"; api_key_file = "$api_key"; ca_file = "/etc/firehosed/ca.pem"; replica_id = $replica; receivers = 4; };
-pair:     { listen = "tcp://${HOST_ADDRESS[$name]}:5570"; peers = ( "tcp://${HOST_ADDRESS[$peer]}:5570" );
-            secret_key_file = "$pair_key"; peer_public_key = "$(cat "$(host_root "$peer")/etc/firehosed/pair.pub")";
-            preferred = $preferred; };
-sinks:    ( { name = "archive"; type = "file"; directory = "/var/lib/firehosed/events"; roll_seconds = 1; } );
-CONF
-}
-
-# What a package's script and an operator do after the files are there.
-host_prepare() {
-    local name=$1 root
-    root=$(host_root "$name")
-    on "$name" systemd-sysusers || fail "sysusers on host $name"
-    on "$name" journalctl --update-catalog || fail "catalog on host $name"
-    mkdir -p "$root/etc/firehosed" "$root/etc/credstore" "$root/etc/systemd/system/firehosed.service.d"
-    cp "$CA" "$root/etc/firehosed/ca.pem"
-    printf '[Service]\nWatchdogSec=4s\n' >"$root/etc/systemd/system/firehosed.service.d/local.conf"
-    on "$name" firehosectl keygen --secret /etc/firehosed/pair.key --public /etc/firehosed/pair.pub >"$WORK/keygen.log" 2>&1 ||
-        fail "keygen on host $name"
-    if [ "$name" = a ]; then
-        (umask 077; echo "$API_KEY" >"$root/etc/credstore/firehosed.api_key")
-        mv "$root/etc/firehosed/pair.key" "$root/etc/credstore/firehosed.pair_key"
-    else
-        (umask 077; echo "$API_KEY" >"$root/etc/firehosed/api_key")
-        on "$name" chown firehosed: /etc/firehosed/api_key /etc/firehosed/pair.key
-    fi
-    host_followers "$root"
-    on "$name" systemctl daemon-reload
-    on "$name" systemctl enable -q follower || fail "systemctl enable follower on host $name"
-}
-
-# What follows the role: a service bound to the primary's target; hooks, one of which writes down what it is
-# told, one hangs, one fails and one anybody could have written.
-host_followers() {
-    local root=$1
-    cat >"$root/etc/systemd/system/follower.service" <<'UNIT'
-[Unit]
-After=firehosed-primary.target
-PartOf=firehosed-primary.target
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=firehosed-primary.target
-UNIT
-    mkdir -p "$root/etc/firehosed/hooks.d" "$root/etc/systemd/system/firehosed-hooks.service.d"
-    printf '[Service]\nEnvironment=FIREHOSED_HOOK_LIMIT=1\n' >"$root/etc/systemd/system/firehosed-hooks.service.d/local.conf"
-    cat >"$root/etc/firehosed/hooks.d/10-write" <<'HOOK'
-#!/bin/sh
-echo "$FIREHOSED_ROLE $FIREHOSED_EPOCH $FIREHOSED_PREVIOUS_ROLE $FIREHOSED_NODE $FIREHOSED_REASON" >>/var/tmp/roles
-echo "the hook was told $FIREHOSED_ROLE"
-HOOK
-    printf '#!/bin/sh\nexec sleep 1000\n' >"$root/etc/firehosed/hooks.d/20-hang"
-    printf '#!/bin/sh\nexit 3\n' >"$root/etc/firehosed/hooks.d/30-fail"
-    printf '#!/bin/sh\n: >/var/tmp/foreign\n' >"$root/etc/firehosed/hooks.d/40-foreign"
-    chmod 755 "$root"/etc/firehosed/hooks.d/*
-    chmod 775 "$root/etc/firehosed/hooks.d/40-foreign"
-}
-
-# wait_followed NAME ROLE: the targets and the bound service of the host say so.
-wait_followed() {
-    local until=$((SECONDS + 10)) is want
-    case $2 in
-    primary) want="active inactive active" ;;
-    standby) want="inactive active inactive" ;;
-    *) want="inactive inactive inactive" ;;
-    esac
-    until is=$(on "$1" systemctl is-active firehosed-primary.target firehosed-standby.target follower.service | paste -sd' '); [ "$is" = "$want" ]; do
-        [ $SECONDS -lt $until ] || fail "host $1 is $2, but primary.target, standby.target and follower.service are: $is"
-        sleep 0.1
-    done
-}
-
-# wait_hook NAME LINE: the hook was told that.
-wait_hook() {
-    local until=$((SECONDS + 10)) file
-    file=$(host_root "$1")/var/tmp/roles
-    until grep -qE "^$2" "$file" 2>/dev/null; do
-        [ $SECONDS -lt $until ] || fail "no hook of host $1 was told \"$2\": $(cat "$file" 2>&1)"
-        sleep 0.1
-    done
-}
-
-# role_taken NAME CURSOR SECONDS: the entry of its journal that says it is primary now.
-role_taken() { wait_journal "$1" "$2" ".MESSAGE_ID == \"$ROLE_ID\" and .FIREHOSED_ROLE == \"primary\"" "$3"; }
-stamp_ns() { jq -r '(._SOURCE_REALTIME_TIMESTAMP // .__REALTIME_TIMESTAMP) + "000"'; }
-
-# first_event NAME EPOCH: when its sink got the first event of that epoch, in nanoseconds (the birth of the
-# first file named after the epoch).
-first_event() {
-    local until=$((SECONDS + 20)) birth
-    until birth=$(stat -c %.9W "$(host_root "$1")"/var/lib/firehosed/events/archive-*-"$(printf %06d "$2")"-* 2>/dev/null |
-        sort -n | head -n1) && [ -n "$birth" ]; do
-        [ $SECONDS -lt $until ] || fail "no file of epoch $2 on host $1"
-        sleep 0.1
-    done
-    echo "${birth/./}"
-}
-
-# wait_status_line NAME PATTERN: what systemctl status shows of the daemon's own words.
-wait_status_line() {
-    local until=$((SECONDS + 10)) line
-    until line=$(on "$1" systemctl status --no-pager firehosed | sed -n 's/^ *Status: //p') && grep -qE "^\"$2" <<<"$line"; do
-        [ $SECONDS -lt $until ] || fail "systemctl status on host $1 says: $line"
-        sleep 0.1
-    done
-    echo "$line"
-}
-
-# swap: who was standby is primary now.
-swap() { standby=$primary; primary=$(other "$primary"); }
 
 hosts_possible
 echo "seed $SEED, $RATE events/s"
-hosts_root
+step "packages"
+packages=$(packages_built deb "") || fail "the Debian packages cannot be built"
+hosts_root "$packages"
 hosts_network
 SIM_RUN=(setpriv --pdeathsig KILL ip netns exec "$NETWORK-sim")
-SIM_LISTEN=${HOST_ADDRESS[sim]}:0
-sim_start --host "${HOST_ADDRESS[sim]}" --rate "$RATE" --seed "$SEED" --lateness-ms 3000 --jitter-ms 500 --paused
+SIM_LISTEN=${HOST_ADDRESS[sim]}:443
+sim_start --host "${HOST_ADDRESS[sim]}" --host "$SERVICE" --rate "$RATE" --seed "$SEED" --lateness-ms 1500 --jitter-ms 300 --paused
+
 step "booting two hosts"
 for name in a b; do host_make $name; host_boot $name; host_prepare $name; done
-for name in a b; do
-    host_config $name "$([ $name = a ] && echo 1 || echo 2)" "$([ $name = a ] && echo true || echo false)" \
-        >"$(host_root $name)/etc/firehosed/firehosed.conf"
-    on $name firehosed --config /etc/firehosed/firehosed.conf --check >"$WORK/check.log" 2>&1 || fail "--check on host $name"
-    mkdir -p "$WORK/$name"
-    ln -s "$(host_root $name)/var/lib/firehosed/events" "$WORK/$name/events" # for ledger()
-done
 
-step "systemctl start"
+step "README.md: two hosts, from nothing to a pair"
+recipe "$packages"
+primary=a standby=b
 for name in a b; do
-    on $name systemctl enable -q firehosed || fail "systemctl enable on host $name"
-    on $name systemctl start firehosed || fail "systemctl start on host $name"
+    on $name systemctl is-enabled -q firehosed || fail "firehosed is not enabled on host $name"
     [ "$(property $name ActiveState)/$(property $name SubState)" = active/running ] || fail "host $name is not active"
 done
-wait_pair_protected a b 30
-primary=a standby=b
-sim_post /sim/start >/dev/null
 # The first events of all: each partition's first one on the primary may lie before the standby's, which
 # then asks for it; until all have been seen the pair is protected in turns.
-wait_status a '.protected and all(.checkpoint.delivered[]; . > 0)' 30
+wait_status a '.protected and all(.checkpoint.delivered[]; . > 0)' 60
 wait_pair_protected a b
 for name in a b; do
     line=$(wait_status_line $name "$([ $name = a ] && echo primary || echo standby), epoch [0-9]+, protected") || exit 1
     echo "host $name, systemctl status: $line"
+done
+balance "set up by the recipe"
+
+step "systemctl reload: files every second from now on"
+for name in a b; do
+    cursor=$(host_cursor $name)
+    sed -i 's|type = "file";|type = "file"; roll_seconds = 1;|' "$(config_of $name)"
+    on $name systemctl reload firehosed || fail "systemctl reload on host $name"
+    wait_journal $name "$cursor" ".MESSAGE_ID == \"$RELOAD_ID\" and (.MESSAGE | test(\"configuration reloaded\"))" 10 >/dev/null || exit 1
 done
 
 step "targets and hooks"
@@ -227,6 +104,7 @@ wait_pair_protected $standby $primary 60
 wait_followed $standby primary
 wait_followed $primary standby
 wait_hook $standby "primary $(jq -r .FIREHOSED_EPOCH <<<"$entry") standby"
+balance "SIGKILL"
 swap
 
 step "host $primary vanishes: link down, power off"
@@ -243,6 +121,7 @@ echo "host vanished: primary after $took ms, first event delivered after $delive
 in_network $primary ip link set eth0 up
 host_boot $primary
 wait_pair_protected $standby $primary 60
+balance "power off"
 swap
 
 step "the daemon of host $primary hangs (SIGSTOP)"
@@ -254,10 +133,11 @@ entry=$(role_taken $standby "$cursor" 10) || exit 1
 wait_journal $primary "$cursor_hung" '.MESSAGE | tostring | test("firehosed.service: Watchdog timeout")' 20 >/dev/null || exit 1
 wait_pair_protected $standby $primary 60
 [ "$(property $primary NRestarts)" -gt "$restarts" ] || fail "systemd did not restart the hanging daemon"
+balance "hanging daemon"
 swap
 
 step "systemctl reload"
-config=$(host_root $primary)/etc/firehosed/firehosed.conf
+config=$(config_of $primary)
 cp "$config" "$WORK/good.conf"
 for change in 's/roll_seconds = 1/roll_seconds = 2/|reloaded' 's/receivers = 4/receivers = 4; silence_ms = 36000/|need a restart: firehose.silence_ms'; do
     cursor=$(host_cursor $primary)
@@ -302,7 +182,7 @@ done
 step "one of several pairs on a host: firehosed@campus"
 cat >"$(host_root b)/etc/firehosed/campus.conf" <<CONF
 node:     { name = "campus"; };
-firehose: { url = "$SIM_URL"; ca_file = "/etc/firehosed/ca.pem"; replica_id = 3; };
+firehose: { url = "https://$SERVICE/"; replica_id = 3; };
 sinks:    ( { name = "archive"; type = "file"; directory = "/var/lib/firehosed/campus/events"; } );
 CONF
 on b systemctl start firehosed@campus 2>/dev/null && on b systemctl is-active -q firehosed@campus &&

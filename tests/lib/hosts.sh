@@ -1,6 +1,6 @@
 # hosts.sh: two hosts with a booted systemd each, and a third place for the simulator, on one machine.
 # Sourced in place of pair.sh, which it brings along. Needs root, debootstrap, systemd-nspawn, iproute2 and
-# a Debian machine (the programs run inside with the libraries of the same release).
+# a Debian machine (the packages built on it are installed on hosts of the same release).
 #
 # A host is an overlay over one cached root file system, a network namespace joined to the others by a
 # bridge, and a container that boots systemd in it. What the host writes lives in the overlay's upper
@@ -9,13 +9,13 @@
 # FH_ROOT_CACHE: the cached root (made when absent or when other packages are needed).
 # FH_MIRROR: a Debian mirror; without it the one of the machine's own apt.
 
-ROOT_CACHE=${FH_ROOT_CACHE:-/var/tmp/firehosed-test-root}
+ROOT_CACHE=${FH_ROOT_CACHE:-/var/tmp/firehosed-test-hosts}
 WORK=$(mktemp -d "/var/tmp/firehosed-hosts-$$-XXXXXX") # an overlay needs a disk below it
 NETWORK=fh$$
 . "$(dirname "${BASH_SOURCE[0]}")/pair.sh"
 
 declare -A HOST_INIT=()
-declare -A HOST_ADDRESS=([sim]=10.99.0.3 [a]=10.99.0.1 [b]=10.99.0.2)
+declare -A HOST_ADDRESS=([sim]=10.0.0.3 [a]=10.0.0.1 [b]=10.0.0.2) # those of README.md
 
 skip() { echo "SKIPPED: $*"; exit 77; }
 
@@ -56,33 +56,59 @@ host_mirror() {
         awk -v release="$(host_release)" '$2 == release && $3 == "main" { print $1; exit }'
 }
 
-# The packages of the libraries that the installed programs need, as this machine has them.
-host_libraries() {
-    local library
-    ldd "$BIN/firehosed" "$BIN/firehosectl" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
-        while read -r library; do
-            # the package may know it by its path from before /lib became a link to /usr/lib
-            { dpkg-query -S "$library" || dpkg-query -S "/usr$library" || dpkg-query -S "${library#/usr}"; } 2>/dev/null |
-                sed 's/:.*//' | head -n1
-        done | sort -u | paste -sd,
+# What the hosts are made of. The mirror's lists and everything the packages of this tree depend on lie in the
+# root's own apt cache, so that a host without a network can still say "apt-get install ./firehosed_*.deb".
+HOST_PACKAGES=systemd,systemd-sysv,dbus,iproute2,ca-certificates
+
+# root_apt ARGUMENTS...: this machine's apt, with its way to the mirror, working on the root file system.
+root_apt() {
+    apt-get -q -y -o Dir::State="$1/var/lib/apt" -o Dir::State::status="$1/var/lib/dpkg/status" -o Dir::Cache="$1/var/cache/apt" \
+        -o Dir::Etc="$1/etc/apt" -o Dir::Log="$1/var/log/apt" -o Dir::Etc::Parts="$1/etc/apt/apt.conf.d" -o APT::Sandbox::User=root "${@:2}"
 }
 
-# hosts_root: the root file system that both hosts are laid over.
-hosts_root() {
-    local packages mirror release
-    packages=systemd,systemd-sysv,dbus,iproute2,ca-certificates,$(host_libraries)
-    release=$(host_release)
-    [ "$(cat "$ROOT_CACHE/.firehosed-packages" 2>/dev/null)" = "$release $packages" ] && return
-    mirror=$(host_mirror)
-    [ -n "$mirror" ] || skip "no mirror of $release in the configuration of apt (FH_MIRROR names one)"
+root_make() {
+    local mirror=$1 release=$2
     echo "making the root file system of the hosts in $ROOT_CACHE ($release from $mirror)"
     rm -rf --one-file-system "$ROOT_CACHE" "$ROOT_CACHE.new"
-    debootstrap --variant=minbase --include="$packages" "$release" "$ROOT_CACHE.new" "$mirror" >"$WORK/debootstrap.log" 2>&1 ||
+    debootstrap --variant=minbase --include="$HOST_PACKAGES" "$release" "$ROOT_CACHE.new" "$mirror" >"$WORK/debootstrap.log" 2>&1 ||
         fail "debootstrap of $release from $mirror"
     rm -f "$ROOT_CACHE.new"/var/cache/apt/archives/*.deb
     mkdir -p "$ROOT_CACHE.new/var/log/journal" # the journal outlives the host
-    echo "$release $packages" >"$ROOT_CACHE.new/.firehosed-packages"
+    # Nobody answers apt's question; an overlay of a test needs no fsync for each file.
+    echo 'APT::Get::Assume-Yes "true"; APT::Sandbox::User "root"; Binary::apt::APT::Keep-Downloaded-Packages "true";' \
+        >"$ROOT_CACHE.new/etc/apt/apt.conf.d/90test"
+    rm -f "$ROOT_CACHE.new/etc/apt/apt.conf.d/docker-clean"
+    echo force-unsafe-io >"$ROOT_CACHE.new/etc/dpkg/dpkg.cfg.d/unsafe-io"
+    echo "$release $HOST_PACKAGES" >"$ROOT_CACHE.new/.firehosed-packages"
     mv "$ROOT_CACHE.new" "$ROOT_CACHE"
+}
+
+# root_fetch PACKAGE.deb...: what they depend on, and rpm for the other kind of package, into the root's cache.
+root_fetch() {
+    echo "fetching what the packages depend on"
+    root_apt "$ROOT_CACHE" update >"$WORK/apt-update.log" 2>&1 || fail "apt-get update for the hosts"
+    root_apt "$ROOT_CACHE" install --download-only "$@" rpm >"$WORK/apt-fetch.log" 2>&1 ||
+        fail "apt-get install --download-only for the hosts"
+}
+
+# hosts_root DIRECTORY: the root file system that the hosts are laid over, ready to install the packages there.
+hosts_root() {
+    local release needs mirror package packages=()
+    release=$(host_release)
+    exec 8>"$ROOT_CACHE.lock"
+    flock 8
+    if [ "$(cat "$ROOT_CACHE/.firehosed-packages" 2>/dev/null)" != "$release $HOST_PACKAGES" ]; then
+        mirror=$(host_mirror)
+        [ -n "$mirror" ] || skip "no mirror of $release in the configuration of apt (FH_MIRROR names one)"
+        root_make "$mirror" "$release"
+    fi
+    for package in firehosed firehose-witness firehose-sim; do packages+=("$1/${package}"_*.deb); done
+    needs=$(for package in "${packages[@]}"; do dpkg-deb -f "$package" Depends; done)
+    if [ "$(cat "$ROOT_CACHE/.firehosed-depends" 2>/dev/null)" != "$needs" ]; then
+        root_fetch "${packages[@]}"
+        echo "$needs" >"$ROOT_CACHE/.firehosed-depends"
+    fi
+    exec 8>&-
 }
 
 in_network() { ip netns exec "$NETWORK-$1" "${@:2}"; }
@@ -106,7 +132,7 @@ hosts_network() {
 
 host_root() { echo "$WORK/host-$1/root"; }
 
-# host_make NAME: its disk, with the programs installed the way a package would.
+# host_make NAME: its disk, nothing of ours on it.
 host_make() {
     local root
     root=$(host_root "$1")
@@ -117,8 +143,6 @@ host_make() {
     echo "host-$1" >"$root/etc/hostname"
     rm -f "$root/etc/machine-id"
     systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || fail "no machine id for host $1"
-    DESTDIR=$root cmake --install "$BIN/.." --prefix /usr --component firehosed >"$WORK/install-$1.txt" 2>&1 ||
-        { tail -n5 "$WORK/install-$1.txt" >&2; fail "the programs cannot be installed"; }
 }
 
 # A control group of its own in each hierarchy that systemd uses: else both hosts would share one, and

@@ -1,18 +1,21 @@
-# packages.sh: the packages of this very tree, built once and kept below build/packages for whoever asks next.
+# packages.sh: the packages of this very tree, built once and kept in build/packages-cache for whoever asks next.
 # Sourced at the top of the tree.
 
-packages_tree() { git ls-files -z | xargs -0 sha256sum | sha256sum | cut -c1-16; }
+# Nothing of the tests is in a package, so a change there needs no new ones.
+packages_tree() { git ls-files -z -- ':!tests' ':!.ci' | xargs -0 sha256sum | sha256sum | cut -c1-16; }
 
-# packages_built deb|rpm VERSION: prints the directory. VERSION "" is the tree's own.
+# packages_built deb|rpm VERSION: prints the directory. VERSION "" is the tree's own. What belongs to other trees goes.
 packages_built() {
-    local directory
-    directory=$PWD/build/packages/$(packages_tree)/$1-${2:-own}
+    local cache=$PWD/build/packages-cache tree directory other log
+    tree=$(packages_tree)
+    directory=$cache/$tree/$1-${2:-own}
+    for other in "$cache"/*; do
+        [ "$other" = "$cache/$tree" ] || rm -rf "$other"
+    done
     if [ ! -e "$directory/done" ]; then
-        VERSION=${2:-} "packaging/build-$1.sh" "$directory" >"${TMPDIR:-/tmp}/firehosed-build-$1-$$.log" 2>&1 || {
-            tail -n 20 "${TMPDIR:-/tmp}/firehosed-build-$1-$$.log" >&2
-            return 1
-        }
-        rm -f "${TMPDIR:-/tmp}/firehosed-build-$1-$$.log"
+        log=$(mktemp)
+        VERSION=${2:-} "packaging/build-$1.sh" "$directory" >"$log" 2>&1 || { tail -n 20 "$log" >&2; rm -f "$log"; return 1; }
+        rm -f "$log"
         : >"$directory/done"
     fi
     echo "$directory"

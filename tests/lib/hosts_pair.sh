@@ -1,0 +1,224 @@
+# hosts_pair.sh: the pair on two booted hosts: installed from packages, set up by the commands of README.md, and
+# asked what it says of itself. Sourced after hosts.sh, at the top of the tree.
+
+SERVICE=partners.ciscospaces.io # what setup writes; on the hosts the name leads to the simulator
+
+# catalog_id WORDS: the MESSAGE_ID of the catalog's entry whose subject begins so.
+catalog_id() {
+    local id
+    id=$(sed -n "s/^-- \([0-9a-f]*\)\$/\1/; /^Subject: $1/{x;p;q}; h" packaging/systemd/firehosed.catalog)
+    [ -n "$id" ] || fail "no entry of the catalog begins with: $1"
+    echo "$id"
+}
+ROLE_ID=$(catalog_id 'The role of this node')
+RELOAD_ID=$(catalog_id 'The configuration was read again')
+HOOK_ID=$(catalog_id 'A hook')
+STARTED_ID=$(catalog_id 'firehosed has started')
+STOPPED_ID=$(catalog_id 'firehosed has stopped')
+
+step() { printf -- '-- [%3d s] %s\n' $SECONDS "$*"; }
+other() { [ "$1" = a ] && echo b || echo a; }
+property() { on "$1" systemctl show --value -p "$2" firehosed; }
+milliseconds() { echo $((($1 + 500000) / 1000000)); } # of nanoseconds
+config_of() { echo "$(host_root "$1")/etc/firehosed/firehosed.conf"; }
+swap() { standby=$primary; primary=$(other "$primary"); } # who was standby is primary now
+
+# ---- installing -------------------------------------------------------------------------------
+
+# What a host knows before anything of ours is installed: names, the authority of the simulator, a watchdog that
+# does not wait for half a minute, and what follows the role.
+host_prepare() {
+    local name=$1 root
+    root=$(host_root "$name")
+    printf '127.0.0.1 localhost host-%s\n%s %s\n' "$name" "${HOST_ADDRESS[sim]}" "$SERVICE" >"$root/etc/hosts"
+    mkdir -p "$root/usr/local/share/ca-certificates" "$root/etc/systemd/system/firehosed.service.d"
+    cp "$CA" "$root/usr/local/share/ca-certificates/simulator.crt"
+    printf '[Service]\nWatchdogSec=4s\n' >"$root/etc/systemd/system/firehosed.service.d/local.conf"
+    on "$name" update-ca-certificates >"$WORK/ca.log" 2>&1 || fail "update-ca-certificates on host $name"
+    host_followers "$root"
+    on "$name" systemctl daemon-reload
+    on "$name" systemctl enable -q follower || fail "systemctl enable follower on host $name"
+    # for ledger()
+    mkdir -p "$WORK/$name"
+    ln -sfn "$root/var/lib/firehosed/events" "$WORK/$name/events"
+}
+
+# What follows the role: a service bound to the primary's target; hooks, one of which writes down what it is
+# told, one hangs, one fails and one anybody could have written.
+host_followers() {
+    local root=$1
+    cat >"$root/etc/systemd/system/follower.service" <<'UNIT'
+[Unit]
+After=firehosed-primary.target
+PartOf=firehosed-primary.target
+[Service]
+ExecStart=/bin/sleep infinity
+[Install]
+WantedBy=firehosed-primary.target
+UNIT
+    mkdir -p "$root/etc/firehosed/hooks.d" "$root/etc/systemd/system/firehosed-hooks.service.d"
+    printf '[Service]\nEnvironment=FIREHOSED_HOOK_LIMIT=1\n' >"$root/etc/systemd/system/firehosed-hooks.service.d/local.conf"
+    cat >"$root/etc/firehosed/hooks.d/10-write" <<'HOOK'
+#!/bin/sh
+echo "$FIREHOSED_ROLE $FIREHOSED_EPOCH $FIREHOSED_PREVIOUS_ROLE $FIREHOSED_NODE $FIREHOSED_REASON" >>/var/tmp/roles
+echo "the hook was told $FIREHOSED_ROLE"
+HOOK
+    printf '#!/bin/sh\nexec sleep 1000\n' >"$root/etc/firehosed/hooks.d/20-hang"
+    printf '#!/bin/sh\nexit 3\n' >"$root/etc/firehosed/hooks.d/30-fail"
+    printf '#!/bin/sh\n: >/var/tmp/foreign\n' >"$root/etc/firehosed/hooks.d/40-foreign"
+    chmod 755 "$root"/etc/firehosed/hooks.d/*
+    chmod 775 "$root/etc/firehosed/hooks.d/40-foreign"
+}
+
+# ---- the commands of README.md ----------------------------------------------------------------
+
+# readme_commands N: the lines of the Nth block of commands (```sh) of the section on two hosts.
+readme_commands() {
+    awk -v want="$1" '/^## /{inside = /^## Two hosts/} inside && /^```/{open = !open && /^```sh/; n += open; next} open && n == want' README.md
+}
+
+# as_root NAME COMMAND: a line of README.md on a host, as typed into a shell there. Standard input is the API key,
+# for the line that reads it.
+as_root() {
+    echo "$1# $2"
+    echo "$API_KEY" | nsenter -t "${HOST_INIT[$1]}" -a -- sh -c "cd /root && $2" >"$WORK/said.log" 2>&1
+}
+
+# As_root, but what goes from host to host by scp and ssh is carried by this machine: no host runs an ssh server.
+carry() {
+    local source target
+    case $2 in
+    "scp -rp "*)
+        read -r source target <<<"${2#scp -rp }"
+        [ "${target%%:*}" = "root@${HOST_ADDRESS[b]}" ] || fail "README.md copies to ${target%%:*}, not to host b"
+        echo "a# $2   (carried by the machine around the hosts)"
+        cp -rp "$(host_root a)$source" "$(host_root b)${target#*:}"
+        ;;
+    "ssh root@${HOST_ADDRESS[b]} '"*"'") target=${2#*\'} && as_root b "${target%\'}" ;;
+    *) as_root "$1" "$2" ;;
+    esac
+}
+
+# recipe: the whole section, literally. The addresses are README's own, and so is the name of the service.
+recipe() {
+    local name line packages=$1
+    [ "$(readme_commands 3 | wc -l)" -ge 3 ] && [ -z "$(readme_commands 4)" ] || fail "README.md has other blocks of commands than three"
+    for name in a b; do
+        cp "$packages"/firehosed_*.deb "$(host_root $name)/root/"
+        while read -r line; do
+            { as_root $name "$line" || { cat "$WORK/said.log"; fail "host $name: $line"; }; } >"$WORK/install-$name.txt" 2>&1 &
+        done < <(readme_commands 1)
+    done
+    for name in a b; do wait -n || { cat "$WORK"/install-?.txt; fail "README.md: installing"; }; done
+    cat "$WORK"/install-?.txt
+    while read -r line <&7; do
+        carry a "$line" || fail "host a: $line: $(cat "$WORK/said.log")"
+        case $line in *"setup --address"*) cp "$WORK/said.log" "$WORK/setup.txt" ;; esac
+    done 7< <(readme_commands 2)
+    while read -r line <&7; do
+        for name in a b; do as_root $name "$line" || fail "host $name: $line: $(cat "$WORK/said.log")"; done
+        case $line in
+        *"enable --now"*)
+            wait_pair_protected a b 30 # an operator types more slowly
+            sim_post /sim/start >/dev/null
+            ;;
+        *doctor) grep -E '^(warn|FAIL)' "$WORK/said.log" ;;
+        esac
+    done 7< <(readme_commands 3)
+    # "The last three lines are printed by the first"
+    while read -r line; do
+        grep -qF -- "$line" "$WORK/setup.txt" || fail "setup did not print \"$line\": $(cat "$WORK/setup.txt")"
+    done < <(readme_commands 2 | tail -n +2)
+}
+
+# ---- what it says -----------------------------------------------------------------------------
+
+# wait_followed NAME ROLE: the targets and the bound service of the host say so.
+wait_followed() {
+    local until=$((SECONDS + 10)) is want
+    case $2 in
+    primary) want="active inactive active" ;;
+    standby) want="inactive active inactive" ;;
+    *) want="inactive inactive inactive" ;;
+    esac
+    until is=$(on "$1" systemctl is-active firehosed-primary.target firehosed-standby.target follower.service | paste -sd' '); [ "$is" = "$want" ]; do
+        [ $SECONDS -lt $until ] || fail "host $1 is $2, but primary.target, standby.target and follower.service are: $is"
+        sleep 0.1
+    done
+}
+
+# wait_hook NAME LINE: the hook was told that.
+wait_hook() {
+    local until=$((SECONDS + 10)) file
+    file=$(host_root "$1")/var/tmp/roles
+    until grep -qE "^$2" "$file" 2>/dev/null; do
+        [ $SECONDS -lt $until ] || fail "no hook of host $1 was told \"$2\": $(cat "$file" 2>&1)"
+        sleep 0.1
+    done
+}
+
+# role_taken NAME CURSOR SECONDS: the entry of its journal that says it is primary now.
+role_taken() { wait_journal "$1" "$2" ".MESSAGE_ID == \"$ROLE_ID\" and .FIREHOSED_ROLE == \"primary\"" "$3"; }
+stamp_ns() { jq -r '(._SOURCE_REALTIME_TIMESTAMP // .__REALTIME_TIMESTAMP) + "000"'; }
+
+# first_event NAME EPOCH: when its sink got the first event of that epoch, in nanoseconds (the birth of the
+# first file named after the epoch).
+first_event() {
+    local until=$((SECONDS + 20)) birth
+    until birth=$(stat -c %.9W "$(host_root "$1")"/var/lib/firehosed/events/archive-*-"$(printf %06d "$2")"-* 2>/dev/null |
+        sort -n | head -n1) && [ -n "$birth" ]; do
+        [ $SECONDS -lt $until ] || fail "no file of epoch $2 on host $1"
+        sleep 0.1
+    done
+    echo "${birth/./}"
+}
+
+# wait_status_line NAME PATTERN [SECONDS]: what systemctl status shows of the daemon's own words.
+wait_status_line() {
+    local until=$((SECONDS + ${3:-10})) line
+    until line=$(on "$1" systemctl status --no-pager firehosed | sed -n 's/^ *Status: //p') && grep -qE "^\"$2" <<<"$line"; do
+        [ $SECONDS -lt $until ] || fail "systemctl status on host $1 says: $line"
+        sleep 0.1
+    done
+    echo "$line"
+}
+
+# story NAME CURSOR PATTERN...: journalctl -u firehosed -x has told all of it since then, in this order.
+story() {
+    local name=$1 cursor=$2 text part rest
+    text=$(on "$name" journalctl -q -x -u firehosed --no-hostname -o short --after-cursor="$cursor")
+    rest=$text
+    for part in "${@:3}"; do
+        grep -qE -- "$part" <<<"$rest" || fail "journalctl -x on host $name does not tell \"$part\" in its place; it says: $text"
+        rest=$(awk -v part="$part" 'found {print} !found && $0 ~ part {found = 1}' <<<"$rest")
+    done
+}
+
+# ---- the ledger -------------------------------------------------------------------------------
+
+# ledger_until STAMP [OPTIONS]: the ledger without what is younger, against the listed files.
+ledger_until() {
+    local newest
+    newest=$(awk '$2 > newest {newest = $2} END {printf "%.0f", newest}' "$WORK/ledger.txt")
+    "$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" --exclude-tail-ms $((newest > $1 ? newest - $1 : 0)) "${@:2}" "$WORK/seen-a" "$WORK/seen-b"
+}
+
+# balance WORDS: everything that was sent up to now is in the published files of both hosts, once, while the
+# stream goes on. What is published later than the list of files was taken is not looked at.
+balance() {
+    local now until=$((SECONDS + 40)) name seen=$WORK/seen said
+    now=$(sim_get /sim/status | jq .world_time_ms)
+    while :; do
+        for name in a b; do
+            rm -rf "$seen-$name" && mkdir -p "$seen-$name"
+            find "$WORK/$name/events/" -maxdepth 1 -type f -name '*.ndjson' -exec ln -s -t "$seen-$name" {} +
+        done
+        sim_get /sim/ledger >"$WORK/ledger.txt"
+        said=$(ledger_until "$now") && break
+        # What is lost may be on its way; what is there twice stays.
+        grep -q 'lost [1-9].*duplicated 0, foreign 0' <<<"$said" && [ $SECONDS -lt $until ] ||
+            { ledger_until "$now" --show 5; KEEP_WORK=1; fail "$*: $said (files kept in $WORK)"; }
+        sleep 0.3
+    done
+    echo "$*: $said"
+}
