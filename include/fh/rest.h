@@ -25,9 +25,16 @@ int fh_rest_new(const struct fh_config *config, const char *api_key, struct fh_e
                 struct fh_rest **ret);
 void fh_rest_free(struct fh_rest *rest); /* NULL allowed */
 
+/* Any thread: the call in progress ends within about a second with -ECANCELED, as does every later
+ * one that is not answered from the cache. For good. */
+void fh_rest_cancel(struct fh_rest *rest);
+
 /* partner_tenant_id may be NULL or "" (on-premise). Errors of all: -ENOENT (404), -EACCES (401,
- * 403), -EAGAIN (429, 5xx, our own limit), -ETIMEDOUT, -EMSGSIZE, -EBADMSG, each with a sentence.
- */
+ * 403, the proxy's 407), -EAGAIN (429, 5xx, not reached, our own limit), -ETIMEDOUT, -EMSGSIZE,
+ * -EBADMSG (not what was asked for, a redirect to another server), -EINVAL (an id that is none),
+ * -ECANCELED, -ENOMEM, each with a sentence. After a 429 or 503 nothing is asked for as long as the
+ * service says (Retry-After, 10 s without one, 10 minutes at most). What was not reached is asked
+ * for again after 10 s. */
 
 /* {"location": {...}, "locationDetails": {...}}; the caller's (cJSON_Delete). */
 int fh_rest_location(struct fh_rest *rest, const char *location_id, const char *partner_tenant_id,
@@ -35,13 +42,15 @@ int fh_rest_location(struct fh_rest *rest, const char *location_id, const char *
 
 struct fh_rest_map {
     char id[64];
-    double width, length, height;      /* of the floor, in the unit of the events' xPos and yPos */
-    int64_t image_width, image_height; /* pixels */
+    double width, length;              /* of the floor, in the unit of the events' xPos and yPos */
+    double height;                     /* 0 = not said */
+    int64_t image_width, image_height; /* pixels; 0 = not said */
 };
 int fh_rest_map(struct fh_rest *rest, const char *map_id, const char *partner_tenant_id,
                 struct fh_rest_map *ret, struct fh_error *err);
 
-/* PNG or JPEG, found out by its first bytes, anything else is -EBADMSG; *ret_type is static. */
+/* PNG or JPEG, found out by its first bytes, anything else is -EBADMSG. Replaces what ret holds, up
+ * to its max (-EMSGSIZE). *ret_type is "image/png" or "image/jpeg", static. */
 int fh_rest_map_image(struct fh_rest *rest, const char *map_id, const char *partner_tenant_id,
                       struct fh_buf *ret, const char **ret_type, struct fh_error *err);
 

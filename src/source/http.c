@@ -3,6 +3,8 @@
  * the same request. It never connects, retries or logs. */
 #include "channel.h"
 
+#include "fh/service.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -53,10 +55,7 @@ int fh_http_url(const struct fh_request *request, const char *path, bool paramet
 int fh_http_headers(const struct fh_request *request, const char *const *more, size_t count,
                     struct curl_slist **ret_headers, struct fh_error *err)
 {
-    char key[FH_API_KEY_MAX + 16];
-    snprintf(key, sizeof(key), "X-API-KEY: %s", request->api_key);
-    *ret_headers = curl_slist_append(NULL, key);
-    explicit_bzero(key, sizeof(key));
+    *ret_headers = fh_service_key_header(request->api_key);
     bool complete = *ret_headers != NULL;
     for (size_t i = 0; i < count && complete; i++) {
         complete = curl_slist_append(*ret_headers, more[i]) != NULL;
@@ -84,21 +83,6 @@ bool fh_header_value(const char *line, size_t len, const char *name, const char 
     return true;
 }
 
-/* HTTP/2 without TLS has no negotiation: only who asks for it by option gets it. */
-static long http_version(const struct fh_config_firehose *config)
-{
-    switch (config->http_version) {
-    case FH_HTTP_1_1:
-        return CURL_HTTP_VERSION_1_1;
-    case FH_HTTP_2:
-        return strncmp(config->url, "http:", 5) == 0 ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
-                                                     : CURL_HTTP_VERSION_2_0;
-    case FH_HTTP_AUTO:
-        break;
-    }
-    return CURL_HTTP_VERSION_2TLS;
-}
-
 static int http_request(CURL *easy, const struct fh_request *request, void *decoder,
                         struct curl_slist **ret_headers, struct fh_error *err)
 {
@@ -116,7 +100,8 @@ static int http_request(CURL *easy, const struct fh_request *request, void *deco
         code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, *ret_headers);
     }
     if (code == CURLE_OK) {
-        code = curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, http_version(request->config));
+        code =
+            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, fh_service_http_version(request->config));
     }
     if (code != CURLE_OK) {
         return fh_error_set(err, -EINVAL, "cannot set up the request: %s",

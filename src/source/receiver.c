@@ -54,7 +54,7 @@ void fh_receiver_done(struct fh_receiver *receiver)
     if (receiver->easy) {
         curl_easy_cleanup(receiver->easy);
     }
-    curl_slist_free_all(receiver->headers);
+    fh_service_headers_free(receiver->headers);
     receiver->context->channel->decoder_free(receiver->decoder);
     explicit_bzero(receiver->key, sizeof(receiver->key));
     pthread_mutex_destroy(&receiver->lock);
@@ -100,7 +100,7 @@ void fh_receiver_close(struct fh_receiver *receiver, const char *reason)
         curl_multi_remove_handle(receiver->group->multi, receiver->easy);
         receiver->transfer = false;
     }
-    curl_slist_free_all(receiver->headers);
+    fh_service_headers_free(receiver->headers);
     receiver->headers = NULL;
     receiver->verdict = FH_VERDICT_NONE;
     receiver->context->channel->decoder_reset(receiver->decoder);

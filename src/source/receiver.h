@@ -7,6 +7,7 @@
 
 #include "fh/backoff.h"
 #include "fh/clock.h"
+#include "fh/service.h"
 #include "fh/source.h"
 
 #include <pthread.h>
@@ -145,26 +146,19 @@ void fh_receiver_prepare_send(struct fh_receiver *receiver);
 void fh_receiver_speak(struct fh_receiver *receiver);
 bool fh_receiver_ping_deadline(const struct fh_receiver *receiver, struct fh_time *ret);
 
-/* connection.c: the options that every channel shares, and the same-server test for redirects. */
+/* connection.c: the options that every channel shares. */
 int fh_connection_options(CURL *easy, const struct fh_config_firehose *config,
                           struct fh_error *err);
-bool fh_same_server(const char *url, const char *other);
 
 /* multiplex.c: the receiver was silent for too long: find out whether it is only its stream or the
  * connection it shares, and condemn all who share a dead one. */
 void fh_multiplex_silent(struct fh_receiver *receiver);
 
 /* receiver_log.c */
-/* Make text fit for a log line: control characters and what is not ASCII become '?', every
- * occurrence of key becomes "[key]". */
-void fh_text_clean(char *text, size_t size, const char *key);
 void fh_receiver_log_up(struct fh_receiver *receiver);
 /* One line per change; the same failure again at most every 10 minutes, with a count. */
 void fh_receiver_log_failure(struct fh_receiver *receiver, enum fh_failure failure, long code,
                              int64_t retry_ms, const char *reason);
-/* A sentence for a CURLcode, with what to do where we know it. */
-void fh_curl_reason(CURLcode code, const char *detail, const struct fh_config_firehose *config,
-                    char *text, size_t size);
 
 /* group.c */
 /* multiplex: its receivers share an HTTP/2 connection. */

@@ -1,47 +1,14 @@
 /* receiver_log.c: owns what the operator reads about a receiver: one line per change, no storm when
- * the same failure repeats, never a key, never what a server may have put into a control
- * character. */
+ * the same failure repeats. What comes from a server has been cleaned before (fh_text_clean). */
 #include "receiver.h"
 
 #include "fh/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #define REPEAT_LOG_MS 600000
-
-/* Blank the key first, while the text is still as it was sent. */
-static void blank(char *text, size_t size, const char *key)
-{
-    static const char mark[] = "[key]";
-    size_t key_len = strlen(key);
-    if (key_len == 0) {
-        return;
-    }
-    for (char *at = text; (at = strcasestr(at, key)); at += sizeof(mark) - 1) {
-        char *rest = at + key_len;
-        size_t rest_len = strlen(rest) + 1;
-        if ((size_t)(at - text) + sizeof(mark) - 1 + rest_len > size) {
-            *at = '\0'; /* a key shorter than the mark at the very end of the room */
-            return;
-        }
-        memmove(at + sizeof(mark) - 1, rest, rest_len);
-        memcpy(at, mark, sizeof(mark) - 1);
-    }
-}
-
-void fh_text_clean(char *text, size_t size, const char *key)
-{
-    blank(text, size, key);
-    for (char *at = text; *at; at++) {
-        if (*at < 0x20 || *at > 0x7e) {
-            *at = *at == '\n' || *at == '\r' || *at == '\t' ? ' ' : '?';
-        }
-    }
-}
 
 struct fields {
     struct fh_log_field field[2];
@@ -125,38 +92,4 @@ void fh_receiver_log_failure(struct fh_receiver *receiver, enum fh_failure failu
     receiver->logged_code = code;
     receiver->logged_at = receiver->group->now;
     receiver->unlogged = 0;
-}
-
-void fh_curl_reason(CURLcode code, const char *detail, const struct fh_config_firehose *config,
-                    char *text, size_t size)
-{
-    if (!detail[0]) {
-        detail = curl_easy_strerror(code);
-    }
-    switch (code) {
-    case CURLE_PEER_FAILED_VERIFICATION:
-        snprintf(text, size, "the server's certificate is not trusted by %s: %s",
-                 config->ca_file[0] ? "firehose.ca_file" : "the system (set firehose.ca_file?)",
-                 detail);
-        break;
-    case CURLE_SSL_CACERT_BADFILE:
-        snprintf(text, size, "firehose.ca_file %s cannot be used: %s", config->ca_file, detail);
-        break;
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        snprintf(text, size, "the proxy's name is not known: %s", detail);
-        break;
-    case CURLE_OPERATION_TIMEDOUT:
-        snprintf(text, size, "no connection in time: %s", detail);
-        break;
-    case CURLE_PARTIAL_FILE:
-    case CURLE_RECV_ERROR:
-    case CURLE_GOT_NOTHING:
-    case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-        snprintf(text, size, "the connection broke: %s", detail);
-        break;
-    default:
-        snprintf(text, size, "%s", detail);
-        break;
-    }
 }

@@ -4,14 +4,10 @@
 
 #include "receiver.h"
 
-#include "fh/curl_init.h"
-
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct fh_sources {
     struct fh_source_context context;
@@ -33,20 +29,7 @@ static int check(const struct fh_config_firehose *config, const char *api_key, s
         return fh_error_set(err, -EINVAL, "between 1 and %d receivers are possible, not %zu",
                             FH_PARTITIONS, config->ranges.count);
     }
-    if (api_key[0] == '\0' || strlen(api_key) >= FH_API_KEY_MAX) {
-        return fh_error_set(err, -EINVAL, "the API key is empty or longer than %d bytes",
-                            FH_API_KEY_MAX - 1);
-    }
-    if (strpbrk(api_key, "\r\n")) {
-        return fh_error_set(err, -EINVAL, "the API key contains a line break");
-    }
-    if (config->ca_file[0] && access(config->ca_file, R_OK) < 0) {
-        int code = -errno;
-        char text[128];
-        return fh_error_set(err, code, "firehose.ca_file %s: %s", config->ca_file,
-                            fh_strerror(code, text, sizeof(text)));
-    }
-    return fh_curl_init(err);
+    return fh_service_check(config, api_key, err);
 }
 
 static int init_receiver(struct fh_sources *sources, unsigned index, unsigned group,
@@ -270,13 +253,10 @@ int fh_source_preview(const struct fh_config *config, const char *api_key,
     if (r < 0 || !sources) {
         return r;
     }
-    sigset_t pipe_signal;
-    sigset_t before;
-    sigemptyset(&pipe_signal);
-    sigaddset(&pipe_signal, SIGPIPE); /* of the connection; libcurl leaves it to us */
-    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    struct fh_sigpipe_hold hold;
+    fh_sigpipe_block(&hold);
     fh_group_run(&sources->groups[0]);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    fh_sigpipe_unblock(&hold);
     r = sources->receivers[0].once_result;
     if (r < 0 && err) {
         *err = sources->receivers[0].once_error;
