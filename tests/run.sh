@@ -89,6 +89,8 @@ lint() {
     count "manual pages" sh -c '! mandoc -T lint -W warning packaging/man/*.[578] | grep .'
     count "firehosed.conf(5) is what the option table says" sh -c \
         'packaging/man/make-conf-page.sh "$PWD/build/bin/firehosed" | diff - packaging/man/firehosed.conf.5'
+    count "firehosed-onboarding(5) is what the table of fields says" sh -c \
+        'packaging/man/make-onboarding-page.sh "$PWD/build/bin/firehosectl" | diff - packaging/man/firehosed-onboarding.5'
     count "firehosed-messages(7) is what table and catalogs say" sh -c \
         'packaging/man/make-messages-page.sh | diff - packaging/man/firehosed-messages.7'
     count "shell scripts parse" sh -c 'git ls-files "*.sh" packaging/systemd/follow-role packaging/systemd/run-hooks .ci/run | xargs -n1 bash -n'

@@ -89,14 +89,16 @@ zsh_flat() {
 ctl_help() { "$BIN/firehosectl" "$@" --help; }
 ctl_commands() { ctl_help | sed -nE '/^commands:/,/^$/s/^  ([a-z-]+) +(.*)$/\1\t\2/p'; }
 # What stands behind the options in the usage line, as in "on|off".
-ctl_operand() { ctl_help "$1" | sed -nE '1s/.* ([a-z]+(\|[a-z]+)+)$/\1/p'; }
+ctl_operand() { ctl_help "$1" | sed -nE '1s/.* ([a-z]+(\|[a-z]+)+)( \[FILE\])?$/\1/p'; }
+# A file behind that.
+ctl_file() { ctl_help "$1" | sed -nE '1s/.* \[(FILE)\]$/\1/p'; }
 ctl_options() {
     ctl_help "$1" | options
     printf 'socket\tPATH\tcontrol socket of the daemon\nhelp\t-\twhat the command does\n'
 }
 
 bash_ctl() {
-    local command summary list operand words
+    local command summary list operand words file
     bash_head firehosectl
     cat <<'BODY'
 _firehosectl() {
@@ -121,8 +123,9 @@ BODY
     while IFS=$'\t' read -r command summary; do
         operand=$(ctl_operand "$command")
         words=$(ctl_options "$command" | names)
-        printf "    %s) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"\$word\") ;;\n" "$command" \
-            "${operand:+${operand//|/ } }$words"
+        file=$(ctl_file "$command")
+        printf "    %s) mapfile -t COMPREPLY < <(compgen %s-W '%s' -- \"\$word\") ;;\n" "$command" \
+            "${file:+-f }" "${operand:+${operand//|/ } }$words"
     done < <(ctl_commands)
     printf '    esac\n}\ncomplete -F _firehosectl firehosectl\n'
 }
@@ -143,6 +146,7 @@ zsh_ctl() {
         printf '    %s)\n        _arguments' "$command"
         zsh_spec < <(ctl_options "$command")
         [ -z "$operand" ] || printf " \\\\\n        '1:%s:(%s)'" "$operand" "${operand//|/ }"
+        [ -z "$(ctl_file "$command")" ] || printf " \\\\\n        '2:FILE:_files'"
         printf '\n        ;;\n'
     done < <(ctl_commands)
     printf '    esac\n    ;;\nesac\n'

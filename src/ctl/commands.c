@@ -166,6 +166,19 @@ static enum fh_ctl_exit run_tail(const struct fh_ctl_call *call)
  */
 
 const struct fh_ctl_command fh_ctl_commands[] = {
+    {.name = "onboarding",
+     .summary = "what the vendor wants to know before the first event: a sheet, its document",
+     .help =
+         "init writes an empty sheet with comments (default onboarding.conf; never overwrites),\n"
+         "check says what is missing or against the vendor's rules, render writes the document\n"
+         "to send, fields lists all fields and event types. Needs no running daemon.",
+     .operand = "init|check|render|fields",
+     .file = "FILE",
+     .options = {{"config", "FILE", "check: compare with this configuration of firehosed"},
+                 {"format", "markdown|html|json", "render: default markdown"},
+                 {"output", "FILE", "render: write it there, not to standard output"},
+                 {"draft", NULL, "render: although something is missing"}},
+     .run = fh_ctl_onboarding},
     {.name = "setup",
      .summary = "write configuration and keys of both hosts of a pair, or of a single node",
      .help =

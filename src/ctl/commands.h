@@ -22,6 +22,7 @@ struct fh_ctl_call {
     const char *socket_path;
     const struct fh_ctl_command *command;
     const char *operand;                   /* the word behind the options; NULL = none was given */
+    const char *file;                      /* the word behind that; NULL = none was given */
     const char *given[FH_CTL_OPTIONS_MAX]; /* NULL = not given; "" for a switch */
 };
 
@@ -30,6 +31,7 @@ struct fh_ctl_command {
     const char *summary;
     const char *help;    /* more than the summary; may be NULL */
     const char *operand; /* what to call it in the help; NULL = the command takes none */
+    const char *file;    /* what to call a second one, which may be left out; NULL = none */
     struct fh_ctl_option options[FH_CTL_OPTIONS_MAX];
     enum fh_ctl_exit (*run)(const struct fh_ctl_call *call);
 };
@@ -53,13 +55,14 @@ struct cJSON;
 int fh_ctl_ask(const struct fh_ctl_call *call, const char *command, const struct cJSON *arguments,
                struct cJSON **ret_result);
 
-/* command_key.c, command_preview.c, command_pair.c, command_setup.c, command_import.c,
- * command_doctor.c */
+/* command_onboarding.c, command_key.c, command_preview.c, command_pair.c, command_setup.c,
+ * command_import.c, command_doctor.c */
 enum fh_ctl_exit fh_ctl_switchover(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_maintenance(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_history(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_preview(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_onboarding(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_doctor(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_setup(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_setup_import(const struct fh_ctl_call *call, const char *from);

@@ -36,6 +36,9 @@ static void print_help(const struct fh_ctl_command *command)
     if (command->operand) {
         printf(" %s", command->operand);
     }
+    if (command->file) {
+        printf(" [%s]", command->file);
+    }
     printf("\n\n%s\n", command->summary);
     if (command->help) {
         printf("\n%s\n", command->help);
@@ -82,6 +85,9 @@ static enum fh_ctl_exit run_command(struct fh_ctl_call *call, int argc, char **a
     }
     if (call->command->operand && optind < argc) {
         call->operand = argv[optind++];
+    }
+    if (call->command->file && optind < argc) {
+        call->file = argv[optind++];
     }
     if (optind < argc) {
         return fh_ctl_usage_error(call, "what is \"%s\"?", argv[optind]);

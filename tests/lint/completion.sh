@@ -59,6 +59,9 @@ expect "availability" firehosectl setup --prefer a
 expect "--preferred --prefer" firehosectl setup --pref
 expect "LICENSE" firehosectl preview --config LICEN
 expect "packaging" firehosectl setup --import packag
+expect "check" firehosectl onboarding ch
+expect "LICENSE" firehosectl onboarding check LICEN
+expect "markdown html json" firehosectl onboarding --format ""
 expect "--check" firehosed --ch
 expect "--keygen" firehose-witness --k
 expect "clamp error" firehose-sim --old-timestamp ""
