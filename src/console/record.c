@@ -1,0 +1,513 @@
+/* record.c: finds the few members of a record that the page shows, in one pass that also checks the
+ * JSON. Never looks at names of people, user ids, e-mail, phone numbers or MAC addresses: none of
+ * their members is in the tables below.
+ *
+ * Which member says what: sections 7, 7.1 and 7.2 of the API's reference. */
+#include "record.h"
+
+#include "json.h" /* of src/core */
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where the pass is: an object some of whose members matter. */
+enum place {
+    NOWHERE,
+    OUTERMOST,
+    PAYLOAD,
+    DEVICE,
+    USERS,
+    POSITION,
+    DETAILS,
+    MAP,
+    DIMENSION,
+    LOCATION,
+    PLACE_COUNT,
+};
+
+/* Values that are kept while the pass goes on; of several equal ones the first. */
+enum value {
+    NOTHING,
+    TYPE,
+    STAMP,
+    TENANT,
+    DEVICE_ID,
+    COUNTER_ID,
+    COUNTER_ZONE,
+    PRESENCE,
+    CHANGE,
+    ASSOCIATED,
+    ACTIVE_DEVICES,
+    ACTIVE_USERS,
+    COUNT,
+    PEOPLE,
+    MAP_ID,
+    X,
+    Y,
+    CONFIDENCE,
+    WIDTH,
+    LENGTH,
+    VALUE_COUNT,
+    /* one per level of the location */
+    LOCATION_ID = VALUE_COUNT,
+    LOCATION_NAME,
+    LOCATION_TYPES,
+    TAKE_COUNT,
+};
+#define LOCATION_VALUES (TAKE_COUNT - VALUE_COUNT)
+
+struct member {
+    const char *name;
+    uint8_t len;
+    uint8_t enter; /* enum place; NOWHERE: no object that matters */
+    uint8_t take;  /* enum value */
+};
+#define ENTER(text, place)                                                                         \
+    {                                                                                              \
+        .name = (text), .len = sizeof(text) - 1, .enter = (place)                                  \
+    }
+#define TAKE(text, value)                                                                          \
+    {                                                                                              \
+        .name = (text), .len = sizeof(text) - 1, .take = (value)                                   \
+    }
+
+static const struct member in_outermost[] = {
+    TAKE("eventType", TYPE),
+    TAKE("recordTimestamp", STAMP),
+    TAKE("partnerTenantId", TENANT),
+};
+static const struct member in_payload[] = {
+    ENTER("location", LOCATION),
+    ENTER("device", DEVICE),
+    ENTER("deviceInfo", DEVICE),
+    ENTER("detectedPosition", POSITION),
+    ENTER("locationDetails", DETAILS),
+    ENTER("activeUsersCount", USERS),
+    TAKE("mapId", MAP_ID),
+    TAKE("xPos", X),
+    TAKE("yPos", Y),
+    TAKE("confidenceFactor", CONFIDENCE),
+    TAKE("presenceEventType", PRESENCE),
+    TAKE("changeType", CHANGE),
+    TAKE("associatedCount", ASSOCIATED),
+    TAKE("activeDevicesCount", ACTIVE_DEVICES),
+    TAKE("count", COUNT),
+    TAKE("peopleCount", PEOPLE),
+    TAKE("cameraId", COUNTER_ID),
+    TAKE("cameraZoneId", COUNTER_ZONE),
+    TAKE("tpDeviceId", COUNTER_ID),
+};
+static const struct member in_device[] = {TAKE("deviceId", DEVICE_ID)};
+static const struct member in_users[] = {TAKE("totalUsers", ACTIVE_USERS)};
+static const struct member in_position[] = {
+    TAKE("mapId", MAP_ID),
+    TAKE("xPos", X),
+    TAKE("yPos", Y),
+    TAKE("confidenceFactor", CONFIDENCE),
+};
+static const struct member in_details[] = {ENTER("mapDetails", MAP)};
+static const struct member in_map[] = {TAKE("mapId", MAP_ID), ENTER("dimension", DIMENSION)};
+static const struct member in_dimension[] = {TAKE("width", WIDTH), TAKE("length", LENGTH)};
+static const struct member in_location[] = {
+    TAKE("locationId", LOCATION_ID), TAKE("name", LOCATION_NAME),
+    TAKE("inferredLocationTypes", LOCATION_TYPES),
+    ENTER("parent", LOCATION), /* from the leaf to the root */
+};
+
+#define MEMBERS(of)                                                                                \
+    {                                                                                              \
+        (of), sizeof(of) / sizeof((of)[0])                                                         \
+    }
+static const struct {
+    const struct member *member;
+    size_t count;
+} members_of[PLACE_COUNT] = {
+    [OUTERMOST] = MEMBERS(in_outermost),
+    [PAYLOAD] = MEMBERS(in_payload),
+    [DEVICE] = MEMBERS(in_device),
+    [USERS] = MEMBERS(in_users),
+    [POSITION] = MEMBERS(in_position),
+    [DETAILS] = MEMBERS(in_details),
+    [MAP] = MEMBERS(in_map),
+    [DIMENSION] = MEMBERS(in_dimension),
+    [LOCATION] = MEMBERS(in_location),
+};
+#define NAME_MAX_LEN 21 /* of all names above */
+
+/* outermost, payload, and the deeper of location and details */
+#define FRAMES_MAX (2 + FH_LOCATIONS_MAX)
+
+struct frame {
+    uint8_t place;
+    uint8_t level; /* of a location: 0 = the leaf */
+};
+
+struct pass {
+    const struct fh_json_ops *ops;
+    struct fh_json json;
+    struct frame frame[FRAMES_MAX];
+    unsigned top;
+    bool located;                       /* a location was entered */
+    struct fh_slice value[VALUE_COUNT]; /* as they stand, quotes and all; data NULL: none */
+    struct fh_slice location[FH_LOCATIONS_MAX][LOCATION_VALUES];
+};
+
+static const struct member *find(const struct frame *frame, struct fh_slice key)
+{
+    char scratch[NAME_MAX_LEN];
+    if (!fh_json_name(key, scratch, sizeof(scratch), &key)) {
+        return NULL;
+    }
+    const struct member *member = members_of[frame->place].member;
+    for (size_t i = 0; i < members_of[frame->place].count; i++) {
+        if (member[i].len == key.len && memcmp(member[i].name, key.data, key.len) == 0) {
+            return &member[i];
+        }
+    }
+    return NULL;
+}
+
+/* The value of this member is an object: the place to look into. */
+static enum place enter(struct pass *pass, const struct member *member)
+{
+    const struct frame *around = &pass->frame[pass->top];
+    if (around->place == OUTERMOST && !member) {
+        return PAYLOAD;
+    }
+    if (!member || member->enter != LOCATION) {
+        return member ? (enum place)member->enter : NOWHERE;
+    }
+    bool deeper = around->place == LOCATION;
+    if (deeper ? around->level + 1 == FH_LOCATIONS_MAX : pass->located) {
+        return NOWHERE;
+    }
+    pass->located = true;
+    return LOCATION;
+}
+
+static void push(struct pass *pass, enum place place)
+{
+    const struct frame *around = &pass->frame[pass->top];
+    bool deeper = place == LOCATION && around->place == LOCATION;
+    pass->frame[++pass->top] = (struct frame){
+        .place = (uint8_t)place,
+        .level = (uint8_t)(deeper ? around->level + 1 : 0),
+    };
+}
+
+static void take(struct pass *pass, const struct frame *frame, const struct member *member,
+                 struct fh_slice value)
+{
+    if (!member || member->take == NOTHING) {
+        return;
+    }
+    struct fh_slice *into = member->take < VALUE_COUNT
+                                ? &pass->value[member->take]
+                                : &pass->location[frame->level][member->take - VALUE_COUNT];
+    if (!into->data) {
+        *into = value;
+    }
+}
+
+/* One member, from its key on; p is then behind its value, or behind the opening brace of an object
+ * that was entered. NULL: no JSON. */
+static const uint8_t *pass_member(struct pass *pass, const uint8_t *p, bool *ret_entered)
+{
+    const struct frame *frame = &pass->frame[pass->top];
+    struct fh_slice key = {"", 0};
+    const uint8_t *value = fh_json_key(pass->ops, &pass->json, p, &key);
+    if (!value || value == pass->json.end) {
+        return NULL;
+    }
+    const struct member *member = find(frame, key);
+    if (*value == '{') {
+        enum place inside = enter(pass, member);
+        *ret_entered = inside != NOWHERE;
+        if (*ret_entered) {
+            push(pass, inside);
+            return value + 1;
+        }
+    }
+    *ret_entered = false;
+    const uint8_t *after = pass->ops->value(&pass->json, value, pass->top + 1);
+    if (after) {
+        take(pass, frame, member, (struct fh_slice){(const char *)value, (size_t)(after - value)});
+    }
+    return after;
+}
+
+/* The whole record; p is behind its opening brace. */
+static const uint8_t *pass_record(struct pass *pass, const uint8_t *p)
+{
+    const uint8_t *end = pass->json.end;
+    bool fresh = true; /* nothing of the object was read yet: it may be empty */
+    for (;;) {
+        p = fh_json_skip_blanks(p, end);
+        if (!fresh || p == end || *p != '}') {
+            p = pass_member(pass, p, &fresh);
+            if (!p) {
+                return NULL;
+            }
+            if (fresh) {
+                continue;
+            }
+            p = fh_json_skip_blanks(p, end);
+        }
+        while (p < end && *p == '}') {
+            p = fh_json_skip_blanks(p + 1, end);
+            if (pass->top == 0) {
+                return p;
+            }
+            pass->top--;
+        }
+        if (p == end || *p != ',') {
+            return NULL;
+        }
+        p++;
+        fresh = false;
+    }
+}
+
+/* What stands between the quotes of a string of 1 .. max bytes without escapes; else empty. Ids
+ * have none, and what is forwarded to a page as it stands must have none. */
+static struct fh_slice plain(struct fh_slice value, size_t max)
+{
+    static const struct fh_slice empty = {"", 0};
+    if (!value.data || value.data[0] != '"' || value.len == 2 || value.len - 2 > max ||
+        memchr(value.data, '\\', value.len)) {
+        return empty;
+    }
+    return (struct fh_slice){value.data + 1, value.len - 2};
+}
+
+/* A number, or a string that holds one (section 6: "accept as number or string"). */
+static bool number(struct fh_slice value, double *ret)
+{
+    char text[FH_JSON_NUMBER_MAX + 1];
+    if (value.data && value.data[0] == '"') {
+        value = plain(value, FH_JSON_NUMBER_MAX);
+    }
+    if (!value.data || value.len == 0 || value.len > FH_JSON_NUMBER_MAX ||
+        !(value.data[0] == '-' || (value.data[0] >= '0' && value.data[0] <= '9'))) {
+        return false;
+    }
+    memcpy(text, value.data, value.len);
+    text[value.len] = '\0';
+    char *end = NULL;
+    double number = strtod(text, &end);
+    if (*end != '\0' || !isfinite(number)) {
+        return false;
+    }
+    *ret = number;
+    return true;
+}
+
+static bool number_within(struct fh_slice value, double lowest, double highest, double *ret)
+{
+    double found = 0;
+    if (!number(value, &found) || found < lowest || found > highest) {
+        return false;
+    }
+    *ret = found;
+    return true;
+}
+
+#define STAMP_MAX     9007199254740992.0 /* 2^53, as the envelope scan */
+#define COUNT_MAX     1e9
+#define FAR           1e6 /* feet or metres: no floor is larger */
+#define DEVICE_ID_MAX FH_DEVICE_MAX
+
+static bool count(const struct pass *pass, enum value which, enum console_about about,
+                  struct console_record *ret)
+{
+    double found = 0;
+    if (!number_within(pass->value[which], 0, COUNT_MAX, &found)) {
+        return false;
+    }
+    ret->count = (int64_t)found;
+    ret->about = about;
+    return true;
+}
+
+static bool position(const struct pass *pass, struct console_record *ret)
+{
+    ret->device = plain(pass->value[DEVICE_ID], DEVICE_ID_MAX);
+    if (ret->device.len == 0 || !number_within(pass->value[X], -FAR, FAR, &ret->x) ||
+        !number_within(pass->value[Y], -FAR, FAR, &ret->y)) {
+        return false;
+    }
+    number_within(pass->value[CONFIDENCE], 0, FAR, &ret->confidence);
+    ret->about = CONSOLE_ABOUT_POSITION;
+    return true;
+}
+
+static bool counter(const struct pass *pass, enum value which, struct console_record *ret)
+{
+    struct fh_slice id = plain(pass->value[COUNTER_ID], DEVICE_ID_MAX);
+    if (id.len == 0 || !count(pass, which, CONSOLE_ABOUT_COUNTER, ret)) {
+        return false;
+    }
+    ret->device = id;
+    ret->zone = plain(pass->value[COUNTER_ZONE], DEVICE_ID_MAX);
+    return true;
+}
+
+static bool is_text(struct fh_slice value, const char *text)
+{
+    size_t len = strlen(text);
+    return value.len == len + 2 && value.data[0] == '"' && memcmp(value.data + 1, text, len) == 0;
+}
+
+/* By what is there and not by the event type, but where a member means different things. */
+static bool judge(const struct pass *pass, struct console_record *ret)
+{
+    const struct fh_slice *value = pass->value;
+    if (is_text(value[PRESENCE], "DEVICE_EXIT_EVENT") || is_text(value[TYPE], "DEVICE_EXIT")) {
+        ret->count = -1;
+        count(pass, ACTIVE_DEVICES, CONSOLE_ABOUT_EXIT, ret);
+        ret->device = plain(value[DEVICE_ID], DEVICE_ID_MAX);
+        ret->about = CONSOLE_ABOUT_EXIT;
+        return true;
+    }
+    if (is_text(value[TYPE], "LOCATION_CHANGE") && is_text(value[CHANGE], "REMOVE")) {
+        ret->about = CONSOLE_ABOUT_REMOVED;
+        return true;
+    }
+    return count(pass, ACTIVE_DEVICES, CONSOLE_ABOUT_DEVICE_PRESENCE, ret) ||
+           count(pass, ACTIVE_USERS, CONSOLE_ABOUT_USER_PRESENCE, ret) ||
+           count(pass, ASSOCIATED, CONSOLE_ABOUT_DEVICE_COUNT, ret) || counter(pass, COUNT, ret) ||
+           counter(pass, PEOPLE, ret) ||
+           (is_text(value[TYPE], "CAMERA_COUNT") &&
+            count(pass, COUNT, CONSOLE_ABOUT_CAMERA_COUNT, ret)) ||
+           position(pass, ret);
+}
+
+static const char *const level_names[CONSOLE_LEVEL_COUNT] = {
+    [CONSOLE_LEVEL_OTHER] = "",
+    [CONSOLE_LEVEL_ROOT] = "ROOT",
+    [CONSOLE_LEVEL_NETWORK] = "NETWORK",
+    [CONSOLE_LEVEL_CAMPUS] = "CAMPUS",
+    [CONSOLE_LEVEL_BUILDING] = "BUILDING",
+    [CONSOLE_LEVEL_FLOOR] = "FLOOR",
+    [CONSOLE_LEVEL_ZONE] = "ZONE",
+};
+
+const char *console_level_name(enum console_level level)
+{
+    return level_names[level];
+}
+
+/* types: the array as it stands. Its words have quotes around them: no word is found in another. */
+static enum console_level level_of(struct fh_slice types)
+{
+    for (int level = CONSOLE_LEVEL_COUNT - 1; level > CONSOLE_LEVEL_OTHER && types.len > 2;
+         level--) {
+        const char *name = level_names[level];
+        size_t len = strlen(name);
+        const char *at = types.data;
+        const char *end = types.data + types.len;
+        while ((at = memmem(at, (size_t)(end - at), name, len))) {
+            if (at > types.data && at[-1] == '"' && at + len < end && at[len] == '"') {
+                return (enum console_level)level;
+            }
+            at += len;
+        }
+    }
+    return CONSOLE_LEVEL_OTHER;
+}
+
+/* Cut at max bytes, not inside a character. */
+static struct fh_slice cut(struct fh_slice text, size_t max)
+{
+    if (text.len > max) {
+        text.len = max;
+        while (text.len > 0 && ((uint8_t)text.data[text.len] & 0xC0) == 0x80) {
+            text.len--;
+        }
+    }
+    return text;
+}
+
+static struct fh_slice name_of(struct fh_slice value, char scratch[CONSOLE_NAME_MAX])
+{
+    struct fh_slice text = {"", 0};
+    if (!value.data || value.data[0] != '"') {
+        return text;
+    }
+    text = (struct fh_slice){value.data + 1, value.len - 2};
+    if (!memchr(text.data, '\\', text.len)) {
+        return cut(text, CONSOLE_NAME_MAX);
+    }
+    fh_json_unescape((const uint8_t *)text.data, text.len, scratch, CONSOLE_NAME_MAX, &text.len);
+    text.data = scratch;
+    /* Where it was cut inside a character, the beginning of that one goes, too. */
+    size_t end = text.len;
+    while (end > 0 && ((uint8_t)scratch[end - 1] & 0xC0) == 0x80) {
+        end--;
+    }
+    if (end > 0 && (uint8_t)scratch[end - 1] >= 0xC0) {
+        uint8_t first = (uint8_t)scratch[end - 1];
+        size_t whole = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+        text.len = text.len - (end - 1) < whole ? end - 1 : text.len;
+    }
+    return text;
+}
+
+static void locate(const struct pass *pass, struct console_record *ret)
+{
+    for (unsigned i = 0; i < FH_LOCATIONS_MAX; i++) {
+        const struct fh_slice *value = pass->location[i];
+        struct fh_slice id = plain(value[LOCATION_ID - VALUE_COUNT], CONSOLE_ID_MAX);
+        if (id.len == 0) {
+            break; /* what is above somebody without a name has no place in the tree */
+        }
+        uint32_t n = ret->location_count++;
+        ret->location[n].id = id;
+        ret->location[n].name = name_of(value[LOCATION_NAME - VALUE_COUNT],
+                                        ret->scratch + (size_t)n * CONSOLE_NAME_MAX);
+        ret->location[n].level = level_of(value[LOCATION_TYPES - VALUE_COUNT]);
+    }
+}
+
+static void clear(struct console_record *record)
+{
+    static const struct fh_slice empty = {"", 0};
+    record->about = CONSOLE_ABOUT_NOTHING;
+    record->timestamp_ms = 0;
+    record->count = 0;
+    record->device = record->zone = record->map = record->tenant = empty;
+    record->x = record->y = record->confidence = 0;
+    record->map_width = record->map_length = 0;
+    record->location_count = 0;
+}
+
+bool console_record_read(const char *record, size_t len, struct console_record *ret)
+{
+    struct pass pass = {
+        .ops = fh_json_implementation(0),
+        .json = {.start = (const uint8_t *)record, .end = (const uint8_t *)record + len},
+        .frame = {{.place = OUTERMOST}},
+    };
+    const uint8_t *end = pass.json.end;
+    const uint8_t *p = fh_json_skip_blanks(pass.json.start, end);
+    if (p == end || *p != '{') {
+        return false;
+    }
+    p = pass_record(&pass, p + 1);
+    if (p != end) {
+        return false;
+    }
+    clear(ret);
+    double stamp = 0;
+    number_within(pass.value[STAMP], 0, STAMP_MAX, &stamp);
+    ret->timestamp_ms = (int64_t)stamp;
+    ret->tenant = plain(pass.value[TENANT], CONSOLE_ID_MAX);
+    ret->map = plain(pass.value[MAP_ID], CONSOLE_ID_MAX);
+    if (!number_within(pass.value[WIDTH], 0, FAR, &ret->map_width) ||
+        !number_within(pass.value[LENGTH], 0, FAR, &ret->map_length)) {
+        ret->map_width = ret->map_length = 0;
+    }
+    locate(&pass, ret);
+    return judge(&pass, ret) || ret->location_count > 0;
+}
