@@ -27,6 +27,13 @@ git ls-files -z | xargs -0 cp --parents -t "$tree" --
 cp -a packaging/debian "$tree/debian"
 sed -i "s/^project(firehosed VERSION [0-9.]*/project(firehosed VERSION $version/" "$tree/CMakeLists.txt"
 changelog_debian >"$tree/debian/changelog"
+# An npm from elsewhere does as well, but dpkg does not know it.
+if command -v npm >/dev/null && ! dpkg-query -W -f '${Status}' npm 2>/dev/null | grep -q 'ok installed'; then
+    sed -i 's/, nodejs (>= 18), npm$//' "$tree/debian/control"
+fi
+# debhelper gives the build another home: npm keeps its settings and what it has fetched before.
+export npm_config_cache="${npm_config_cache:-$HOME/.npm}"
+export npm_config_userconfig="${npm_config_userconfig:-$HOME/.npmrc}"
 SOURCE_DATE_EPOCH=$released
 export SOURCE_DATE_EPOCH
 (cd "$tree" && dpkg-buildpackage -b -us -uc -ui >"$work/log" 2>&1) || { tail -n 40 "$work/log" >&2; exit 1; }

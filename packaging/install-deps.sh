@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building (and, with "test", testing) firehosed needs, by apt or dnf.
 # Usage: packaging/install-deps.sh [build|test]
+# FH_CONSOLE=OFF leaves out what only the console's page needs.
 set -euo pipefail
 
 what=${1:-build}
@@ -9,13 +10,13 @@ debian_build=(build-essential cmake ninja-build pkg-config ca-certificates
     libxxhash-dev libzstd-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libprotobuf-dev
     libnghttp2-dev libssl-dev libwslay-dev librdkafka-dev libnats-dev libmosquitto-dev libmicrohttpd-dev libcmocka-dev curl jq)
 debian_test=(zsh clang clang-format clang-tidy cppcheck libclang-rt-14-dev nghttp2-client mandoc python3-protobuf python3-grpcio python3-websockets python3-zmq nginx-light tinyproxy zstd iproute2 iptables procps
-    debhelper dpkg-dev lintian rpm rpmlint
+    debhelper dpkg-dev lintian rpm rpmlint chromium fonts-inter
     debootstrap systemd systemd-container etcd-server etcd-client openssl nats-server mosquitto mosquitto-clients)
 redhat_build=(gcc cmake ninja-build pkgconf-pkg-config libcurl-devel cjson-devel libconfig-devel systemd-devel
     zeromq-devel libsodium-devel lmdb-devel lz4-devel xxhash-devel libzstd-devel zlib-devel protobuf-c-devel protobuf-c-compiler
     protobuf-compiler protobuf-devel libnghttp2-devel openssl-devel wslay-devel mosquitto-devel librdkafka-devel libmicrohttpd-devel libcmocka-devel
     curl jq)
-redhat_test=(zsh clang clang-tools-extra cppcheck nghttp2 mandoc zstd iproute iptables procps-ng compiler-rt python3-protobuf python3-grpcio python3-websockets python3-zmq nginx tinyproxy mosquitto)
+redhat_test=(zsh clang clang-tools-extra cppcheck nghttp2 mandoc zstd iproute iptables procps-ng compiler-rt python3-protobuf python3-grpcio python3-websockets python3-zmq nginx tinyproxy mosquitto chromium)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
@@ -24,6 +25,8 @@ as_root() {
 if command -v apt-get >/dev/null; then
     packages=("${debian_build[@]}")
     [ "$what" = test ] && packages+=("${debian_test[@]}")
+    # whoever has another npm than Debian's keeps it: the two do not go together
+    [ "${FH_CONSOLE:-ON}" = OFF ] || command -v npm >/dev/null || packages+=(nodejs npm)
     missing=()
     for package in "${packages[@]}"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -41,6 +44,10 @@ elif command -v dnf >/dev/null; then
         echo "installing with dnf (EPEL and CodeReady Builder must be enabled): ${packages[*]}"
         as_root dnf install -y -q "${packages[@]}"
     }
+    if [ "${FH_CONSOLE:-ON}" != OFF ] && ! command -v npm >/dev/null; then
+        as_root dnf module enable -y -q nodejs:20 2>/dev/null || true # RHEL 9's own is too old
+        as_root dnf install -y -q nodejs npm
+    fi
     pkg-config --exists 'libnats >= 3.4' ||
         echo "no libnats (no package of RHEL or EPEL has it): build nats.c from its source, or firehosed with -DFH_NATS=OFF"
     # not in every repository: without it the test against a real etcd is skipped, and says so

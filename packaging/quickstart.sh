@@ -13,11 +13,12 @@ build=${FH_BUILD:-build}
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 step "1. What the build needs (apt or dnf)"
-packaging/install-deps.sh build
+without=()
+command -v npm >/dev/null || without+=(-DFH_CONSOLE=OFF) # the page is not needed here
+FH_CONSOLE=OFF packaging/install-deps.sh build
 echo "all there"
 
 step "2. Building"
-without=()
 pkg-config --exists 'libnats >= 3.4' || without+=(-DFH_NATS=OFF)
 cmake -S . -B "$build" -G Ninja "${without[@]}" >/dev/null
 ninja -C "$build" --quiet bin/firehosed bin/firehosectl bin/firehose-sim bin/firehose-ledger

@@ -70,7 +70,7 @@ main_built=
 need_build() {
     [ -n "$main_built" ] && return
     say "build (gcc, warnings are errors)"
-    count "build with gcc" build build -DCMAKE_C_COMPILER=gcc
+    count "build with gcc" build build -DCMAKE_C_COMPILER=gcc -DFH_CONSOLE=ON
     main_built=1
 }
 

@@ -1,0 +1,138 @@
+/* space_view.js: the tab of the space: locations as a tree, occupancy by floor as a graph, and the floor
+ * with its devices. */
+import { h, keyed, setText } from "./dom.js";
+import { brief, count, NOTHING } from "./format.js";
+import { build, busiest, chain, floorOf, floors } from "./places.js";
+import { FloorModel } from "./floor_model.js";
+import { FloorView } from "./floor_view.js";
+import { Tree } from "./tree.js";
+
+const FIGURES = [
+    { name: "devices", label: "Devices", colour: "line-1" },
+    { name: "present", label: "Presence", colour: "line-2" },
+    { name: "camera", label: "Cameras", colour: "line-3" },
+];
+
+export class SpaceView {
+    /* watch(id or null): the floor whose devices are wanted; chosen(id): for the address bar. */
+    constructor(watch, chosen) {
+        this.watch = watch;
+        this.chosen = chosen;
+        this.places = { roots: [], byId: new Map() };
+        this.place = null;
+        this.wanted = null; /* id from the address bar that has not come yet */
+        this.shown = false;
+        this.floor = null; /* id */
+        this.tree = new Tree("Locations", (place) => this.select(place));
+        this.crumbs = h("nav", { class: "crumbs", "aria-label": "Where this is" });
+        this.title = h("h2", null, "Waiting for locations …");
+        this.figures = FIGURES.map((figure) => ({ ...figure, value: h("dd", null, NOTHING) }));
+        this.floorView = new FloorView(new FloorModel());
+        this.floorCard = h("section", { class: "card", "aria-label": "Floor", hidden: true }, this.floorView.element);
+        this.bars = h("tbody");
+        this.barsTitle = h("h3", null, "Occupancy by floor");
+        this.barsCard = h("section", { class: "card", "aria-label": "Occupancy by floor", hidden: true },
+            this.barsTitle,
+            h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Occupancy by floor" },
+                h("table", { class: "bars" }, h("thead", null, h("tr", null, h("th", { scope: "col" }, "Floor"),
+                    FIGURES.map((figure) => h("th", { scope: "col" }, h("span", { class: `swatch ${figure.colour}`, "aria-hidden": "true" }), figure.label)))), this.bars)));
+        this.dropped = h("p", { class: "muted under" });
+        this.element = h("div", { class: "view space" },
+            h("aside", { class: "card locations", "aria-label": "Locations" }, h("h3", null, "Locations"), this.tree.element, this.dropped),
+            h("div", { class: "there" },
+                h("div", { class: "place-head" }, h("div", null, this.crumbs, this.title),
+                    h("dl", { class: "tiles three" }, this.figures.map((figure) =>
+                        h("div", { class: "tile" }, h("dt", null, h("span", { class: `swatch ${figure.colour}`, "aria-hidden": "true" }), figure.label), figure.value)))),
+                this.floorCard, this.barsCard));
+    }
+
+    update(event) {
+        this.places = build(event.locations ?? []);
+        setText(this.dropped, event.dropped > 0 ? `${count(event.dropped)} more locations are not shown.` : "");
+        this.tree.update(this.places.roots, this.places.byId);
+        const { byId, roots } = this.places;
+        const next = (this.wanted !== null && byId.get(this.wanted)) || (this.place !== null && byId.get(this.place.id)) || null;
+        if (next !== null) {
+            const same = next.id === this.place?.id;
+            this.place = next;
+            if (same) this.fill();
+            else this.select(next, false);
+        } else if (byId.size > 0) {
+            this.select(busiest(roots) ?? roots[0], false);
+        }
+    }
+
+    /* What the address bar names; it may come later. */
+    want(id) {
+        this.wanted = id;
+        const place = this.places.byId.get(id);
+        if (place !== undefined && place.id !== this.place?.id) this.select(place, false);
+    }
+
+    select(place, byHand = true) {
+        this.place = place;
+        if (byHand || place.id === this.wanted) this.wanted = null;
+        this.tree.choose(place);
+        if (byHand) this.chosen(place.id);
+        this.fill();
+        this.follow();
+    }
+
+    /* The node sends devices only while somebody looks at a floor. */
+    show(shown) {
+        this.shown = shown;
+        this.follow();
+    }
+
+    follow() {
+        const floor = this.place === null ? null : floorOf(this.place);
+        const id = floor?.id ?? null;
+        this.floorCard.hidden = id === null;
+        if (id !== this.floor && id !== null) this.floorView.show(floor.name || floor.id);
+        this.floor = id;
+        this.watch(this.shown ? id : null);
+    }
+
+    devices(event) {
+        if (event.floor === this.floor) this.floorView.apply(event);
+    }
+
+    fill() {
+        const { place } = this;
+        setText(this.title, place.name || place.id);
+        keyed(this.crumbs, chain(place).slice(0, -1), (step) => step.id,
+            (step) => h("button", { type: "button", class: "plain", onclick: () => this.select(this.places.byId.get(step.id) ?? step) }),
+            (button, step) => setText(button, step.name || step.id));
+        for (const figure of this.figures) setText(figure.value, count(place[figure.name]));
+        this.fillBars();
+    }
+
+    /* The floors below, or those beside the one shown. */
+    fillBars() {
+        const { place } = this;
+        const floor = floorOf(place);
+        const house = floor?.above ?? place;
+        const list = floors(house);
+        this.barsCard.hidden = list.length === 0;
+        setText(this.barsTitle, `Occupancy by floor${house === floor ? "" : `, ${house.name || house.id}`}`);
+        const most = Math.max(1, ...list.flatMap((item) => FIGURES.map((figure) => item[figure.name] ?? 0)));
+        const several = new Set(list.map((item) => item.above?.id)).size > 1;
+        keyed(this.bars, list, (item) => item.id,
+            (item) => h("tr", null,
+                h("th", { scope: "row" }, h("button", { type: "button", class: "plain", onclick: () => this.select(this.places.byId.get(item.id) ?? item) })),
+                FIGURES.map((figure) => h("td", null, h("span", { class: `bar ${figure.colour}` }), h("span", { class: "bar-number" })))),
+            (row, item) => {
+                const button = row.firstChild.firstChild;
+                setText(button, several && item.above !== null ? `${item.above.name}, ${item.name || item.id}` : item.name || item.id);
+                if (item === floor) button.setAttribute("aria-current", "true");
+                else button.removeAttribute("aria-current");
+                FIGURES.forEach((figure, i) => {
+                    const cell = row.children[i + 1];
+                    const value = item[figure.name] ?? null;
+                    cell.firstChild.style.width = `${value === null ? 0 : Math.max((value / most) * 70, value > 0 ? 1 : 0)}%`;
+                    setText(cell.lastChild, value === null ? NOTHING : brief(value));
+                });
+            });
+    }
+
+}

@@ -1,0 +1,126 @@
+/* words.js: what the pair is, in sentences. Pure: a "pair" event in, words out. level is "good",
+ * "warn", "bad" or "info". */
+import { capital, duration } from "./format.js";
+
+export const ROLE_WORDS = {
+    primary: "delivers",
+    standby: "stands by",
+    starting: "is starting",
+    promoting: "is taking over",
+    demoting: "is handing over",
+};
+
+const sentence = (text) => (text === "" || /[.!?]$/.test(text) ? text : `${text}.`);
+
+/* The two nodes in an order that is the same on the pages of both: by name. */
+export function inOrder(nodes) {
+    return [...(nodes ?? [])].sort((a, b) => (a.node < b.node ? -1 : a.node > b.node ? 1 : 0));
+}
+
+/* The role a node has as far as this one can know. */
+export function roleOf(node) {
+    if (!node.self && !node.reachable) return "unknown";
+    return node.role;
+}
+
+export function nameOf(node) {
+    return node.node === "" ? "the other node" : `node ${node.node}`;
+}
+
+/* Nodes that are primary for certain. */
+export function primaries(pair) {
+    return (pair.nodes ?? []).filter((node) => roleOf(node) === "primary");
+}
+
+/* Why the pair is not protected, or "". */
+export function exposure(pair) {
+    const self = pair.nodes.find((node) => node.self);
+    const other = pair.nodes.find((node) => !node.self);
+    if (pair.protected || !pair.paired) return "";
+    if (other === undefined || !other.reachable) {
+        const name = capital(other === undefined ? "the other node" : nameOf(other));
+        return self?.role === "primary"
+            ? `${name} cannot be reached; nobody would take over.`
+            : `${name} cannot be reached.`;
+    }
+    if (pair.maintenance) return `${capital(nameOf(self))} is in maintenance and does not take over.`;
+    if (self.role !== "primary" && !self.ready) {
+        return pair.sync ? `${capital(nameOf(self))} is catching up: ${sentence(pair.sync)}` : "This node is catching up.";
+    }
+    if (self.role === "primary" && !other.ready) return `${capital(nameOf(other))} is catching up and is not ready yet.`;
+    return "";
+}
+
+/* {level, title, why}: title is one sentence of who delivers and whether the pair is protected. */
+export function summary(pair) {
+    const self = pair.nodes.find((node) => node.self) ?? { node: pair.node, role: "starting", reason: "" };
+    const leading = primaries(pair);
+    if (!pair.paired) {
+        return {
+            level: self.role === "primary" ? "info" : "warn",
+            title: `${capital(nameOf(self))} ${ROLE_WORDS[self.role] ?? self.role}, on its own.`,
+            why: "There is no second node that could take over.",
+        };
+    }
+    if (pair.fenced) {
+        return {
+            level: "bad",
+            title: `${capital(nameOf(self))} is fenced: it publishes nothing until it has heard who leads.`,
+            why: sentence(self.reason ?? ""),
+        };
+    }
+    if (leading.length > 1) {
+        return { level: "bad", title: "Both nodes say they are primary.", why: sentence(leading[0].reason ?? "") };
+    }
+    if (pair.switching) {
+        return { level: "warn", title: "A planned switchover is under way.", why: sentence(self.reason ?? "") };
+    }
+    if (leading.length === 0) {
+        const moving = pair.nodes.find((node) => ["promoting", "demoting"].includes(roleOf(node)));
+        if (moving !== undefined) {
+            return {
+                level: "warn",
+                title: `${capital(nameOf(moving))} ${ROLE_WORDS[moving.role]}.`,
+                why: sentence(moving.reason ?? ""),
+            };
+        }
+        return {
+            level: "bad",
+            title: "No node is known to deliver.",
+            why: `${exposure(pair)} ${sentence(capital(self.reason ?? ""))}`.trim(),
+        };
+    }
+    const primary = leading[0];
+    const because = capital(sentence(primary.reason ?? ""));
+    if (pair.protected) {
+        return {
+            level: "good",
+            title: `${capital(nameOf(primary))} delivers, and the pair is protected.`,
+            why: because,
+        };
+    }
+    return {
+        level: "warn",
+        title: `${capital(nameOf(primary))} delivers, but the pair is not protected.`,
+        why: `${exposure(pair)} ${because}`.trim(),
+    };
+}
+
+export function arbiterWords(arbiter) {
+    if (!arbiter?.configured) return { level: "none", text: "No arbiter" };
+    if (!arbiter.reachable) return { level: "warn", text: `${capital(arbiter.type)} cannot be reached` };
+    if (!arbiter.holder) return { level: "good", text: `${capital(arbiter.type)}: nobody holds the lease` };
+    const left = arbiter.lease_ms > 0 ? `, for ${duration(arbiter.lease_ms)}` : "";
+    return { level: "good", text: `${capital(arbiter.type)}: node ${arbiter.holder} holds the lease${left}` };
+}
+
+export function receiverLevel(state) {
+    if (state === "streaming") return "good";
+    return state === "refused" ? "bad" : "warn";
+}
+
+/* What stands above everything when the node is silent. */
+export function unreachableWords(node, sinceMs, nowMs) {
+    const name = node ? `Node ${node}` : "The node";
+    return `${name} cannot be reached, for ${duration(nowMs - sinceMs)}.`;
+}

@@ -1,0 +1,99 @@
+/* fake.mjs: stands in for the daemon while the page is developed and measured: serves the bundled page
+ * under the same policy, and the event stream of world.mjs.
+ *
+ *   node tests/console/fake.mjs --page build/console [--port 9580] [--node a|b] [--devices N]
+ *
+ * POST /fake/takeover: the other node dies; POST /fake/silence: nothing more is sent on any stream. */
+import { createServer } from "node:http";
+import { readFileSync } from "node:fs";
+import { extname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { World } from "./world.mjs";
+
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
+const HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy":
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+};
+
+export function startFake({ page, port = 0, share = 0.12, ...options }) {
+    const world = new World(options);
+    const streams = new Set();
+    let silent = false;
+
+    function send(stream, type, object) {
+        if (!silent) stream.answer.write(`event: ${type}\ndata: ${JSON.stringify(object)}\n\n`);
+    }
+
+    function opened(request, answer, floor) {
+        answer.writeHead(200, { ...HEADERS, "Content-Type": "text/event-stream" });
+        const stream = { answer, floor };
+        const now = Date.now();
+        send(stream, "pair", world.pair(now));
+        send(stream, "history", world.history(now));
+        send(stream, "space", world.space());
+        if (floor !== null) send(stream, "devices", world.devicesEvent(floor, true, now));
+        streams.add(stream);
+        request.on("close", () => streams.delete(stream));
+    }
+
+    const server = createServer((request, answer) => {
+        const url = new URL(request.url, "http://localhost");
+        if (request.method === "POST") {
+            if (url.pathname === "/fake/takeover") world.takeover(Date.now());
+            if (url.pathname === "/fake/silence") silent = true;
+            answer.writeHead(204).end();
+        } else if (url.pathname === "/events") {
+            opened(request, answer, url.searchParams.get("floor"));
+        } else {
+            try {
+                const name = url.pathname === "/" ? "index.html" : url.pathname.slice(1).replaceAll("..", "");
+                const body = readFileSync(join(page, name));
+                answer.writeHead(200, { ...HEADERS, "Content-Type": TYPES[extname(name)] ?? "application/octet-stream" });
+                answer.end(body);
+            } catch {
+                answer.writeHead(404, HEADERS).end();
+            }
+        }
+    });
+    const every = (ms, type, make) =>
+        setInterval(() => {
+            for (const stream of streams) {
+                const object = make(stream, Date.now());
+                if (object !== null) send(stream, type, object);
+            }
+        }, ms);
+    const timers = [
+        every(1000, "pair", (_, now) => world.pair(now)),
+        every(5000, "sample", (_, now) => world.sample(now)),
+        every(4000, "space", () => world.space()),
+        every(500, "devices", (stream, now) => (stream.floor === null ? null : world.devicesEvent(stream.floor, false, now, share))),
+    ];
+    return new Promise((resolve) => {
+        server.listen(port, "127.0.0.1", () =>
+            resolve({
+                world,
+                url: `http://127.0.0.1:${server.address().port}/`,
+                silence() {
+                    silent = true;
+                },
+                close() {
+                    timers.forEach(clearInterval);
+                    server.closeAllConnections();
+                    server.close();
+                },
+            }),
+        );
+    });
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+    const given = Object.fromEntries(process.argv.slice(2).join(" ").split(/ ?--/).filter(Boolean).map((pair) => pair.split(/[ =]/)));
+    const fake = await startFake({ page: given.page ?? "build/console", port: Number(given.port ?? 9580), node: given.node ?? "b", devices: Number(given.devices ?? 60) });
+    console.log(fake.url);
+}
