@@ -1,6 +1,7 @@
 /* commands.c: the table of commands, and those that ask the running daemon. */
 #include "commands.h"
 #include "render.h"
+#include "when.h"
 
 #include "fh/control.h"
 
@@ -234,6 +235,39 @@ const struct fh_ctl_command fh_ctl_commands[] = {
              "this node stores, whatever its role, and changes nothing.",
      .options = {{"count", "N", "end after N events"}},
      .run = run_tail},
+    {.name = "events",
+     .summary = "look back: the events kept in this node's store, whatever its role",
+     .help =
+         "Reads the store itself; the daemon may run or not, and is not asked. In the order in\n"
+         "which the events came, which is nearly that of their time. json is the record as it\n"
+         "is stored; the table (default) has no names, e-mail addresses or telephone numbers.\n"
+         "Delivered events are kept for dedup.window_minutes when there is room.\n" FH_WHEN_FORMS,
+     .options = {{"since", "TIME", "events from this time on"},
+                 {"until", "TIME", "events before this time"},
+                 {"type", "TYPE", "of these event types; several: A,B"},
+                 {"device", "ID", "about this device (its id, else MAC address, user, camera)"},
+                 {"location", "ID", "at this location or inside it"},
+                 {"format", "table|json", "a line for people, or one JSON object per line"},
+                 {"limit", "N", "end after N events"},
+                 {"newest", NULL, "the newest first"},
+                 {"config", "FILE", "default /etc/firehosed/firehosed.conf"},
+                 {"state-dir", "DIR", "node.state_dir, without a configuration"}},
+     .run = fh_ctl_events},
+    {.name = "stats",
+     .summary = "count the events kept in this node's store by type, location, hour or tenant",
+     .help = "One pass over the store, as events reads it; by location: the most specific one.\n"
+             "What is behind the first --top names is counted as other.\n" FH_WHEN_FORMS,
+     .options = {{"since", "TIME", "events from this time on"},
+                 {"until", "TIME", "events before this time"},
+                 {"type", "TYPE", "of these event types; several: A,B"},
+                 {"device", "ID", "about this device (its id, else MAC address, user, camera)"},
+                 {"location", "ID", "at this location or inside it"},
+                 {"by", "type|location|hour|tenant", "what to count by (default type)"},
+                 {"format", "table|json|csv", "default table"},
+                 {"top", "N", "so many names (default 20; by hour: all)"},
+                 {"config", "FILE", "default /etc/firehosed/firehosed.conf"},
+                 {"state-dir", "DIR", "node.state_dir, without a configuration"}},
+     .run = fh_ctl_stats},
     {.name = "history",
      .summary = "the last changes of role on this node, each with reason and evidence",
      .options = {{"json", NULL, "as JSON"}},

@@ -55,14 +55,15 @@ struct cJSON;
 int fh_ctl_ask(const struct fh_ctl_call *call, const char *command, const struct cJSON *arguments,
                struct cJSON **ret_result);
 
-/* command_onboarding.c, command_key.c, command_preview.c, command_pair.c, command_setup.c,
- * command_import.c, command_doctor.c */
+/* command_NAME.c */
 enum fh_ctl_exit fh_ctl_switchover(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_maintenance(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_history(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_preview(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_onboarding(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_events(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_stats(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_doctor(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_setup(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_setup_import(const struct fh_ctl_call *call, const char *from);

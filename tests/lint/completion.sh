@@ -49,8 +49,8 @@ expect() {
     got=$(after "$@")
     [ "$got" = "$wanted" ] || complain "bash offers \"$got\" after \"$*\", not \"$wanted\""
 }
-expect "status" firehosectl sta
-expect "status" firehosectl --socket /x sta
+expect "status" firehosectl statu
+expect "status stats" firehosectl --socket /x sta
 expect "--count" firehosectl tail --c
 expect "" firehosectl tail --count 1
 expect "on off" firehosectl maintenance o
