@@ -49,6 +49,11 @@ static int check_build(const char *config_path, const struct fh_config *config)
             r = -EINVAL;
         }
     }
+    struct fh_error err = {""};
+    if (app_watch_check(config, &err) < 0) {
+        fprintf(stderr, "error: %s: %s\n", config_path, err.text);
+        r = -EINVAL;
+    }
     return r;
 }
 
@@ -83,6 +88,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
     fh_pipeline_status(app->pipeline, &status);
     app_pair_push(app, &status);
     notify_status(app, &status);
+    app_watch_tick(app, &status);
     fh_log_flush(false);
     sd_event_source_set_time_relative(source, TICK_USEC);
     return 0;
@@ -234,7 +240,8 @@ static int make_state_dir(const struct app *app, struct fh_error *err)
 static int start(struct app *app, struct fh_error *err)
 {
     char key[FH_API_KEY_MAX];
-    int r = fh_config_api_key(&app->config, key, err);
+    int r = app_watch_check(&app->config, err);
+    r = r < 0 ? r : fh_config_api_key(&app->config, key, err);
     r = r < 0 ? r : make_state_dir(app, err);
     r = r < 0 ? r
               : fh_pipeline_new(&app->config, key, &app_pipeline_host, app, err, &app->pipeline);
@@ -245,11 +252,13 @@ static int start(struct app *app, struct fh_error *err)
                                       app, err, &app->control);
     r = r < 0 ? r : app_pair_start(app, err);
     r = r < 0 ? r : fh_pipeline_start(app->pipeline, err);
+    r = r < 0 ? r : app_watch_start(app, err);
     return r;
 }
 
 static void stop(struct app *app)
 {
+    app_watch_stop(app);
     if (app->pipeline) {
         fh_pipeline_follow(app->pipeline); /* quiet before the farewell: the peer leads at once */
     }

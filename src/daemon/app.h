@@ -5,6 +5,7 @@
  *                   a node without a pair leads by itself
  *   app_commands.c  what firehosectl may ask
  *   app_status.c    the status document
+ *   app_watch.c     metrics and console: who looks at this node
  *   notify.c        systemd: READY, STATUS, WATCHDOG, STOPPING
  *   role_file.c     the role for units and hooks that follow it */
 #ifndef FH_DAEMON_APP_H
@@ -18,6 +19,8 @@
 
 #define APP_TAILS_MAX 8
 
+struct app_watch;
+
 struct app {
     const char *config_path;
     struct fh_config config;
@@ -25,6 +28,7 @@ struct app {
     struct fh_pipeline *pipeline;
     struct fh_ha *ha; /* NULL: a single node */
     struct fh_control_server *control;
+    struct app_watch *watch; /* NULL: neither metrics nor console are configured */
     struct fh_time started;
     /* a single node's role; with a pair the engine knows */
     enum fh_role role;
@@ -61,6 +65,18 @@ void app_tail_lines(struct app *app, const char *lines, size_t len);
 /* app_status.c */
 cJSON *app_status_json(struct app *app);
 cJSON *app_checkpoint_json(struct app *app);
+/* A single node's, too. */
+void app_ha_status(struct app *app, struct fh_ha_status *ret);
+
+/* app_watch.c */
+/* A section this build cannot serve: -EINVAL with a sentence. */
+int app_watch_check(const struct fh_config *config, struct fh_error *err);
+/* -ENOMEM only: what cannot listen now does so later. */
+int app_watch_start(struct app *app, struct fh_error *err);
+/* As often as the main loop likes; status: just made. */
+void app_watch_tick(struct app *app, const struct fh_pipeline_status *status);
+/* Before the end of what is looked at. */
+void app_watch_stop(struct app *app);
 
 /* notify.c */
 void notify_ready(void);

@@ -189,16 +189,23 @@ cJSON *app_checkpoint_json(struct app *app)
     return object;
 }
 
+void app_ha_status(struct app *app, struct fh_ha_status *ret)
+{
+    if (app->ha) {
+        fh_ha_status(app->ha, ret);
+        return;
+    }
+    *ret = (struct fh_ha_status){
+        .role = app->role, .epoch = app->epoch, .peer = {.last_heard_ms = -1}};
+    snprintf(ret->reason, sizeof(ret->reason), "%s", "a single node: no pair is configured");
+}
+
 cJSON *app_status_json(struct app *app)
 {
     struct fh_pipeline_status status;
-    struct fh_ha_status ha = {
-        .role = app->role, .epoch = app->epoch, .peer = {.last_heard_ms = -1}};
-    snprintf(ha.reason, sizeof(ha.reason), "%s", "a single node: no pair is configured");
+    struct fh_ha_status ha;
     fh_pipeline_status(app->pipeline, &status);
-    if (app->ha) {
-        fh_ha_status(app->ha, &ha);
-    }
+    app_ha_status(app, &ha);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "node", app->config.node.name);
     cJSON_AddStringToObject(root, "version", FH_VERSION);
