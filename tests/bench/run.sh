@@ -15,3 +15,7 @@ for script in sinks end_to_end takeover latency; do
     printf '\n== %s\n' "$script"
     "tests/bench/$script.sh"
 done
+if [ -d "$BUILD/console" ] && command -v chromium >/dev/null; then
+    printf '\n== console\n'
+    CONSOLE_MODULES=$BUILD/tests/console node tests/bench/console.mjs
+fi

@@ -4,7 +4,7 @@
 const NAMES = ["Harbour House", "North Hall", "Foundry", "Library"];
 
 export class World {
-    /* options: seed, buildings, floors (each), devices (on every floor), node ("a" or "b"). */
+    /* options: seed, buildings, floors (each), devices (on every floor; about, unless exact), node ("a" or "b"). */
     constructor(options = {}) {
         this.options = { seed: 1, buildings: 2, floors: 4, devices: 60, node: "b", ...options };
         this.state = this.options.seed >>> 0 || 1;
@@ -44,7 +44,7 @@ export class World {
                 this.places.push({ id: floor, parent: building, name: `Floor ${f + 1}`, level: "FLOOR" });
                 const list = [];
                 const many = Math.round(devices * (0.5 + this.random()));
-                for (let d = 0; d < (devices >= 5000 ? devices : many); d++) {
+                for (let d = 0; d < (this.options.exact ? devices : many); d++) {
                     list.push({ id: (b * 7919 + f * 131071 + d * 2654435761).toString(16).slice(-8).padStart(8, "0"), x: this.random() * 266, y: this.random() * 150, tx: this.random() * 266, ty: this.random() * 150, confidence: 6 + this.random() * 22, seen: this.now - this.random() * 60000 });
                 }
                 this.devices.set(floor, list);

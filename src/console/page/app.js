@@ -80,6 +80,9 @@ function stateChanged(state) {
     document.documentElement.dataset.state = state;
     page.banner.hidden = state !== "lost";
     if (state === "lost") {
+        setText(page.role, "");
+        setText(page.protection, "state unknown");
+        page.protection.className = "pill bad";
         document.title = `${pair?.node ?? "node"}: cannot be reached – firehosed`;
         lost();
     } else {

@@ -76,7 +76,10 @@ export function capital(text) {
     return text === "" ? "" : text[0].toUpperCase() + text.slice(1);
 }
 
+const ABBREVIATIONS = { iot: "IoT", tp: "TelePresence", ble: "BLE", rssi: "RSSI", api: "API" };
+
 /* DEVICE_LOCATION_UPDATE -> "Device location update" */
 export function typeName(name) {
-    return capital(String(name).toLowerCase().replaceAll("_", " "));
+    const words = String(name).toLowerCase().split("_");
+    return capital(words.map((word) => ABBREVIATIONS[word] ?? word).join(" "));
 }

@@ -155,10 +155,10 @@ export class PairView {
         const shown = list.slice(0, TYPES_SHOWN);
         if (rest > 0) shown.push(["others", rest]);
         keyed(this.types, shown, ([name]) => name,
-            () => h("div", { class: "type" }, h("span", { class: "type-name" }), h("meter", { min: 0, max: 1, "aria-hidden": "true" }), h("span", { class: "number" })),
+            () => h("div", { class: "type" }, h("span", { class: "type-name" }), h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "bar line-1" })), h("span", { class: "number" })),
             (row, [name, n]) => {
                 setText(row.children[0], typeName(name));
-                row.children[1].value = n / Math.max(most, rest);
+                row.children[1].firstChild.style.width = `${(100 * n) / Math.max(most, rest)}%`;
                 setText(row.children[2], count(n));
             });
     }

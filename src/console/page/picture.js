@@ -7,16 +7,16 @@ import { arbiterWords, inOrder, roleOf } from "./words.js";
 
 /* Where things stand. A node is a box; paths run between the facing sides. */
 const WIDE = {
-    size: [960, 356],
+    size: [960, 350],
     service: [340, 12, 280, 46],
     nodes: [
         [24, 108, 300, 124],
         [636, 108, 300, 124],
     ],
-    arbiter: [340, 262, 280, 46],
+    arbiter: [340, 288, 280, 46],
     sinks: [
-        [24, 288, 300, 46],
-        [636, 288, 300, 46],
+        [24, 288, 236, 46],
+        [700, 288, 236, 46],
     ],
 };
 const NARROW = {
@@ -96,18 +96,18 @@ function paths(list, from, to, narrow) {
         const plain = path.up && path.datagrams === false ? ", no datagrams" : "";
         const address = cut(String(path.address).replace(/^tcp:\/\//, ""), 30);
         if (narrow) {
-            const x = from[0] + 34 + i * 70;
+            const x = from[0] + 30 + (i * (from[2] - 20)) / n;
             const y = (from[1] + from[3] + to[1]) / 2;
             const parts = [link(x, from[1] + from[3], x, to[1], kind)];
-            if (!path.up) parts.push(cross(x, y));
+            if (!path.up) parts.push(cross(x, y - 24));
             if (n === 1) parts.push(text(x + 16, y - 4, `${words}${plain}`, `path ${kind}`), text(x + 16, y + 14, address, "small"));
-            else parts.push(text(x + 8, y + 4 + (i % 2) * 18 - 9, words, `path ${kind}`));
+            else parts.push(text(x + 12, y + 4, n > 2 ? words.replace("up, ", "") : words, `path ${kind}`));
             return parts;
         }
         const y = from[1] + 34 + i * (n > 2 ? 28 : 44);
         const x = (from[0] + from[2] + to[0]) / 2;
         const parts = [link(from[0] + from[2], y, to[0], y, kind), text(x, y - 7, `${words}${plain}`, `path ${kind}`, "middle")];
-        if (!path.up) parts.push(cross(x + 60, y));
+        if (!path.up) parts.push(cross(x + 104, y));
         if (n <= 2) parts.push(text(x, y + 17, address, "small", "middle"));
         return parts;
     });
@@ -161,7 +161,7 @@ function sinksOf(place, from, item, pair, narrow) {
         narrow ? null : link(x + 60, from[1] + from[3], x + 60, y, fenced ? "down" : "flow"),
         box(place, sick.length > 0 ? "sinks warn" : "sinks"),
         text(x + width / 2, y + 20, sick.length > 0 ? `${sick.length} of ${names.length} sinks in trouble` : "delivers to", "small", "middle"),
-        text(x + width / 2, y + 38, cut(words, 36), "label", "middle"),
+        text(x + width / 2, y + 38, cut(words, 30), "label", "middle"),
     ].filter((part) => part !== null);
 }
 

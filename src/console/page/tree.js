@@ -59,6 +59,7 @@ export class Tree {
                     h("span", { class: "place" }),
                     h("span", { class: "level" }),
                     h("span", { class: "number" }),
+                    h("span", { class: "hidden" }, "devices"),
                 ),
             (item, row) => this.fill(item, row),
         );
@@ -78,7 +79,7 @@ export class Tree {
         setText(item.children[1], place.name || place.id);
         setText(item.children[2], place.level ? String(place.level).toLowerCase() : "");
         setText(item.children[3], place.devices === null ? "" : brief(place.devices));
-        setAttribute(item, "aria-label", `${place.name || place.id}, ${String(place.level ?? "").toLowerCase()}, ${place.devices ?? "unknown"} devices`);
+        item.children[4].hidden = place.devices === null;
     }
 
     focus(index) {
