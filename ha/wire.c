@@ -1,64 +1,26 @@
-/* wire.c: owns the bytes of the link. Reads through a cursor that checks every length; never
- * trusts a count, keeps no state. */
+/* wire.c: owns what the messages of the link consist of. Never trusts a count, keeps no state. */
 #include "wire.h"
+
+#include "fh/octets.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define HEAD_SIZE 24
 
-struct cursor {
-    const unsigned char *at;
-    size_t left;
-    bool failed;
-};
-
-static const unsigned char *take(struct cursor *cursor, size_t len)
+/* An empty one is no name. */
+static void get_name(struct fh_octets *octets, char *name, size_t size)
 {
-    if (cursor->failed || cursor->left < len) {
-        cursor->failed = true;
-        return NULL;
-    }
-    const unsigned char *at = cursor->at;
-    cursor->at += len;
-    cursor->left -= len;
-    return at;
+    name[0] = '\0';
+    fh_octets_text(octets, '!', name, size);
+    octets->failed |= name[0] == '\0';
 }
 
-static uint64_t get(struct cursor *cursor, size_t width)
+static enum fh_role get_role(struct fh_octets *octets)
 {
-    const unsigned char *at = take(cursor, width);
-    uint64_t value = 0;
-    for (size_t i = 0; at && i < width; i++) {
-        value |= (uint64_t)at[i] << (8 * i);
-    }
-    return value;
-}
-
-/* Names are printed into journals: anything but visible ASCII is not a name. */
-static void get_name(struct cursor *cursor, char *name, size_t size)
-{
-    size_t len = (size_t)get(cursor, 1);
-    const unsigned char *at = take(cursor, len);
-    if (!at || len == 0 || len >= size) {
-        cursor->failed = true;
-        return;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (at[i] <= ' ' || at[i] > '~') {
-            cursor->failed = true;
-            return;
-        }
-    }
-    memcpy(name, at, len);
-    name[len] = '\0';
-}
-
-static enum fh_role get_role(struct cursor *cursor)
-{
-    uint64_t role = get(cursor, 1);
+    uint64_t role = fh_octets_get(octets, 1);
     if (role >= FH_ROLE_COUNT) {
-        cursor->failed = true;
+        octets->failed = true;
         return FH_ROLE_STARTING;
     }
     return (enum fh_role)role;
@@ -66,32 +28,24 @@ static enum fh_role get_role(struct cursor *cursor)
 
 /* Epochs are counted by ones and twos: a number near the end of the range is not one, and the next
  * one after it would not be higher. */
-static uint64_t get_epoch(struct cursor *cursor)
+static uint64_t get_epoch(struct fh_octets *octets)
 {
-    uint64_t epoch = get(cursor, 8);
+    uint64_t epoch = fh_octets_get(octets, 8);
     if (epoch > FH_WIRE_EPOCH_MAX) {
-        cursor->failed = true;
+        octets->failed = true;
     }
     return epoch;
 }
 
-static void get_checkpoint(struct cursor *cursor, struct fh_checkpoint *checkpoint)
+static void get_checkpoint(struct fh_octets *octets, struct fh_checkpoint *checkpoint)
 {
     for (size_t i = 0; i < FH_PARTITIONS; i++) {
-        int64_t stamp = (int64_t)get(cursor, 8);
+        int64_t stamp = (int64_t)fh_octets_get(octets, 8);
         checkpoint->partition_ms[i] = stamp;
         if (stamp < 0) {
-            cursor->failed = true;
+            octets->failed = true;
         }
     }
-}
-
-static unsigned char *put(unsigned char *at, uint64_t value, size_t width)
-{
-    for (size_t i = 0; i < width; i++) {
-        at[i] = (unsigned char)(value >> (8 * i));
-    }
-    return at + width;
 }
 
 enum { FLAG_LAST_PRIMARY = 1, FLAG_READY = 2, FLAG_LIVE = 4, FLAG_HEALTHY = 8, FLAG_FINAL = 16 };
@@ -101,23 +55,23 @@ enum { MORE_KEY_SHIFT = 4, MORE_KEY_MASK = 7 }; /* a number, not a flag */
 
 static unsigned char *put_state_1(unsigned char *at, const struct fh_wire_state *state)
 {
-    at = put(at, state->role, 1);
-    at = put(at, state->epoch, 8);
-    at = put(at,
-             (state->last_primary ? FLAG_LAST_PRIMARY : 0u) | (state->ready ? FLAG_READY : 0u) |
-                 (state->streams_live ? FLAG_LIVE : 0u) |
-                 (state->sinks_healthy ? FLAG_HEALTHY : 0u) |
-                 (state->applied_final ? FLAG_FINAL : 0u),
-             2);
-    at = put(at, state->heard_paths, 1);
-    at = put(at, state->echo, 8);
-    at = put(at, state->report_last, 8);
-    at = put(at, state->report_applied, 8);
-    at = put(at, state->report_store, 8);
+    at = fh_octets_put(at, state->role, 1);
+    at = fh_octets_put(at, state->epoch, 8);
+    at = fh_octets_put(
+        at,
+        (state->last_primary ? FLAG_LAST_PRIMARY : 0u) | (state->ready ? FLAG_READY : 0u) |
+            (state->streams_live ? FLAG_LIVE : 0u) | (state->sinks_healthy ? FLAG_HEALTHY : 0u) |
+            (state->applied_final ? FLAG_FINAL : 0u),
+        2);
+    at = fh_octets_put(at, state->heard_paths, 1);
+    at = fh_octets_put(at, state->echo, 8);
+    at = fh_octets_put(at, state->report_last, 8);
+    at = fh_octets_put(at, state->report_applied, 8);
+    at = fh_octets_put(at, state->report_store, 8);
     const struct fh_checkpoint *all[] = {&state->received, &state->delivered, &state->covered_from};
     for (size_t which = 0; which < 3; which++) {
         for (size_t i = 0; i < FH_PARTITIONS; i++) {
-            at = put(at, (uint64_t)all[which]->partition_ms[i], 8);
+            at = fh_octets_put(at, (uint64_t)all[which]->partition_ms[i], 8);
         }
     }
     return at;
@@ -125,32 +79,33 @@ static unsigned char *put_state_1(unsigned char *at, const struct fh_wire_state 
 
 static unsigned char *put_state_2(unsigned char *at, const struct fh_wire_state *state)
 {
-    at = put(at,
-             (state->maintenance ? MORE_MAINTENANCE : 0u) | (state->patient ? MORE_PATIENT : 0u) |
-                 (state->yield_automatic ? MORE_AUTOMATIC : 0u) |
-                 (state->datagrams ? MORE_DATAGRAMS : 0u) |
-                 ((unsigned)state->dedup_key << MORE_KEY_SHIFT) |
-                 ((unsigned)state->datagram_paths << DATAGRAM_PATHS_SHIFT),
-             2);
-    at = put(at, state->yield_epoch, 8);
-    at = put(at, state->beat, 8);
-    at = put(at, state->beat_heard, 8);
-    at = put(at, state->promise_epoch, 8);
-    at = put(at, state->promise_ms, 4);
+    at = fh_octets_put(at,
+                       (state->maintenance ? MORE_MAINTENANCE : 0u) |
+                           (state->patient ? MORE_PATIENT : 0u) |
+                           (state->yield_automatic ? MORE_AUTOMATIC : 0u) |
+                           (state->datagrams ? MORE_DATAGRAMS : 0u) |
+                           ((unsigned)state->dedup_key << MORE_KEY_SHIFT) |
+                           ((unsigned)state->datagram_paths << DATAGRAM_PATHS_SHIFT),
+                       2);
+    at = fh_octets_put(at, state->yield_epoch, 8);
+    at = fh_octets_put(at, state->beat, 8);
+    at = fh_octets_put(at, state->beat_heard, 8);
+    at = fh_octets_put(at, state->promise_epoch, 8);
+    at = fh_octets_put(at, state->promise_ms, 4);
     for (size_t i = 0; i < FH_REPLICA_MINUTES; i++) {
         const struct fh_replica_minute *minute = &state->minutes.minute[i];
-        at = put(at, (uint64_t)minute->minute, 8);
-        at = put(at, minute->count, 4);
+        at = fh_octets_put(at, (uint64_t)minute->minute, 8);
+        at = fh_octets_put(at, minute->count, 4);
         for (size_t j = 0; j < FH_REPLICA_BUCKETS; j++) {
-            at = put(at, minute->digest[j], 4);
+            at = fh_octets_put(at, minute->digest[j], 4);
         }
     }
     return at;
 }
 
-static void get_state_2(struct cursor *cursor, struct fh_wire_state *state)
+static void get_state_2(struct fh_octets *octets, struct fh_wire_state *state)
 {
-    uint64_t flags = get(cursor, 2);
+    uint64_t flags = fh_octets_get(octets, 2);
     state->maintenance = (flags & MORE_MAINTENANCE) != 0;
     state->patient = (flags & MORE_PATIENT) != 0;
     state->yield_automatic = (flags & MORE_AUTOMATIC) != 0;
@@ -160,39 +115,39 @@ static void get_state_2(struct cursor *cursor, struct fh_wire_state *state)
     if (state->dedup_key > FH_KEY_COUNT) {
         state->dedup_key = 0; /* one that only newer versions have */
     }
-    state->yield_epoch = get_epoch(cursor);
-    state->beat = get(cursor, 8);
-    state->beat_heard = get(cursor, 8);
-    state->promise_epoch = get_epoch(cursor);
-    state->promise_ms = (uint32_t)get(cursor, 4);
+    state->yield_epoch = get_epoch(octets);
+    state->beat = fh_octets_get(octets, 8);
+    state->beat_heard = fh_octets_get(octets, 8);
+    state->promise_epoch = get_epoch(octets);
+    state->promise_ms = (uint32_t)fh_octets_get(octets, 4);
     for (size_t i = 0; i < FH_REPLICA_MINUTES; i++) {
         struct fh_replica_minute *minute = &state->minutes.minute[i];
-        minute->minute = (int64_t)get(cursor, 8);
-        minute->count = (uint32_t)get(cursor, 4);
+        minute->minute = (int64_t)fh_octets_get(octets, 8);
+        minute->count = (uint32_t)fh_octets_get(octets, 4);
         for (size_t j = 0; j < FH_REPLICA_BUCKETS; j++) {
-            minute->digest[j] = (uint32_t)get(cursor, 4);
+            minute->digest[j] = (uint32_t)fh_octets_get(octets, 4);
         }
     }
 }
 
-static void get_state_1(struct cursor *cursor, struct fh_wire_state *state)
+static void get_state_1(struct fh_octets *octets, struct fh_wire_state *state)
 {
-    state->role = get_role(cursor);
-    state->epoch = get_epoch(cursor);
-    uint64_t flags = get(cursor, 2);
+    state->role = get_role(octets);
+    state->epoch = get_epoch(octets);
+    uint64_t flags = fh_octets_get(octets, 2);
     state->last_primary = (flags & FLAG_LAST_PRIMARY) != 0;
     state->ready = (flags & FLAG_READY) != 0;
     state->streams_live = (flags & FLAG_LIVE) != 0;
     state->sinks_healthy = (flags & FLAG_HEALTHY) != 0;
     state->applied_final = (flags & FLAG_FINAL) != 0;
-    state->heard_paths = (uint8_t)get(cursor, 1);
-    state->echo = get(cursor, 8);
-    state->report_last = get(cursor, 8);
-    state->report_applied = get(cursor, 8);
-    state->report_store = get(cursor, 8);
-    get_checkpoint(cursor, &state->received);
-    get_checkpoint(cursor, &state->delivered);
-    get_checkpoint(cursor, &state->covered_from);
+    state->heard_paths = (uint8_t)fh_octets_get(octets, 1);
+    state->echo = fh_octets_get(octets, 8);
+    state->report_last = fh_octets_get(octets, 8);
+    state->report_applied = fh_octets_get(octets, 8);
+    state->report_store = fh_octets_get(octets, 8);
+    get_checkpoint(octets, &state->received);
+    get_checkpoint(octets, &state->delivered);
+    get_checkpoint(octets, &state->covered_from);
 }
 
 enum {
@@ -227,30 +182,30 @@ size_t fh_wire_size(const struct fh_wire_message *message)
 static unsigned char *put_hello(unsigned char *at, const struct fh_wire_hello *hello)
 {
     size_t len = strlen(hello->node);
-    at = put(at, hello->version_min, 1);
-    at = put(at, hello->version_max, 1);
-    at = put(at, hello->state.role, 1);
-    at = put(at, hello->state.epoch, 8);
-    at = put(at, len, 1);
+    at = fh_octets_put(at, hello->version_min, 1);
+    at = fh_octets_put(at, hello->version_max, 1);
+    at = fh_octets_put(at, hello->state.role, 1);
+    at = fh_octets_put(at, hello->state.epoch, 8);
+    at = fh_octets_put(at, len, 1);
     memcpy(at, hello->node, len);
     at += len;
-    at = put(at, hello->store_id, 8);
-    at = put(at, (uint64_t)hello->replica_id, 8);
-    at = put(at, hello->preferred ? 1 : 0, 1);
-    at = put(at, hello->partitions, 2);
+    at = fh_octets_put(at, hello->store_id, 8);
+    at = fh_octets_put(at, (uint64_t)hello->replica_id, 8);
+    at = fh_octets_put(at, hello->preferred ? 1 : 0, 1);
+    at = fh_octets_put(at, hello->partitions, 2);
     at = put_state_1(at, &hello->state);
     return hello->version_max >= 2 ? put_state_2(at, &hello->state) : at;
 }
 
 static void put_sample(unsigned char *at, const struct fh_replica_slice *slice)
 {
-    at = put(at, (uint64_t)slice->number, 8);
-    at = put(at, slice->count, 1);
+    at = fh_octets_put(at, (uint64_t)slice->number, 8);
+    at = fh_octets_put(at, slice->count, 1);
     for (uint32_t i = 0; i < slice->count; i++) {
-        at = put(at, slice->sample[i].lot, 4);
-        at = put(at, slice->sample[i].payload, 4);
-        at = put(at, slice->sample[i].uid, 4);
-        at = put(at, slice->sample[i].offset_ms, 2);
+        at = fh_octets_put(at, slice->sample[i].lot, 4);
+        at = fh_octets_put(at, slice->sample[i].payload, 4);
+        at = fh_octets_put(at, slice->sample[i].uid, 4);
+        at = fh_octets_put(at, slice->sample[i].offset_ms, 2);
     }
 }
 
@@ -261,13 +216,13 @@ int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t si
         return -ENOBUFS;
     }
     unsigned char *at = bytes;
-    at = put(at, FH_WIRE_MAGIC, 4);
-    at = put(at, message->version, 1);
-    at = put(at, message->type, 1);
-    at = put(at, message->path, 1);
-    at = put(at, 0, 1);
-    at = put(at, message->instance, 8);
-    at = put(at, message->sequence, 8);
+    at = fh_octets_put(at, FH_WIRE_MAGIC, 4);
+    at = fh_octets_put(at, message->version, 1);
+    at = fh_octets_put(at, message->type, 1);
+    at = fh_octets_put(at, message->path, 1);
+    at = fh_octets_put(at, 0, 1);
+    at = fh_octets_put(at, message->instance, 8);
+    at = fh_octets_put(at, message->sequence, 8);
     switch (message->type) {
     case FH_WIRE_HELLO:
         put_hello(at, &message->u.hello);
@@ -279,22 +234,22 @@ int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t si
         }
         break;
     case FH_WIRE_REPORT:
-        at = put(at, message->u.report.previous, 8);
-        at = put(at, message->u.report.number, 8);
+        at = fh_octets_put(at, message->u.report.previous, 8);
+        at = fh_octets_put(at, message->u.report.number, 8);
         memcpy(at, message->u.report.bytes.data, message->u.report.bytes.len);
         break;
     case FH_WIRE_CONFIRM:
-        at = put(at, message->u.confirm.store_id, 8);
-        put(at, message->u.confirm.number, 8);
+        at = fh_octets_put(at, message->u.confirm.store_id, 8);
+        fh_octets_put(at, message->u.confirm.number, 8);
         break;
     case FH_WIRE_WANT:
-        at = put(at, message->u.want.store_id, 8);
-        at = put(at, message->u.want.from, 8);
-        put(at, (uint64_t)message->u.want.min_timestamp_ms, 8);
+        at = fh_octets_put(at, message->u.want.store_id, 8);
+        at = fh_octets_put(at, message->u.want.from, 8);
+        fh_octets_put(at, (uint64_t)message->u.want.min_timestamp_ms, 8);
         break;
     case FH_WIRE_ANSWERED:
-        at = put(at, message->u.answered.previous, 8);
-        put(at, message->u.answered.through, 8);
+        at = fh_octets_put(at, message->u.answered.previous, 8);
+        fh_octets_put(at, message->u.answered.through, 8);
         break;
     case FH_WIRE_SAMPLE:
         put_sample(at, &message->u.sample);
@@ -305,131 +260,131 @@ int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t si
     return (int)need;
 }
 
-static void get_hello(struct cursor *cursor, struct fh_wire_hello *hello)
+static void get_hello(struct fh_octets *octets, struct fh_wire_hello *hello)
 {
-    hello->version_min = (uint8_t)get(cursor, 1);
-    hello->version_max = (uint8_t)get(cursor, 1);
-    enum fh_role role = get_role(cursor);
-    uint64_t epoch = get_epoch(cursor);
-    get_name(cursor, hello->node, sizeof(hello->node));
-    if (cursor->failed || hello->version_min > hello->version_max || hello->version_min == 0) {
-        cursor->failed = true;
+    hello->version_min = (uint8_t)fh_octets_get(octets, 1);
+    hello->version_max = (uint8_t)fh_octets_get(octets, 1);
+    enum fh_role role = get_role(octets);
+    uint64_t epoch = get_epoch(octets);
+    get_name(octets, hello->node, sizeof(hello->node));
+    if (octets->failed || hello->version_min > hello->version_max || hello->version_min == 0) {
+        octets->failed = true;
         return;
     }
     if (hello->version_min > FH_WIRE_VERSION_MAX || hello->version_max < FH_WIRE_VERSION_MIN) {
         hello->state.role = role;
         hello->state.epoch = epoch;
-        cursor->left = 0; /* the rest is written in a language we do not know */
+        octets->left = 0; /* the rest is written in a language we do not know */
         return;
     }
-    hello->store_id = get(cursor, 8);
-    hello->replica_id = (int64_t)get(cursor, 8);
-    hello->preferred = get(cursor, 1) != 0;
-    hello->partitions = (uint16_t)get(cursor, 2);
-    get_state_1(cursor, &hello->state);
+    hello->store_id = fh_octets_get(octets, 8);
+    hello->replica_id = (int64_t)fh_octets_get(octets, 8);
+    hello->preferred = fh_octets_get(octets, 1) != 0;
+    hello->partitions = (uint16_t)fh_octets_get(octets, 2);
+    get_state_1(octets, &hello->state);
     if (hello->version_max >= 2) {
-        get_state_2(cursor, &hello->state);
+        get_state_2(octets, &hello->state);
     }
     hello->complete = true;
     if (hello->version_max > FH_WIRE_VERSION_MAX) {
-        cursor->left = 0;
+        octets->left = 0;
     }
 }
 
-static void get_report(struct cursor *cursor, struct fh_wire_report *report)
+static void get_report(struct fh_octets *octets, struct fh_wire_report *report)
 {
-    report->previous = get(cursor, 8);
-    report->number = get(cursor, 8);
-    report->bytes.len = cursor->left;
-    report->bytes.data = (const char *)take(cursor, cursor->left);
+    report->previous = fh_octets_get(octets, 8);
+    report->number = fh_octets_get(octets, 8);
+    report->bytes.len = octets->left;
+    report->bytes.data = (const char *)fh_octets_take(octets, octets->left);
     if (report->number == 0 || report->previous >= report->number || report->bytes.len == 0 ||
         report->bytes.len > FH_WIRE_REPORT_MAX) {
-        cursor->failed = true;
+        octets->failed = true;
     }
 }
 
-static void get_sample(struct cursor *cursor, struct fh_replica_slice *slice)
+static void get_sample(struct fh_octets *octets, struct fh_replica_slice *slice)
 {
-    uint64_t number = get(cursor, 8);
-    uint64_t count = get(cursor, 1);
+    uint64_t number = fh_octets_get(octets, 8);
+    uint64_t count = fh_octets_get(octets, 1);
     if (number == 0 || number > INT64_MAX / FH_REPLICA_SLICE_MS - FH_REPLICA_SLICES ||
         count > FH_REPLICA_SAMPLES) {
-        cursor->failed = true;
+        octets->failed = true;
         return;
     }
     slice->number = (int64_t)number;
     slice->count = (uint32_t)count;
     for (uint32_t i = 0; i < slice->count; i++) {
-        slice->sample[i].lot = (uint32_t)get(cursor, 4);
-        slice->sample[i].payload = (uint32_t)get(cursor, 4);
-        slice->sample[i].uid = (uint32_t)get(cursor, 4);
-        slice->sample[i].offset_ms = (uint32_t)get(cursor, 2);
+        slice->sample[i].lot = (uint32_t)fh_octets_get(octets, 4);
+        slice->sample[i].payload = (uint32_t)fh_octets_get(octets, 4);
+        slice->sample[i].uid = (uint32_t)fh_octets_get(octets, 4);
+        slice->sample[i].offset_ms = (uint32_t)fh_octets_get(octets, 2);
     }
 }
 
-static void get_body(struct cursor *cursor, struct fh_wire_message *message)
+static void get_body(struct fh_octets *octets, struct fh_wire_message *message)
 {
     switch (message->type) {
     case FH_WIRE_HELLO:
-        get_hello(cursor, &message->u.hello);
+        get_hello(octets, &message->u.hello);
         break;
     case FH_WIRE_HEARTBEAT:
-        get_state_1(cursor, &message->u.heartbeat);
+        get_state_1(octets, &message->u.heartbeat);
         if (message->version >= 2) {
-            get_state_2(cursor, &message->u.heartbeat);
+            get_state_2(octets, &message->u.heartbeat);
         }
         break;
     case FH_WIRE_REPORT:
-        get_report(cursor, &message->u.report);
+        get_report(octets, &message->u.report);
         break;
     case FH_WIRE_CONFIRM:
-        message->u.confirm.store_id = get(cursor, 8);
-        message->u.confirm.number = get(cursor, 8);
+        message->u.confirm.store_id = fh_octets_get(octets, 8);
+        message->u.confirm.number = fh_octets_get(octets, 8);
         break;
     case FH_WIRE_WANT:
-        message->u.want.store_id = get(cursor, 8);
-        message->u.want.from = get(cursor, 8);
-        message->u.want.min_timestamp_ms = (int64_t)get(cursor, 8);
-        cursor->failed |= message->u.want.from == 0;
+        message->u.want.store_id = fh_octets_get(octets, 8);
+        message->u.want.from = fh_octets_get(octets, 8);
+        message->u.want.min_timestamp_ms = (int64_t)fh_octets_get(octets, 8);
+        octets->failed |= message->u.want.from == 0;
         break;
     case FH_WIRE_ANSWERED:
-        message->u.answered.previous = get(cursor, 8);
-        message->u.answered.through = get(cursor, 8);
-        cursor->failed |= message->u.answered.previous > message->u.answered.through;
+        message->u.answered.previous = fh_octets_get(octets, 8);
+        message->u.answered.through = fh_octets_get(octets, 8);
+        octets->failed |= message->u.answered.previous > message->u.answered.through;
         break;
     case FH_WIRE_SAMPLE:
-        get_sample(cursor, &message->u.sample);
+        get_sample(octets, &message->u.sample);
         break;
     case FH_WIRE_GOODBYE:
         break;
     default:
-        cursor->failed = true;
+        octets->failed = true;
     }
 }
 
 int fh_wire_decode(const void *bytes, size_t len, struct fh_wire_message *ret)
 {
-    struct cursor cursor = {.at = bytes, .left = len};
+    struct fh_octets octets = {.at = bytes, .left = len};
     struct fh_wire_message message;
     memset(&message, 0, sizeof(message));
-    if (get(&cursor, 4) != FH_WIRE_MAGIC) {
+    if (fh_octets_get(&octets, 4) != FH_WIRE_MAGIC) {
         return -EBADMSG;
     }
-    message.version = (uint8_t)get(&cursor, 1);
-    message.type = (enum fh_wire_type)get(&cursor, 1);
-    message.path = (uint8_t)get(&cursor, 1);
-    get(&cursor, 1);
-    message.instance = get(&cursor, 8);
-    message.sequence = get(&cursor, 8);
-    if (cursor.failed || message.instance == 0) {
+    message.version = (uint8_t)fh_octets_get(&octets, 1);
+    message.type = (enum fh_wire_type)fh_octets_get(&octets, 1);
+    message.path = (uint8_t)fh_octets_get(&octets, 1);
+    fh_octets_get(&octets, 1);
+    message.instance = fh_octets_get(&octets, 8);
+    message.sequence = fh_octets_get(&octets, 8);
+    if (octets.failed || message.instance == 0) {
         return -EBADMSG;
     }
     if (message.type != FH_WIRE_HELLO &&
         (message.version < FH_WIRE_VERSION_MIN || message.version > FH_WIRE_VERSION_MAX)) {
         return -EPROTONOSUPPORT;
     }
-    get_body(&cursor, &message);
-    if (cursor.failed || cursor.left != 0) {
+    get_body(&octets, &message);
+    if (octets.failed || octets.left != 0) {
         return -EBADMSG;
     }
     *ret = message;
