@@ -7,6 +7,8 @@
 #include "datagram.h"
 #include "probe.h"
 
+#include "fh/zmq_glue.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +22,6 @@
 #define HANDSHAKE_MS      5000
 #define CONNECT_MS        3000
 #define UNACKNOWLEDGED_MS 10000 /* a connection whose other end vanished is given up after this */
-#define ZAP_FRAMES        7
-#define ZAP_ENDPOINT      "inproc://zeromq.zap.01"
-#define KEY_BYTES         32
 
 #define REFUSED_RETRY_USEC ((uint64_t)2 * 1000 * 1000)
 
@@ -43,7 +42,7 @@ struct fh_link {
     void *userdata;
     sd_event *event;
     char listen[FH_URL_MAX];
-    unsigned char peer_key[KEY_BYTES];
+    unsigned char peer_key[FH_ZAP_KEY_BYTES];
     void *context;
     void *router;
     void *monitor;
@@ -58,37 +57,11 @@ struct fh_link {
     struct fh_datagrams *datagrams; /* NULL: pair.datagrams is off */
 };
 
-static int set_int(void *socket, int option, int value)
-{
-    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0 ? 0 : -zmq_errno();
-}
-
-static bool readable(void *socket)
-{
-    int events = 0;
-    size_t size = sizeof(events);
-    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
-}
-
-/* Watch a socket's descriptor. */
-static int watch(struct fh_link *link, void *socket, sd_event_io_handler_t callback, void *userdata,
-                 sd_event_source **ret)
-{
-    int fd = -1;
-    size_t size = sizeof(fd);
-    if (zmq_getsockopt(socket, ZMQ_FD, &fd, &size) != 0) {
-        return -zmq_errno();
-    }
-    /* A socket announces a message only after somebody has looked and found none. */
-    (void)readable(socket);
-    return sd_event_add_io(link->event, ret, fd, EPOLLIN, callback, userdata);
-}
-
 /* ---- frames of the peer ---- */
 
 static void drain_router(struct fh_link *link)
 {
-    for (int count = 0; count < DRAIN_MAX && readable(link->router); count++) {
+    for (int count = 0; count < DRAIN_MAX && fh_zmq_readable(link->router); count++) {
         zmq_msg_t part;
         bool more = true;
         for (int index = 0; more; index++) {
@@ -104,7 +77,7 @@ static void drain_router(struct fh_link *link)
             zmq_msg_close(&part);
         }
     }
-    if (readable(link->router)) {
+    if (fh_zmq_readable(link->router)) {
         sd_event_source_set_enabled(link->again_source, SD_EVENT_ONESHOT);
     }
 }
@@ -140,23 +113,6 @@ static void remember_inbound(struct fh_link *link, int fd, bool there)
     }
 }
 
-/* One event of a monitor socket: u16 event, u32 value, then the address as a frame of its own. */
-static bool next_event(void *monitor, uint16_t *ret_event, uint32_t *ret_value)
-{
-    if (!readable(monitor)) {
-        return false;
-    }
-    unsigned char head[6];
-    char address[256];
-    if (zmq_recv(monitor, head, sizeof(head), ZMQ_DONTWAIT) != (int)sizeof(head)) {
-        return false;
-    }
-    zmq_recv(monitor, address, sizeof(address), ZMQ_DONTWAIT);
-    memcpy(ret_event, head, sizeof(*ret_event));
-    memcpy(ret_value, head + sizeof(*ret_event), sizeof(*ret_value));
-    return true;
-}
-
 static int on_router_monitor(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     (void)source;
@@ -166,7 +122,7 @@ static int on_router_monitor(sd_event_source *source, int fd, uint32_t events, v
     uint16_t event = 0;
     uint32_t value = 0;
     size_t before = link->inbound_count;
-    while (next_event(link->monitor, &event, &value)) {
+    while (fh_zmq_next_event(link->monitor, &event, &value)) {
         remember_inbound(link, (int)value, event == ZMQ_EVENT_ACCEPTED);
     }
     if (before != link->inbound_count) {
@@ -209,7 +165,7 @@ static int on_path_monitor(sd_event_source *source, int fd, uint32_t events, voi
     struct fh_link *link = path->link;
     uint16_t event = 0;
     uint32_t value = 0;
-    while (next_event(path->monitor, &event, &value)) {
+    while (fh_zmq_next_event(path->monitor, &event, &value)) {
         if (event == ZMQ_EVENT_CONNECTED) {
             fh_probe_learn(path->probe, (int)value);
         } else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
@@ -220,7 +176,7 @@ static int on_path_monitor(sd_event_source *source, int fd, uint32_t events, voi
             path->connected = true;
             path->refused = false;
             fh_probe_stop(path->probe);
-            readable(path->socket); /* lets the socket take in its new connection */
+            fh_zmq_readable(path->socket); /* lets the socket take in its new connection */
             link->handler->path(link->userdata, path->index, FH_PATH_CONNECTED);
         } else if (event == ZMQ_EVENT_DISCONNECTED && path->connected) {
             path->connected = false;
@@ -234,65 +190,22 @@ static int on_path_monitor(sd_event_source *source, int fd, uint32_t events, voi
 
 /* ---- who may connect (ZAP, RFC 27) ---- */
 
-struct zap_request {
-    char frame[ZAP_FRAMES][256];
-    size_t len[ZAP_FRAMES];
-};
-
-/* -EBADMSG for another shape than a CURVE request; all its frames are consumed. */
-static int read_zap(void *zap, struct zap_request *request)
-{
-    memset(request, 0, sizeof(*request));
-    int index = 0;
-    bool good = true;
-    int more = 1;
-    for (; more; index++) {
-        char scratch[256];
-        char *into = index < ZAP_FRAMES ? request->frame[index] : scratch;
-        int n = zmq_recv(zap, into, sizeof(scratch) - 1, ZMQ_DONTWAIT);
-        if (n < 0) {
-            return -zmq_errno();
-        }
-        good &= n < (int)sizeof(scratch);
-        if (index < ZAP_FRAMES && good) {
-            request->len[index] = (size_t)n;
-        }
-        size_t size = sizeof(more);
-        zmq_getsockopt(zap, ZMQ_RCVMORE, &more, &size);
-    }
-    good = good && index == ZAP_FRAMES && strcmp(request->frame[0], "1.0") == 0 &&
-           strcmp(request->frame[5], "CURVE") == 0 && request->len[6] == KEY_BYTES;
-    return good ? 0 : -EBADMSG;
-}
-
-static void answer_zap(void *zap, const struct zap_request *request, bool welcome)
-{
-    const char *status = welcome ? "200" : "400";
-    const char *text = welcome ? "OK" : "not the peer's key";
-    zmq_send(zap, "1.0", 3, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    zmq_send(zap, request->frame[1], request->len[1], ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    zmq_send(zap, status, strlen(status), ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    zmq_send(zap, text, strlen(text), ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    zmq_send(zap, welcome ? "peer" : "", welcome ? 4 : 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-    zmq_send(zap, "", 0, ZMQ_DONTWAIT);
-}
-
 static int on_zap(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     (void)source;
     (void)fd;
     (void)events;
     struct fh_link *link = userdata;
-    while (readable(link->zap)) {
-        struct zap_request request;
-        int r = read_zap(link->zap, &request);
+    while (fh_zmq_readable(link->zap)) {
+        struct fh_zap_request request;
+        int r = fh_zap_read(link->zap, &request);
         if (r < 0 && r != -EBADMSG) {
             break;
         }
-        bool welcome = r == 0 && memcmp(request.frame[6], link->peer_key, KEY_BYTES) == 0;
-        answer_zap(link->zap, &request, welcome);
+        bool welcome = r == 0 && memcmp(request.key, link->peer_key, FH_ZAP_KEY_BYTES) == 0;
+        fh_zap_answer(link->zap, &request, welcome ? "peer" : NULL, "not the peer's key");
         if (!welcome) {
-            link->handler->stranger(link->userdata, request.frame[3]);
+            link->handler->stranger(link->userdata, request.address);
         }
     }
     return 0;
@@ -309,19 +222,19 @@ static int open_router(struct fh_link *link, const char *secret_key)
     }
     int64_t largest = FH_WIRE_REPORT_MAX + FH_WIRE_REPORT_HEAD;
     int r = 0;
-    if ((r = set_int(link->zap, ZMQ_LINGER, 0)) < 0 ||
-        (r = set_int(link->router, ZMQ_LINGER, 0)) < 0 ||
-        (r = set_int(link->router, ZMQ_RCVHWM, QUEUE_MESSAGES)) < 0 ||
-        (r = set_int(link->router, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS)) < 0 ||
-        (r = set_int(link->router, ZMQ_TCP_MAXRT, UNACKNOWLEDGED_MS)) < 0 ||
-        (r = set_int(link->router, ZMQ_IPV6, strchr(link->listen, '[') != NULL)) < 0 ||
-        (r = set_int(link->router, ZMQ_CURVE_SERVER, 1)) < 0) {
+    if ((r = fh_zmq_set_int(link->zap, ZMQ_LINGER, 0)) < 0 ||
+        (r = fh_zmq_set_int(link->router, ZMQ_LINGER, 0)) < 0 ||
+        (r = fh_zmq_set_int(link->router, ZMQ_RCVHWM, QUEUE_MESSAGES)) < 0 ||
+        (r = fh_zmq_set_int(link->router, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS)) < 0 ||
+        (r = fh_zmq_set_int(link->router, ZMQ_TCP_MAXRT, UNACKNOWLEDGED_MS)) < 0 ||
+        (r = fh_zmq_set_int(link->router, ZMQ_IPV6, strchr(link->listen, '[') != NULL)) < 0 ||
+        (r = fh_zmq_set_int(link->router, ZMQ_CURVE_SERVER, 1)) < 0) {
         return r;
     }
     if (zmq_setsockopt(link->router, ZMQ_CURVE_SECRETKEY, secret_key, 40) != 0 ||
         zmq_setsockopt(link->router, ZMQ_ZAP_DOMAIN, "firehosed", 9) != 0 ||
         zmq_setsockopt(link->router, ZMQ_MAXMSGSIZE, &largest, sizeof(largest)) != 0 ||
-        zmq_bind(link->zap, ZAP_ENDPOINT) != 0 ||
+        zmq_bind(link->zap, FH_ZAP_ENDPOINT) != 0 ||
         zmq_socket_monitor(link->router, "inproc://router",
                            ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) != 0) {
         return -zmq_errno();
@@ -330,10 +243,11 @@ static int open_router(struct fh_link *link, const char *secret_key)
     if (!link->monitor || zmq_connect(link->monitor, "inproc://router") != 0) {
         return -zmq_errno();
     }
-    set_int(link->monitor, ZMQ_LINGER, 0);
-    if ((r = watch(link, link->router, on_router, link, &link->router_source)) < 0 ||
-        (r = watch(link, link->zap, on_zap, link, &link->zap_source)) < 0 ||
-        (r = watch(link, link->monitor, on_router_monitor, link, &link->monitor_source)) < 0 ||
+    fh_zmq_set_int(link->monitor, ZMQ_LINGER, 0);
+    if ((r = fh_zmq_watch(link->event, link->router, on_router, link, &link->router_source)) < 0 ||
+        (r = fh_zmq_watch(link->event, link->zap, on_zap, link, &link->zap_source)) < 0 ||
+        (r = fh_zmq_watch(link->event, link->monitor, on_router_monitor, link,
+                          &link->monitor_source)) < 0 ||
         (r = sd_event_add_defer(link->event, &link->again_source, on_again, link)) < 0 ||
         (r = sd_event_add_time(link->event, &link->retry_source, CLOCK_BOOTTIME, 0, 0, on_retry,
                                link)) < 0 ||
@@ -355,15 +269,15 @@ static int open_path(struct path *path, const char *secret_key, const char *publ
         return -zmq_errno();
     }
     int r = 0;
-    if ((r = set_int(path->socket, ZMQ_LINGER, FH_LINK_LINGER_MS)) < 0 ||
-        (r = set_int(path->socket, ZMQ_SNDHWM, QUEUE_MESSAGES)) < 0 ||
+    if ((r = fh_zmq_set_int(path->socket, ZMQ_LINGER, FH_LINK_LINGER_MS)) < 0 ||
+        (r = fh_zmq_set_int(path->socket, ZMQ_SNDHWM, QUEUE_MESSAGES)) < 0 ||
         /* nothing is queued for a peer that is not there: it would be stale when it comes */
-        (r = set_int(path->socket, ZMQ_IMMEDIATE, 1)) < 0 ||
-        (r = set_int(path->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS)) < 0 ||
-        (r = set_int(path->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS)) < 0 ||
-        (r = set_int(path->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS)) < 0 ||
-        (r = set_int(path->socket, ZMQ_TCP_MAXRT, UNACKNOWLEDGED_MS)) < 0 ||
-        (r = set_int(path->socket, ZMQ_IPV6, strchr(path->address, '[') != NULL)) < 0) {
+        (r = fh_zmq_set_int(path->socket, ZMQ_IMMEDIATE, 1)) < 0 ||
+        (r = fh_zmq_set_int(path->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS)) < 0 ||
+        (r = fh_zmq_set_int(path->socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS)) < 0 ||
+        (r = fh_zmq_set_int(path->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS)) < 0 ||
+        (r = fh_zmq_set_int(path->socket, ZMQ_TCP_MAXRT, UNACKNOWLEDGED_MS)) < 0 ||
+        (r = fh_zmq_set_int(path->socket, ZMQ_IPV6, strchr(path->address, '[') != NULL)) < 0) {
         return r;
     }
     if (zmq_setsockopt(path->socket, ZMQ_CURVE_SECRETKEY, secret_key, 40) != 0 ||
@@ -375,8 +289,8 @@ static int open_path(struct path *path, const char *secret_key, const char *publ
         zmq_connect(path->monitor, monitor) != 0) {
         return -zmq_errno();
     }
-    set_int(path->monitor, ZMQ_LINGER, 0);
-    return watch(link, path->monitor, on_path_monitor, path, &path->monitor_source);
+    fh_zmq_set_int(path->monitor, ZMQ_LINGER, 0);
+    return fh_zmq_watch(link->event, path->monitor, on_path_monitor, path, &path->monitor_source);
 }
 
 static void on_datagram(void *userdata, uint8_t path, const void *bytes, size_t len)
@@ -524,7 +438,7 @@ int fh_link_send(struct fh_link *link, size_t path)
         return -EINVAL;
     }
     link->out_reserved = false;
-    readable(link->path[path].socket); /* lets it notice what happened to its connection */
+    fh_zmq_readable(link->path[path].socket); /* lets it notice what happened to its connection */
     if (zmq_msg_send(&link->out, link->path[path].socket, ZMQ_DONTWAIT) < 0) {
         int code = zmq_errno();
         zmq_msg_close(&link->out);
