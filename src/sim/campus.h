@@ -4,6 +4,8 @@
 #ifndef SIM_CAMPUS_H
 #define SIM_CAMPUS_H
 
+#include "world.h"
+
 #include "fh/err.h"
 
 #include <stddef.h>
@@ -18,7 +20,6 @@
 #define SIM_MAX_DEVICES 1000000U
 #define SIM_FLOOR_X     1066U /* floors are 266.5 by 150 feet, in quarters of a foot */
 #define SIM_FLOOR_Y     600U
-#define SIM_PARTITIONS  12U
 #define SIM_SSIDS       3U
 #define SIM_CONNECTORS  4U
 

@@ -483,6 +483,9 @@ struct fh_time sim_connection_due(const struct sim_connection *connection)
         if (exchange->stream) {
             sooner(&due, sim_stream_due(exchange->stream));
         }
+        if (fh_time_before(connection->now, exchange->not_before)) {
+            sooner(&due, exchange->not_before);
+        }
     }
     return due;
 }

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define EVENTS_PATH "/api/partners/v1/firehose/events"
-#define TEXT_MAX    (4 << 20)
+#define TEXT_MAX    (65 << 20) /* the rest fault: up to 64 MiB */
 #define OUT_MAX     (128 << 20)
 #define LEDGER_FILL 65536
 #define LEDGER_LINE 96
@@ -158,6 +158,20 @@ int sim_exchange_grpc_status(int status)
         }
     }
     return status >= 500 ? 14 : 2;
+}
+
+const struct sim_key *sim_exchange_key(struct sim_exchange *exchange, unsigned *ret_index)
+{
+    const struct sim_key *key =
+        exchange->request.has_api_key ? find_key(exchange, ret_index) : NULL;
+    if (!key || key->kind == SIM_KEY_BLOCKED) {
+        sim_exchange_error(exchange, 401,
+                           !exchange->request.has_api_key ? "X-API-KEY is missing"
+                           : !key                         ? "API key is not valid"
+                                                          : "API key is blocked");
+        return NULL;
+    }
+    return key;
 }
 
 struct wish {
@@ -331,12 +345,9 @@ static int start_events(struct sim_exchange *exchange, const char *query)
     if (injected_status(exchange, bad ? 0 : (unsigned)wish.replica)) {
         return 0;
     }
-    const struct sim_key *key = exchange->request.has_api_key ? find_key(exchange, &index) : NULL;
-    if (!key || key->kind == SIM_KEY_BLOCKED) {
-        return sim_exchange_error(exchange, 401,
-                                  !exchange->request.has_api_key ? "X-API-KEY is missing"
-                                  : !key                         ? "API key is not valid"
-                                                                 : "API key is blocked");
+    const struct sim_key *key = sim_exchange_key(exchange, &index);
+    if (!key) {
+        return 0;
     }
     enum sim_channel channel = exchange->request.channel;
     if (!(key->channels & 1U << channel)) {
@@ -381,12 +392,14 @@ int sim_exchange_start(struct sim_exchange *exchange)
                 ? start_events(exchange, query)
                 : sim_exchange_error(exchange, 405, "only GET");
     } else {
-        char path[64];
+        char path[256];
         sim_request_copy(path, sizeof(path), target, len);
         if (strncmp(path, "/sim/", 5) == 0) {
             r = sim_control_start(exchange, path, query);
         } else if (sim_activation_has(path)) {
             r = sim_activation_start(exchange, path);
+        } else if (sim_places_has(path)) {
+            r = sim_places_start(exchange, path, query);
         } else {
             r = sim_exchange_error(exchange, 404, "no such resource");
         }
@@ -459,6 +472,9 @@ int64_t sim_exchange_fill(struct sim_exchange *exchange, struct fh_time now, uns
         n = fill_ledger(exchange, out);
         exchange->more = n > 0;
         return n;
+    }
+    if (fh_time_before(now, exchange->not_before)) {
+        return 0;
     }
     n = (int64_t)exchange->text.len;
     int r = fh_buf_append(out, exchange->text.data, exchange->text.len);

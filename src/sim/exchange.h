@@ -39,11 +39,12 @@ struct sim_exchange {
     struct fh_buf out; /* HTTP/2: body bytes waiting for the window */
     size_t out_sent;
     bool deferred;
-    bool ending;              /* HTTP/2: the body ends after what waits */
-    int grpc_status;          /* with which trailers */
-    const char *grpc_message; /* static */
-    bool more;                /* there may be more at once */
-    unsigned fault_born;      /* generation of the faults when the stream was opened */
+    bool ending;               /* HTTP/2: the body ends after what waits */
+    struct fh_time not_before; /* a text waits so long; zero: it does not */
+    int grpc_status;           /* with which trailers */
+    const char *grpc_message;  /* static */
+    bool more;                 /* there may be more at once */
+    unsigned fault_born;       /* generation of the faults when the stream was opened */
     unsigned fault_seen;
     /* The cut and reset faults with after=: */
     uint64_t left; /* body bytes still allowed; UINT64_MAX = no limit */
@@ -61,6 +62,8 @@ int sim_exchange_start(struct sim_exchange *exchange);
 int sim_exchange_grpc_status(int status);
 /* Make the answer an error with the API's error body. */
 int sim_exchange_error(struct sim_exchange *exchange, int status, const char *message);
+/* The key of the request and its number; NULL: the exchange has its answer, 401. */
+const struct sim_key *sim_exchange_key(struct sim_exchange *exchange, unsigned *ret_index);
 
 /* The error's words for grpc-message: percent-encoded. */
 void sim_exchange_message(const struct sim_exchange *exchange, char *ret, size_t size);
@@ -79,6 +82,10 @@ bool sim_activation_has(const char *path);
 int sim_activation_start(struct sim_exchange *exchange, const char *path);
 /* POST /sim/token. */
 int sim_activation_token(struct sim_exchange *exchange, const char *query);
+
+/* The supporting REST calls: locations, maps and their images (places.c). */
+bool sim_places_has(const char *path);
+int sim_places_start(struct sim_exchange *exchange, const char *path, const char *query);
 
 /* The control endpoint (control.c): everything below /sim/. path without the query. */
 int sim_control_start(struct sim_exchange *exchange, const char *path, const char *query);

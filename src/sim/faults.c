@@ -56,6 +56,7 @@ static const struct {
     [SIM_FAULT_MANY_LINES] = {"many_lines", ONCE, true},
     [SIM_FAULT_WRAPPER] = {"wrapper", ONCE, true},
     [SIM_FAULT_ACTIVATION] = {"activation", ONCE, false},
+    [SIM_FAULT_REST] = {"rest", ONCE, false},
     [SIM_FAULT_UNKNOWN_TYPE] = {"unknown_type", ONCE, false},
     [SIM_FAULT_FUTURE_STAMP] = {"future_stamp", ONCE, false},
     [SIM_FAULT_REPLICA_UIDS] = {"replica_uids", ONCE, false},
@@ -177,7 +178,8 @@ static void fill_rule(const struct numbers *numbers, struct sim_fault *fault)
     fault->differ = numbers->differ != 0;
     fault->pings = numbers->pings != 0;
     fault->remaining = numbers->n > 0 ? numbers->n : often == ONCE ? 1 : -1;
-    bool waits = fault->type == SIM_FAULT_SLOW_TLS || fault->type == SIM_FAULT_ACTIVATION;
+    bool waits = fault->type == SIM_FAULT_SLOW_TLS || fault->type == SIM_FAULT_ACTIVATION ||
+                 fault->type == SIM_FAULT_REST;
     bool timed = fault->type == SIM_FAULT_REFUSE || fault->type == SIM_FAULT_STATUS ||
                  fault->type == SIM_FAULT_REDIRECT;
     if (timed && numbers->ms >= 0) {
@@ -192,6 +194,13 @@ static int judge_numbers(enum sim_fault_type type, struct numbers *numbers, stru
 {
     bool ends = type == SIM_FAULT_END;
     bool redirect = type == SIM_FAULT_REDIRECT;
+    bool rest = type == SIM_FAULT_REST;
+    if (rest && numbers->code < 0 && (numbers->ms >= 0 || numbers->bytes > 0)) {
+        numbers->code = 200; /* as it would be, but later or with other bytes */
+    }
+    if (rest && numbers->ms < 0) {
+        numbers->ms = 0;
+    }
     if (type == SIM_FAULT_REVOKE && numbers->ms < 0) {
         numbers->ms = 0;
     }
@@ -200,12 +209,13 @@ static int judge_numbers(enum sim_fault_type type, struct numbers *numbers, stru
     }
     int64_t code = numbers->code;
     if ((type == SIM_FAULT_STATUS && (code < 300 || code > 599)) ||
+        (rest && code != 200 && (code < 300 || code > 599)) ||
         (redirect && (code < 301 || code > 308)) ||
         (ends && code >= 0 && code > 16 && (code < 1000 || code > 4999))) {
         return fh_error_set(err, -EINVAL, "code=%lld is not one for type=%s", (long long)code,
                             types[type].name);
     }
-    if (numbers->bytes == 0) {
+    if (numbers->bytes == 0 && !rest) {
         numbers->bytes = type == SIM_FAULT_LONG_LINE   ? 10000000
                          : type == SIM_FAULT_FRAGMENTS ? 64
                                                        : 1 << 20;

@@ -56,6 +56,8 @@ enum sim_fault_type {
     SIM_FAULT_WRAPPER,    /* gRPC: the record inside a BytesValue */
     /* at the activation */
     SIM_FAULT_ACTIVATION, /* "status":false with 200 */
+    /* at the supporting REST calls */
+    SIM_FAULT_REST, /* after ms=: answer code= (retry_after=), or so many bytes= of junk */
     /* once, in the world */
     SIM_FAULT_UNKNOWN_TYPE,       /* n= records of a type nobody knows; in the ledger */
     SIM_FAULT_FUTURE_STAMP,       /* n= records stamped ahead_ms= ahead; in the ledger */

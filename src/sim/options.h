@@ -14,7 +14,6 @@
 
 #define SIM_KEYS_MAX    32
 #define SIM_HOSTS_MAX   16
-#define SIM_PARTITIONS  12
 #define SIM_REPLICAS    3
 #define SIM_RATE_AT_MAX 500000.0 /* events per second of world time under --rate max */
 #define SIM_TEXT_MAX    4096

@@ -58,6 +58,11 @@ sim_payload_function sim_payload_admin;
 
 /* Shared pieces. */
 char *sim_put_location(const struct sim_view *view, uint16_t place, char *p);
+/* "locationDetails":{...}, as in LOCATION_CHANGE; with a map where there is a floor. */
+char *sim_put_location_details(const struct sim_campus *campus, const struct sim_place *place,
+                               int cost_centre, char *p);
+/* The mapDetails object of a floor. */
+char *sim_put_map(const struct sim_place *floor, char *p);
 char *sim_put_coordinates(const struct sim_place *place, uint32_t x, uint32_t y, char *p);
 char *sim_put_access_point(char *p, uint32_t index);
 const char *sim_change_name(unsigned change);

@@ -88,6 +88,32 @@ char *sim_payload_network_status(const struct sim_view *view, char *p)
     return SIM_PUT(p, "\",\"ovaVersion\":\"3.1.1\",\"dockerVersion\":\"3.1.1.7\"}}");
 }
 
+char *sim_put_map(const struct sim_place *floor, char *p)
+{
+    p = SIM_PUT(p, "{\"mapId\":\"");
+    p = sim_put_bytes(p, floor->map_id, 32);
+    return SIM_PUT(p, "\",\"imageWidth\":1600,\"imageHeight\":900,\"mimeType\":\"image/png\","
+                      "\"dimension\":{\"length\":150.0,\"width\":266.5,\"height\":10.0,"
+                      "\"offsetX\":0.0,\"offsetY\":0.0}}");
+}
+
+char *sim_put_location_details(const struct sim_campus *campus, const struct sim_place *place,
+                               int cost_centre, char *p)
+{
+    p = SIM_PUT(p, "\"locationDetails\":{\"timeZone\":\"" SIM_TIME_ZONE
+                   "\",\"city\":\"Amsterdam\",\"state\":\"\",\"country\":\"NL\",\"category\":\"\","
+                   "\"metadata\":[{\"key\":\"cost-centre\",\"values\":[\"");
+    p = sim_put_int(p, 100 + cost_centre);
+    p = SIM_PUT(p, "\"]}],");
+    p = sim_put_coordinates(place, place->x_from, 0, p);
+    if (place->floor) {
+        p = SIM_PUT(p, ",\"mapDetails\":");
+        p = sim_put_map(&campus->places[place->floor], p);
+    }
+    *p++ = '}';
+    return p;
+}
+
 char *sim_payload_location_change(const struct sim_view *view, char *p)
 {
     const struct sim_place *place = sim_view_place(view);
@@ -95,18 +121,10 @@ char *sim_payload_location_change(const struct sim_view *view, char *p)
     p = sim_put_text(p, sim_change_name(view->record->detail));
     p = SIM_PUT(p, "\",");
     p = sim_put_location(view, view->record->location, p);
-    p = SIM_PUT(p, ",\"locationDetails\":{\"timeZone\":\"" SIM_TIME_ZONE
-                   "\",\"city\":\"Amsterdam\",\"state\":\"\",\"country\":\"NL\",\"category\":\"\","
-                   "\"metadata\":[{\"key\":\"cost-centre\",\"values\":[\"");
-    p = sim_put_int(p, 100 + view->record->value.plain.number);
-    p = SIM_PUT(p, "\"]}],");
-    p = sim_put_coordinates(place, place->x_from, 0, p);
-    p = SIM_PUT(p, ",\"mapDetails\":{\"mapId\":\"");
-    p = sim_put_bytes(
-        p, view->campus->places[place->floor ? place->floor : view->record->location].map_id, 32);
-    return SIM_PUT(p, "\",\"imageWidth\":1600,\"imageHeight\":900,\"mimeType\":\"image/png\","
-                      "\"dimension\":{\"length\":150.0,\"width\":266.5,\"height\":10.0,"
-                      "\"offsetX\":0.0,\"offsetY\":0.0}}}}");
+    *p++ = ',';
+    p = sim_put_location_details(view->campus, place, view->record->value.plain.number, p);
+    *p++ = '}';
+    return p;
 }
 
 /* One anchor in the middle of each zone; the actor is its number, major the floor's. */

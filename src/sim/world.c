@@ -166,6 +166,11 @@ void sim_world_free(struct sim_world *world)
     free(world);
 }
 
+const struct sim_campus *sim_world_campus(const struct sim_world *world)
+{
+    return world->campus;
+}
+
 void sim_world_set_rate(struct sim_world *world, double rate)
 {
     rate = rate >= 1 ? rate : 1;

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SIM_PARTITIONS 12
+
 struct sim_world;
 
 struct sim_world_options {
@@ -39,6 +41,9 @@ struct sim_world_options {
 int sim_world_new(const struct sim_world_options *options, struct fh_error *err,
                   struct sim_world **ret);
 void sim_world_free(struct sim_world *world);
+/* What stands still, for any thread without the lock; NULL in replay mode. */
+struct sim_campus;
+const struct sim_campus *sim_world_campus(const struct sim_world *world);
 /* May change while running: events/s from now on. */
 void sim_world_set_rate(struct sim_world *world, double rate);
 void sim_world_set_replica_uids_differ(struct sim_world *world, bool differ);

@@ -10,9 +10,11 @@ import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 from sim_clients import BIN, EVENTS, KEY, Lines, Process, Sim, check, equal, fetch, run_sections, until
 
@@ -377,6 +379,106 @@ def one_connection():
         equal("curl at the server's goodbye", [client.wait() for client in ends], [0, 0])
 
 
+PLACES = "/api/partners/v1/"
+
+
+def read_png(body):
+    """(width, height, rows of pixels) of a picture of 16 colours; checks every sum."""
+    check(body.startswith(b"\x89PNG\r\n\x1a\n"), "no PNG:", body[:20])
+    at, chunks = 8, {}
+    while at < len(body):
+        length, kind = struct.unpack(">I4s", body[at:at + 8])
+        data = body[at + 8:at + 8 + length]
+        equal(f"sum of {kind}", struct.unpack(">I", body[at + 8 + length:at + 12 + length])[0], zlib.crc32(kind + data))
+        chunks[kind], at = data, at + 12 + length
+    equal("chunks", list(chunks), [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
+    width, height, *rest = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
+    equal("kind of picture", rest, [4, 3, 0, 0, 0])
+    equal("colours", len(chunks[b"PLTE"]), 48)
+    packed = zlib.decompress(chunks[b"IDAT"])
+    equal("bytes of pixels", len(packed), height * (width // 2 + 1))
+    rows = [packed[y * (width // 2 + 1) + 1:(y + 1) * (width // 2 + 1)] for y in range(height)]
+    return width, height, [[half for byte in row for half in (byte >> 4, byte & 15)] for row in rows]
+
+
+def places():
+    """The supporting REST calls: what they say is what the events say."""
+    with Sim("--rate", "20000", "--cloud-key", "CLOUD", "--blocked-key", "BLOCKED", tls=True) as sim:
+        def get(path, *options, key=KEY):
+            result = subprocess.run(["curl", "-sS", "--cacert", f"{sim.dir}/ca.pem", "-w", "\n%{http_code} %{content_type}",
+                                     *(["-H", f"X-API-KEY: {key}"] if key else []), *options, sim.url + PLACES + path],
+                                    capture_output=True, timeout=20, check=True)
+            body, _, told = result.stdout.rpartition(b"\n")
+            return int(told.split()[0]), told.decode().split(" ", 1)[1], body
+        live = sim.lines()
+        seen = until("a device on a map", lambda: next((event["deviceLocationUpdate"] for event in map(
+            json.loads, live.whole()) if event.get("deviceLocationUpdate", {}).get("mapId")), None))
+        changed = until("a change of a floor", lambda: next((event["locationHierarchyChange"] for event in map(
+            json.loads, live.whole()) if "mapDetails" in event.get("locationHierarchyChange", {}).get(
+                "locationDetails", {})), None))
+        live.kill()
+        for version in VERSIONS:
+            code, kind, body = get("locations/" + seen["location"]["locationId"], version)
+            equal("a location", (code, kind), (200, "application/json"))
+            told = json.loads(body)
+            equal("location", told["location"], seen["location"])
+            equal("map of the location", told["locationDetails"]["mapDetails"]["mapId"], seen["mapId"])
+            code, _, body = get("locations/" + changed["location"]["locationId"] + "?partnerTenantId=EXAMPLE-PARTNER", version)
+            details = json.loads(body)["locationDetails"]
+            equal("details", {name: value for name, value in details.items() if name != "metadata"},
+                  {name: value for name, value in changed["locationDetails"].items() if name != "metadata"})
+            code, kind, body = get("maps/" + seen["mapId"], version)
+            equal("a map", (code, kind), (200, "application/json"))
+            plan = json.loads(body)
+            check(seen["xPos"] <= plan["dimension"]["width"] and seen["yPos"] <= plan["dimension"]["length"], plan)
+            code, kind, image = get("maps/" + seen["mapId"] + "/image", version)
+            equal("an image", (code, kind), (200, "image/png"))
+            width, height, rows = read_png(image)
+            equal("size of the image", (width, height), (plan["imageWidth"], plan["imageHeight"]))
+            wide, high = width / plan["dimension"]["width"], height / plan["dimension"]["length"]
+            check(abs(wide - high) < 0.1, "pixels per foot:", wide, high)
+            check(len({pixel for row in rows for pixel in row}) >= 10 and set(rows[0]) == {rows[0][0]}, "an empty floor")
+        parent = seen["location"]
+        while "parent" in parent:
+            parent = parent["parent"]
+            told = json.loads(get("locations/" + parent["locationId"])[2])
+            equal("a parent", told["location"], parent)
+            equal("a map above the floors", "mapDetails" in told["locationDetails"], "FLOOR" in parent["inferredLocationTypes"])
+        one = "maps/" + seen["mapId"]
+        for what, path, key, wanted in (
+                ("no key", one, None, 401), ("unknown key", one, "nonsense", 401), ("blocked key", one, "BLOCKED", 401),
+                ("another tenant", one + "?partnerTenantId=OTHER", KEY, 403),
+                ("another tenant's location", "locations/x?partnerTenantId=OTHER", KEY, 403),
+                ("a tenant without end", one + "?partnerTenantId=" + "x" * 300, KEY, 403),
+                ("no tenant from the cloud", one, "CLOUD", 403), ("no map", "maps/" + "0" * 32, KEY, 404),
+                ("no map's image", "maps/x/image", KEY, 404), ("more than an image", one + "/image/x", KEY, 404),
+                ("no location", "locations/location-0", KEY, 404), ("nothing", "locations/", KEY, 404),
+                ("too long", "maps/" + "0" * 300, KEY, 404)):
+            for version in VERSIONS:
+                code, kind, body = get(path, version, key=key)
+                equal(f"{what} ({version})", (code, kind), (wanted, "application/json"))
+                check(json.loads(body)["status"] is False, what)
+        equal("from the cloud", get(one + "?partnerTenantId=EXAMPLE-PARTNER", key="CLOUD")[0], 200)
+        equal("POST", get(one, "-X", "POST")[0], 405)
+        for version in VERSIONS:
+            sim.fault("rest&code=429&retry_after=7&n=2")
+            code, head, _ = fetch(sim, PLACES + one, version, "-H", f"X-API-KEY: {KEY}")
+            equal("429", (code, re.findall("(?i)retry-after: (.*?)\r", head)), (429, ["7"]))
+            equal("429 again", get(one + "/image", version)[0], 429)
+            equal("and no more", get(one, version)[0], 200)
+            sim.fault("rest&bytes=20000000")
+            code, kind, body = get(one, version)
+            equal("junk", (code, kind, len(body), set(body)), (200, "application/octet-stream", 20000000, {ord("x")}))
+            sim.fault("rest&ms=400")
+            timed = get(one, version, "-w", "\n%{http_code} %{time_total}")
+            check(timed[0] == 200 and float(timed[1]) >= 0.4 and json.loads(timed[2]) == plan, "not slow:", timed)
+    for seed, wanted in (("7", image), ("8", None)):  # the plan is the seed's alone
+        with Sim("--seed", seed, "--paused") as sim:
+            told = subprocess.run(["curl", "-sS", "-H", f"X-API-KEY: {KEY}", f"{sim.url}{PLACES}{one}/image"],
+                                  capture_output=True, timeout=20, check=True).stdout
+            check(told == wanted if wanted else b"no such map" in told, "the image of seed", seed)
+
+
 if __name__ == "__main__":
     sys.exit(run_sections([sharing, line_faults, connection_faults, slow_reader, replay, statuses, one_connection,
-                           delays_and_uids, odd_requests, limit, keep_alives, window, arguments]))
+                           delays_and_uids, places, odd_requests, limit, keep_alives, window, arguments]))
