@@ -12,7 +12,8 @@
  * Events on the stream, one JSON object each:
  *   pair     at once and every second: {"now","node","version","channel","paired","protected",
  *            "sync","fenced","maintenance","switching","uptime_ms","lag_ms","dedup_key",
- *            "nodes":[{"node","self","reachable","role","epoch","ready","reason"}] (self first),
+ *            "nodes":[{"node","self","reachable","role","epoch","ready","reason"}] (self first;
+ *            the other one also has "last_heard_ms" and "maintenance"),
  *            "paths":[{"address","up","datagrams","rtt_ms"}],
  *            "arbiter":{"type","configured","reachable","holder","lease_ms"},
  *            "receivers":[{"range","state","lag_ms","events","protocol","last_error"}],
@@ -26,13 +27,19 @@
  *            events/s
  *   sample   every 5 s: {"at":ms,"received","delivered","lag_ms","pending"}
  *   space    at once and when it changed, at most every 2 s: {"locations":[{"id","parent","name",
- *            "level","devices","present","camera"}],"dropped":n}: parent null at the top; devices:
- *            last DEVICE_COUNT, or devices seen there in the last 5 minutes when there is none;
- *            present and camera null when nothing said so; at most 2,000 locations
+ *            "level","devices","present","camera"}],"dropped":n,"devices_dropped":n,"skipped":n}: parent
+ *            null at the top; level "ROOT", "NETWORK", "CAMPUS", "BUILDING", "FLOOR", "ZONE" or "";
+ *            devices: last DEVICE_COUNT, or devices seen there (and on what lies in it) in the last
+ *            5 minutes when there is none; present (users, else devices) and camera (the service's
+ *            sum, else that of the cameras and TelePresence devices) null when nothing said so; at
+ *            most 2,000 locations. What there was no room for is counted: locations, devices, and
+ *            records that went by unread
  *   devices  twice a second, only ?floor=: {"floor":"ID","full":true|false,"map":{"id","width",
  *            "length","image":true|false},"devices":[["id",x,y,confidence,age_ms],...],
  *            "gone":["id",...]}: full at first, then what changed; a device not seen for 5 minutes
- *            is gone; at most 5,000 devices a floor
+ *            is gone; at most 5,000 devices a floor and 50,000 in all. Nothing comes while nothing
+ *            changes. map: null what is not known; without a size from the service or the records
+ *            it reaches as far as devices were seen
  *
  * Personal data: a device is an id made from a key of this process and the record's device id,
  * so it can be followed on the screen and nowhere else; console.device_ids = true shows the
