@@ -13,6 +13,8 @@ pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb>=0.9.24)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4>=1.9.3)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8.0)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
+# The screen of firehosectl top; the wide form, for the blocks of its bars.
+pkg_check_modules(CURSES REQUIRED IMPORTED_TARGET ncursesw>=6.2)
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7.14)
 pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c>=1.3.3)
 # Metrics and console; both have one thread that answers, so any release with epoll and suspended

@@ -225,6 +225,15 @@ const struct fh_ctl_command fh_ctl_commands[] = {
      .summary = "what this node is and does: role, peer, receivers, sinks, counters",
      .options = {{"json", NULL, "the whole result as JSON, for programs"}},
      .run = run_status},
+    {.name = "top",
+     .summary = "the pair live: roles, link, rates, lag, sinks, last changes",
+     .help =
+         "On a terminal a screen of any size from 60x12 (h there lists the keys), else, or with\n"
+         "--plain, a line for each look. Reconnects when the daemon restarts.",
+     .options = {{"interval", "SECONDS", "between two looks, 0.2 to 3600 (default 1)"},
+                 {"count", "N", "end after N looks"},
+                 {"plain", NULL, "lines, although this is a terminal"}},
+     .run = fh_ctl_top},
     {.name = "checkpoint",
      .summary = "up to which time each partition is received and delivered",
      .options = {{"json", NULL, "as JSON, in milliseconds since 1970"}},

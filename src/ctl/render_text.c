@@ -1,6 +1,7 @@
 /* render_text.c: the result for people. Never talks to the daemon and reads no clock. */
 #include "render.h"
 #include "table.h"
+#include "words.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* What is said goes here; the first failure is kept and ends the rest. */
 struct page {
@@ -76,54 +76,6 @@ static const char *string(const cJSON *object, const char *name, char *text, siz
     return printable(cJSON_IsString(item) ? item->valuestring : "", text, size);
 }
 
-/* ---- words for values -------------------------------------------------------------------------
- */
-
-static void duration_text(int64_t ms, char *text, size_t size)
-{
-    int64_t seconds = ms / 1000;
-    if (ms < 0) {
-        snprintf(text, size, "-");
-    } else if (ms < 1000) {
-        snprintf(text, size, "%" PRId64 " ms", ms);
-    } else if (seconds < 120) {
-        snprintf(text, size, "%" PRId64 ".%" PRId64 " s", seconds, ms % 1000 / 100);
-    } else if (seconds < 7200) {
-        snprintf(text, size, "%" PRId64 " min", seconds / 60);
-    } else if (seconds < 172800) {
-        snprintf(text, size, "%" PRId64 " h %" PRId64 " min", seconds / 3600, seconds % 3600 / 60);
-    } else {
-        snprintf(text, size, "%" PRId64 " d %" PRId64 " h", seconds / 86400,
-                 seconds % 86400 / 3600);
-    }
-}
-
-static void bytes_text(int64_t bytes, char *text, size_t size)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1024 && unit + 1 < FH_ARRAY_LEN(units)) {
-        value /= 1024;
-        unit++;
-    }
-    snprintf(text, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-}
-
-/* 2026-01-01T00:00:00.000Z; "-" for 0 = nothing known. */
-static void time_text(int64_t ms, char *text, size_t size)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm tm;
-    char stamp[32];
-    if (ms <= 0 || !gmtime_r(&seconds, &tm) ||
-        strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
-        snprintf(text, size, "-");
-        return;
-    }
-    snprintf(text, size, "%s.%03dZ", stamp, (int)(ms % 1000));
-}
-
 /* ---- the parts of the status ------------------------------------------------------------------
  */
 
@@ -138,7 +90,7 @@ static void say_node(const cJSON *status, struct page *page)
     }
     int64_t uptime_ms = number(status, "uptime_ms", -1);
     if (uptime_ms >= 0) {
-        duration_text(uptime_ms, uptime, sizeof(uptime));
+        fh_words_duration(uptime_ms, uptime, sizeof(uptime));
         say(page, ", up %s", uptime);
     }
     say(page, "\nrole        %s", string(status, "role", text, sizeof(text)));
@@ -207,7 +159,7 @@ static void say_orders(const cJSON *status, struct page *page)
         say(page, ", lease held by %s", text);
     }
     if (number(arbiter, "lease_ms", 0) > 0) {
-        duration_text(number(arbiter, "lease_ms", 0), lease, sizeof(lease));
+        fh_words_duration(number(arbiter, "lease_ms", 0), lease, sizeof(lease));
         say(page, " (ours, %s left)", lease);
     }
     say(page, "\n");
@@ -232,7 +184,7 @@ static void say_peer(const cJSON *status, struct page *page)
             number(peer, "epoch", 0));
     }
     int64_t heard = number(peer, "last_heard_ms", -1);
-    duration_text(heard, age, sizeof(age));
+    fh_words_duration(heard, age, sizeof(age));
     say(page, heard < 0 ? ", never heard\n" : ", heard %s ago\n", age);
     if (string(peer, "refused", text, sizeof(text))[0]) {
         say(page, "  REFUSED   %s\n", text);
@@ -254,14 +206,14 @@ static void receiver_row(const cJSON *receiver, char (*cell)[FH_TABLE_CELL], cha
     string(receiver, "range", cell[0], FH_TABLE_CELL);
     string(receiver, "state", cell[1], FH_TABLE_CELL);
     snprintf(cell[2], FH_TABLE_CELL, "%" PRId64, number(receiver, "events", 0));
-    time_text(number(receiver, "last_timestamp", 0), cell[3], FH_TABLE_CELL);
-    duration_text(number(receiver, "lag_ms", -1), cell[4], FH_TABLE_CELL);
-    duration_text(number(receiver, "last_byte_age_ms", -1), cell[5], FH_TABLE_CELL);
+    fh_words_time(number(receiver, "last_timestamp", 0), cell[3], FH_TABLE_CELL);
+    fh_words_duration(number(receiver, "lag_ms", -1), cell[4], FH_TABLE_CELL);
+    fh_words_duration(number(receiver, "last_byte_age_ms", -1), cell[5], FH_TABLE_CELL);
     snprintf(cell[6], FH_TABLE_CELL, "%" PRId64, number(receiver, "failures", 0));
     string(receiver, "protocol", cell[7], FH_TABLE_CELL);
     bool streaming = strcmp(cell[1], "streaming") == 0;
     int64_t retry_ms = number(receiver, "retry_in_ms", 0);
-    duration_text(retry_ms, retry, sizeof(retry));
+    fh_words_duration(retry_ms, retry, sizeof(retry));
     string(receiver, "last_error", error, sizeof(error));
     /* While it streams again, an old error is history and only worries people. */
     if (!streaming && error[0]) {
@@ -424,8 +376,8 @@ static void say_checkpoint(const cJSON *status, struct page *page)
     if (!cJSON_IsObject(checkpoint)) {
         return;
     }
-    time_text(oldest(member(checkpoint, "received")), received, sizeof(received));
-    time_text(oldest(member(checkpoint, "delivered")), delivered, sizeof(delivered));
+    fh_words_time(oldest(member(checkpoint, "received")), received, sizeof(received));
+    fh_words_time(oldest(member(checkpoint, "delivered")), delivered, sizeof(delivered));
     say(page, "checkpoint  received %s, delivered %s (oldest partition)\n", received, delivered);
 }
 
@@ -438,9 +390,9 @@ static void say_store(const cJSON *status, struct page *page)
     if (!cJSON_IsObject(store)) {
         return;
     }
-    bytes_text(number(store, "bytes_used", 0), used, sizeof(used));
-    bytes_text(number(store, "size_limit", 0), limit, sizeof(limit));
-    bytes_text(number(store, "dedup_bytes", 0), dedup, sizeof(dedup));
+    fh_words_bytes(number(store, "bytes_used", 0), used, sizeof(used));
+    fh_words_bytes(number(store, "size_limit", 0), limit, sizeof(limit));
+    fh_words_bytes(number(store, "dedup_bytes", 0), dedup, sizeof(dedup));
     say(page,
         "store       %s of %s, %" PRId64 " events kept; de-duplication %" PRId64 " records, %s\n",
         used, limit, number(store, "events", 0), number(store, "dedup_records", 0), dedup);
@@ -491,8 +443,8 @@ int fh_render_checkpoint_text(const cJSON *checkpoint, struct fh_buf *into)
         }
         cell = fh_table_row(table);
         snprintf(cell[0], FH_TABLE_CELL, "%s", name);
-        time_text(number(received, name, 0), cell[1], FH_TABLE_CELL);
-        time_text(number(delivered, name, 0), cell[2], FH_TABLE_CELL);
+        fh_words_time(number(received, name, 0), cell[1], FH_TABLE_CELL);
+        fh_words_time(number(delivered, name, 0), cell[2], FH_TABLE_CELL);
     }
     int r = fh_table_print(table, into);
     free(table);
@@ -510,7 +462,7 @@ int fh_render_history_text(const cJSON *history, struct fh_buf *into)
         char to[32];
         char reason[256];
         char evidence[256];
-        time_text(number(row, "time_ms", 0), when, sizeof(when));
+        fh_words_time(number(row, "time_ms", 0), when, sizeof(when));
         say(&page, "%s  epoch %" PRId64 "  %s -> %s: %s", when, number(row, "epoch", 0),
             string(row, "from", from, sizeof(from)), string(row, "to", to, sizeof(to)),
             string(row, "reason", reason, sizeof(reason)));

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# firehosectl top in a real terminal (tmux) beside a real pair: screens of several sizes, keys, a failover, a
+# daemon that restarts; and without a terminal. With SCREEN=FILE the screen after the failover is written there.
+#
+# Needs BIN, bash, jq, curl, tmux.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+. tests/lib/pair.sh
+command -v tmux >/dev/null || { echo "SKIPPED: no tmux"; exit 77; }
+
+export LC_ALL=C.UTF-8
+BLOCK='(▂|▃|▄|▅|▆|▇|█)'
+tmux() { command tmux -u -S "$WORK/tmux" -f /dev/null "$@"; }
+screen() { tmux capture-pane -p; }
+end() { tmux kill-server 2>/dev/null; pair_cleanup; }
+trap end EXIT
+
+# wait_screen PATTERN SECONDS [WHAT]: until a line of the screen matches.
+wait_screen() {
+    local until=$(($(date +%s) + $2))
+    until screen | grep -qE -- "$1"; do
+        [ "$(date +%s)" -lt $until ] || { screen >&2; fail "the screen does not show '$1' within $2 s"; }
+        sleep 0.1
+    done
+}
+
+ROLL_SECONDS=1
+sim_start --rate 500 --seed 21 --paused
+pair_keys
+node_config a 1 true
+node_config b 2 false
+node_start a
+node_start b
+wait_pair_protected a b 30
+sim_post /sim/start >/dev/null
+
+echo "-- without a terminal"
+"$BIN/firehosectl" --socket "$WORK/b/control.sock" top --count 2 --interval 0.2 >"$WORK/plain.out" || fail "top without a terminal"
+[ "$(grep -cE '^20[0-9T:.-]+Z b standby epoch [0-9]+ protected; a primary, 1 of 1 paths up; [0-9,.]+ ev/s' "$WORK/plain.out")" = 2 ] ||
+    fail "two lines were asked for: $(cat "$WORK/plain.out")"
+"$BIN/firehosectl" --socket "$WORK/none.sock" top --count 1 --interval 0.2 >"$WORK/plain.out" && fail "no daemon, and exit status 0"
+grep -q 'NO ANSWER: no firehosed answers on' "$WORK/plain.out" || fail "no daemon: $(cat "$WORK/plain.out")"
+for wrong in 0.1 x -1 1x nan ""; do
+    "$BIN/firehosectl" top --interval "$wrong" --count 1 >/dev/null 2>&1
+    [ $? = 2 ] || fail "--interval $wrong is accepted"
+done
+
+echo "-- a screen of 80x24 on the standby"
+tmux new-session -d -x 80 -y 24 "'$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2; echo ended with \$?; sleep 60" || fail "tmux"
+wait_screen '^ node b +standby, ready  epoch [0-9]+ .*protected' 10
+wait_screen '^ peer a +PRIMARY  epoch [0-9]+  heard .* ago' 5
+wait_screen '^ link +tcp://127.0.0.1:[0-9]+ up' 5
+wait_screen "^ 1-3 +streaming +[1-9].*$BLOCK" 10
+wait_screen '^ archive +file ' 5
+[ "$(screen | wc -l)" = 24 ] || fail "not 24 lines"
+screen | tail -n1 | grep -q '^ q end ' || fail "the last line is not the last"
+
+echo "-- keys and sizes"
+tmux send-keys t
+wait_screen '^ DEVICE_LOCATION_UPDATE +[0-9]' 5
+tmux send-keys p
+wait_screen 'PAUSED' 5
+tmux send-keys p h
+wait_screen ' q  end ' 5
+tmux send-keys h t -
+wait_screen 'every 0.5 s' 5
+tmux send-keys +
+wait_screen 'every 0.2 s' 5
+tmux resize-window -x 120 -y 40
+wait_screen '^ EVENT TYPE ' 5
+wait_screen '^ RANGE ' 5
+tmux resize-window -x 40 -y 8
+wait_screen 'too small: 40x8' 5
+tmux resize-window -x 3 -y 1
+tmux resize-window -x 80 -y 24
+wait_screen '^ RANGE ' 5
+
+[ -z "${SCREEN:-}" ] || sleep 10 # bars to look at
+echo "-- the primary is killed: seen on the screen"
+node_signal a KILL
+wait_screen '^ node b +PRIMARY  epoch [0-9]+ .*NOT PROTECTED' 15
+wait_screen '^ peer a +NOT REACHABLE' 5
+wait_screen 'epoch [0-9]+ +promoting -> primary: the peer is lost' 5
+wait_screen '^ archive +file +[1-9]' 10
+[ -z "${SCREEN:-}" ] || screen >"$SCREEN"
+
+echo "-- the daemon restarts"
+node_signal b TERM
+wait_screen 'NO ANSWER for .*trying again: no firehosed answers' 10
+node_start b
+wait_screen '^ node b .*restarted' 20
+screen | grep -q 'NO ANSWER' && fail "it answers again, and top says it does not"
+tmux send-keys q
+wait_screen '^ended with 0' 5
+
+echo "-- a locale without blocks; a terminal that has no cursor"
+tmux kill-server
+LC_ALL=C tmux new-session -d -x 80 -y 24 "LC_ALL=C '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2; sleep 60" || fail "tmux"
+wait_screen '^ stream +[0-9,]+ ev/s +[_.:=+*#-]+' 10
+screen | grep -qE "$BLOCK" && fail "blocks in the locale C"
+tmux kill-server
+tmux new-session -d -x 200 -y 24 "TERM=dumb '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2 --count 2; echo ended with \$?; sleep 60" || fail "tmux"
+wait_screen 'lines instead of a screen' 10
+wait_screen '^ended with 0' 10
+echo "top: ok"
