@@ -290,6 +290,8 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     bool waiting_told;                   /* said that nobody is heard and that we stay */
     struct fh_checkpoint peer_delivered; /* handed to the host */
     uint64_t promotions, demotions;
+    enum fh_promotion cause; /* of the promotion under way */
+    uint64_t promoted[FH_PROMOTION_COUNT];
 };
 
 void fh_fsm_init(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_options *options);

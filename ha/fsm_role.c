@@ -193,6 +193,30 @@ static bool permitted(struct fh_fsm *fsm, struct fh_time now, uint64_t target, b
     return false;
 }
 
+static enum fh_promotion cause_of(const struct fh_fsm *fsm, bool peer_follows)
+{
+    if (fsm->role == FH_ROLE_STARTING) {
+        return FH_PROMOTION_STARTED;
+    }
+    if (peer_follows && fh_fsm_peer_yields(fsm)) {
+        return fsm->peer.hello.state.yield_automatic ? FH_PROMOTION_HEALTH
+                                                     : FH_PROMOTION_SWITCHOVER;
+    }
+    if (peer_follows) {
+        return FH_PROMOTION_ELECTED;
+    }
+    switch (fsm->detector.verdict) {
+    case FH_PEER_PRESENT:
+        return FH_PROMOTION_UNPAIRED;
+    case FH_PEER_GONE:
+        return FH_PROMOTION_PEER_GONE;
+    case FH_PEER_DEPARTED:
+        return FH_PROMOTION_PEER_LEFT;
+    default:
+        return FH_PROMOTION_PEER_SILENT;
+    }
+}
+
 /* peer_follows: it is there and leads no more. */
 static void promote(struct fh_fsm *fsm, struct fh_time now, bool peer_follows,
                     struct fh_fsm_actions *actions, const char *reason, const char *evidence)
@@ -214,6 +238,7 @@ static void promote(struct fh_fsm *fsm, struct fh_time now, bool peer_follows,
     }
     fsm->target = target;
     fsm->from_standby = fsm->role == FH_ROLE_STANDBY;
+    fsm->cause = cause_of(fsm, peer_follows);
     fsm->drain_until = fh_time_add_ms(now, fsm->failure_ms);
     fsm->drain_held = fh_sync_held(&fsm->sync);
     fsm->drain_grew = (struct fh_time){0};
@@ -387,6 +412,7 @@ static void in_standby(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_act
 static void start_leading(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 {
     fsm->promotions++;
+    fsm->promoted[fsm->cause]++;
     fsm->yield_epoch = 0;
     fsm->ill_since = (struct fh_time){0};
     if (fsm->from_standby && !fh_fsm_peer_present(fsm)) {

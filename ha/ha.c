@@ -96,6 +96,12 @@ static void send_on(struct fh_ha *ha, size_t path, struct fh_wire_message *messa
     }
 }
 
+void fh_ha_send_over(struct fh_ha *ha, size_t path, struct fh_wire_message *message)
+{
+    message->sequence = ++ha->sequence;
+    send_on(ha, fh_link_connected(ha->link, path) ? path : best_path(ha), message);
+}
+
 static void send_everywhere(struct fh_ha *ha, struct fh_wire_message *message)
 {
     message->sequence = ++ha->sequence;
@@ -304,6 +310,10 @@ static void on_frame(void *userdata, const void *bytes, size_t len)
     if (!ha->started || fh_wire_decode(bytes, len, &message) < 0) {
         return; /* authenticated, so it is a version beyond ours: its HELLO tells */
     }
+    if (message.type == FH_WIRE_ECHO) { /* says nothing about who leads */
+        fh_ha_on_echo(ha, fh_now(), &message);
+        return;
+    }
     struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = &message};
     fh_ha_feed(ha, &input, NULL);
 }
@@ -340,6 +350,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
     struct fh_ha *ha = userdata;
     struct fh_fsm_input input = {.type = FH_FSM_TICK};
     fh_ha_feed(ha, &input, NULL);
+    fh_ha_ask_echo(ha, fh_now());
     sd_event_source_set_time_relative(source, ha->tick_usec);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;

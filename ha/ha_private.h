@@ -1,4 +1,5 @@
-/* ha_private.h: what ha.c (the engine), ha_arbiter.c, ha_datagram.c and ha_status.c share. */
+/* ha_private.h: what ha.c (the engine), ha_arbiter.c, ha_datagram.c, ha_echo.c and ha_status.c
+ * share. */
 #ifndef FH_HA_PRIVATE_H
 #define FH_HA_PRIVATE_H
 
@@ -45,6 +46,13 @@ struct fh_ha {
     struct fh_fsm_actions *scratch;
     struct fh_arbiter *arbiter; /* NULL: none configured */
     char arbiter_type[16];
+    struct {
+        struct fh_time asked_at; /* also the token of the question */
+        struct {
+            struct fh_time at; /* of the last answer; unset: none */
+            int64_t round_trip_us;
+        } path[FH_PATHS_MAX];
+    } echo;
     struct fh_history history;
     unsigned char history_bytes[FH_HISTORY_BYTES_MAX];
 };
@@ -60,6 +68,16 @@ void fh_ha_open_datagrams(struct fh_ha *ha);
 void fh_ha_follow_session(struct fh_ha *ha);
 void fh_ha_send_datagram(struct fh_ha *ha, struct fh_time now);
 void fh_ha_on_datagram(void *userdata, uint8_t path, const void *bytes, size_t len);
+
+/* ha.c: over this path, when it is connected, else over the best. */
+void fh_ha_send_over(struct fh_ha *ha, size_t path, struct fh_wire_message *message);
+
+/* ha_echo.c */
+/* As often as the clock ticks. */
+void fh_ha_ask_echo(struct fh_ha *ha, struct fh_time now);
+void fh_ha_on_echo(struct fh_ha *ha, struct fh_time now, const struct fh_wire_message *message);
+/* -1: not known, or no longer. */
+int64_t fh_ha_round_trip_us(const struct fh_ha *ha, struct fh_time now, size_t path);
 
 /* ha_arbiter.c */
 int fh_ha_open_arbiter(struct fh_ha *ha, const struct fh_config *config, const char *secret_key,

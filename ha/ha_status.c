@@ -62,6 +62,7 @@ void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret)
     for (size_t i = 0; i < fsm->detector.path_count; i++) {
         memcpy(ret->peer.path[i].address, ha->address[i], sizeof(ha->address[i]));
         ret->peer.path[i].up = fsm->detector.path[i].up;
+        ret->peer.path[i].round_trip_us = fh_ha_round_trip_us(ha, now, i);
         ret->peer.path[i].datagrams = fh_detector_datagrams_arrive(&fsm->detector, now, i);
     }
     ret->peer.path_count = fsm->detector.path_count;
@@ -73,6 +74,7 @@ void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret)
     fill_match(fsm, ret);
     ret->promotions = fsm->promotions;
     ret->demotions = fsm->demotions;
+    memcpy(ret->promoted, fsm->promoted, sizeof(ret->promoted));
 }
 
 /* ---- operator's commands ---- */

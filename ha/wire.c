@@ -173,6 +173,8 @@ size_t fh_wire_size(const struct fh_wire_message *message)
         return HEAD_SIZE + 24;
     case FH_WIRE_SAMPLE:
         return HEAD_SIZE + 8 + 1 + (size_t)message->u.sample.count * SAMPLE_SIZE;
+    case FH_WIRE_ECHO:
+        return HEAD_SIZE + 8 + 1 + 1;
     case FH_WIRE_GOODBYE:
         return HEAD_SIZE;
     }
@@ -253,6 +255,11 @@ int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t si
         break;
     case FH_WIRE_SAMPLE:
         put_sample(at, &message->u.sample);
+        break;
+    case FH_WIRE_ECHO:
+        at = put(at, message->u.echo.token, 8);
+        at = put(at, message->u.echo.path, 1);
+        put(at, message->u.echo.answer ? 1 : 0, 1);
         break;
     case FH_WIRE_GOODBYE:
         break;
@@ -354,6 +361,11 @@ static void get_body(struct fh_octets *octets, struct fh_wire_message *message)
         break;
     case FH_WIRE_SAMPLE:
         get_sample(octets, &message->u.sample);
+        break;
+    case FH_WIRE_ECHO:
+        message->u.echo.token = get(cursor, 8);
+        message->u.echo.path = (uint8_t)get(cursor, 1);
+        message->u.echo.answer = get(cursor, 1) != 0;
         break;
     case FH_WIRE_GOODBYE:
         break;

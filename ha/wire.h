@@ -48,6 +48,7 @@ enum fh_wire_type {
     FH_WIRE_ANSWERED = 6, /* end of the answer to a WANT */
     FH_WIRE_GOODBYE = 7,
     FH_WIRE_SAMPLE = 8, /* version 2; who does not know it passes over it */
+    FH_WIRE_ECHO = 9,   /* the same: how long the way there and back takes */
 };
 
 /* What a node says of itself in every HELLO and HEARTBEAT. */
@@ -111,6 +112,11 @@ struct fh_wire_message {
         struct fh_wire_state heartbeat;
         struct fh_wire_report report;
         struct fh_replica_slice sample;
+        struct {
+            uint64_t token; /* the asker's own; comes back as it is */
+            uint8_t path;   /* the asker's that is measured */
+            bool answer;
+        } echo;
         struct {
             uint64_t store_id, number;
         } confirm;

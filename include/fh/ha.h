@@ -169,12 +169,16 @@ struct fh_ha_status {
             char address[256];
             bool up;
             bool datagrams; /* ours arrive at the peer over it */
+            /* A message there and its answer back, measured once a second; -1: not known, or the
+             * peer is too old to answer. */
+            int64_t round_trip_us;
         } path[FH_PATHS_MAX];
         size_t path_count;
         char refused[200]; /* why the pair cannot be formed; empty = it can */
     } peer;
     uint64_t promotions, demotions;
-    bool maintenance; /* this node never promotes */
+    uint64_t promoted[FH_PROMOTION_COUNT]; /* the promotions by their cause */
+    bool maintenance;                      /* this node never promotes */
     bool peer_maintenance;
     bool fenced; /* primary that must not publish: lease lost or just woken up */
     struct {

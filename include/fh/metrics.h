@@ -15,7 +15,7 @@
 #include "fh/config.h"
 #include "fh/snapshot.h"
 
-#define FH_METRICS_SAMPLES_MAX 1200
+#define FH_METRICS_SAMPLES_MAX 800
 #define FH_METRICS_TEXT_MAX    ((size_t)1024 * 1024)
 
 enum fh_metrics_format {
@@ -30,7 +30,7 @@ struct fh_metrics_self {
     int64_t snapshot_age_ms;
     uint64_t requests_refused;
     uint32_t connections;
-    uint64_t cpu_us; /* of the process, user and system */
+    int64_t cpu_us; /* of the process, user and system */
     uint64_t resident_bytes;
     int64_t started_ms; /* wall clock */
 };

@@ -135,6 +135,21 @@ struct fh_pipeline_receiver {
     uint64_t events;
 };
 
+/* From the arrival of a record here to its delivery, confirmation by the peer included: how many
+ * took at most so long, each counted once (not cumulative); behind the last bound those above it.
+ * Records that arrived before this process started are not in it. */
+#define FH_LATENCY_BOUNDS 14
+static inline uint32_t fh_latency_bound_ms(size_t i)
+{
+    static const uint32_t bounds[FH_LATENCY_BOUNDS] = {
+        5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000};
+    return bounds[i];
+}
+struct fh_pipeline_latency {
+    uint64_t count[FH_LATENCY_BOUNDS + 1];
+    uint64_t sum_us;
+};
+
 struct fh_pipeline_sink {
     char name[FH_SINK_NAME_MAX];
     char type[16];
@@ -148,6 +163,11 @@ struct fh_pipeline_sink {
     uint64_t dropped; /* let go since start because nobody took them (at most once) */
     uint64_t missed;  /* optional: let go because the store had no room for its backlog */
     uint64_t pending;
+    uint64_t failures; /* attempts that failed, and times it was found stuck */
+    /* Since the oldest pending record arrived; since the start when that was before it; 0: none is
+     * pending. */
+    int64_t oldest_pending_age_ms;
+    struct fh_pipeline_latency latency;
     char last_error[256];
 };
 
@@ -192,6 +212,7 @@ struct fh_pipeline_status {
     bool streams_live;
     bool sinks_healthy;
     bool backpressure;
+    int64_t oldest_pending_age_ms; /* of the required sinks; of all, when none is required */
     uint64_t dedup_records, dedup_bytes;
     enum fh_dedup_key key;                              /* in force ... */
     const char *dedup_key;                              /* ... as in the configuration */

@@ -34,6 +34,11 @@ static void add_peer(cJSON *root, const struct app *app, const struct fh_ha_stat
         cJSON_AddStringToObject(path, "address", ha->peer.path[i].address);
         cJSON_AddBoolToObject(path, "up", ha->peer.path[i].up);
         cJSON_AddBoolToObject(path, "datagrams", ha->peer.path[i].datagrams);
+        if (ha->peer.path[i].round_trip_us >= 0) {
+            cJSON_AddNumberToObject(path, "rtt_ms", (double)ha->peer.path[i].round_trip_us / 1000);
+        } else {
+            cJSON_AddNullToObject(path, "rtt_ms");
+        }
         cJSON_AddItemToArray(paths, path);
     }
 }
@@ -117,6 +122,8 @@ static void add_sinks(cJSON *root, const struct fh_pipeline_status *status)
         number(row, "dropped", sink->dropped);
         number(row, "missed", sink->missed);
         number(row, "pending", sink->pending);
+        number(row, "failures", sink->failures);
+        signed_number(row, "oldest_pending_age_ms", sink->oldest_pending_age_ms);
         cJSON_AddStringToObject(row, "last_error", sink->last_error);
         cJSON_AddItemToArray(list, row);
     }
@@ -170,6 +177,7 @@ static void add_store(cJSON *root, const struct fh_pipeline_status *status)
     number(object, "bytes_used", store->bytes_used);
     number(object, "size_limit", store->size_limit);
     number(object, "events", store->next_sequence - store->first_sequence);
+    signed_number(object, "oldest_pending_age_ms", status->oldest_pending_age_ms);
     number(object, "first_sequence", store->first_sequence);
     number(object, "next_sequence", store->next_sequence);
     number(object, "dedup_records", status->dedup_records);
@@ -217,6 +225,10 @@ cJSON *app_status_json(struct app *app)
     cJSON_AddStringToObject(root, "sync", ha.sync);
     number(root, "promotions", ha.promotions);
     number(root, "demotions", ha.demotions);
+    cJSON *causes = cJSON_AddObjectToObject(root, "promotions_by");
+    for (unsigned i = 0; i < FH_PROMOTION_COUNT; i++) {
+        number(causes, fh_promotion_name((enum fh_promotion)i), ha.promoted[i]);
+    }
     signed_number(root, "uptime_ms", fh_time_diff_ms(fh_now(), app->started));
     cJSON_AddBoolToObject(root, "maintenance", ha.maintenance);
     cJSON_AddBoolToObject(root, "fenced", ha.fenced);

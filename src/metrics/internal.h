@@ -23,8 +23,7 @@ enum metric_value {
     VALUE_MS,       /* int64_t, as seconds; nothing when negative */
     VALUE_STAMP_MS, /* int64_t, as seconds since 1970; nothing when 0 */
     VALUE_NS,       /* uint64_t, as seconds */
-    VALUE_US,       /* uint64_t, as seconds */
-    VALUE_PER_MILLE /* uint32_t, as a ratio */
+    VALUE_US,       /* int64_t, as seconds; nothing when negative */
 };
 
 /* Whose the value is: the offset counts from this structure. */
@@ -87,12 +86,14 @@ void write_scaled(struct writer *writer, const char *suffix, const struct label 
 void rows_build(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_node(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_role(struct writer *writer, const struct fh_snapshot *snapshot);
+void rows_promotions(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_types(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_outcomes(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_checkpoint(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_receiver_state(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_receiver_lag(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_sink_info(struct writer *writer, const struct fh_snapshot *snapshot);
+void rows_sink_latency(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_store_events(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_match(struct writer *writer, const struct fh_snapshot *snapshot);
 

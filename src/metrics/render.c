@@ -116,7 +116,7 @@ void write_scaled(struct writer *writer, const char *suffix, const struct label 
 static void write_value(struct writer *writer, const struct label *labels, size_t label_count,
                         const void *at)
 {
-    int64_t ms;
+    int64_t ms; /* or microseconds */
     uint64_t large;
     uint32_t small;
     switch (writer->metric->value) {
@@ -139,10 +139,14 @@ static void write_value(struct writer *writer, const struct label *labels, size_
         }
         break;
     case VALUE_NS:
-    case VALUE_US:
         memcpy(&large, at, sizeof(large));
-        write_scaled(writer, "", labels, label_count, (int64_t)large,
-                     writer->metric->value == VALUE_NS ? 9 : 6);
+        write_scaled(writer, "", labels, label_count, (int64_t)large, 9);
+        break;
+    case VALUE_US:
+        memcpy(&ms, at, sizeof(ms));
+        if (ms >= 0) {
+            write_scaled(writer, "", labels, label_count, ms, 6);
+        }
         break;
     default:
         assert(false);

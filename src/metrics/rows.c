@@ -28,6 +28,14 @@ void rows_role(struct writer *writer, const struct fh_snapshot *snapshot)
     }
 }
 
+void rows_promotions(struct writer *writer, const struct fh_snapshot *snapshot)
+{
+    for (unsigned i = 0; i < FH_PROMOTION_COUNT; i++) {
+        const struct label label = {"reason", fh_promotion_name((enum fh_promotion)i)};
+        write_u64(writer, "", &label, 1, snapshot->ha.promoted[i]);
+    }
+}
+
 /* A name that is none, or is the one of the sum, counts in the sum: two rows of one name would make
  * the whole answer invalid. */
 static bool has_good_name(const struct fh_pipeline_type *type)
@@ -128,6 +136,39 @@ void rows_sink_info(struct writer *writer, const struct fh_snapshot *snapshot)
                                        {"type", sink->type},
                                        {"required", sink->required ? "true" : "false"}};
         write_u64(writer, "", labels, FH_ARRAY_LEN(labels), 1);
+    }
+}
+
+/* Seconds without needless zeros, as Prometheus prints them: 0.005, 1.0, 300.0. */
+static void bound_text(uint32_t ms, char *text, size_t size)
+{
+    int len = snprintf(text, size, "%u.%03u", ms / 1000, ms % 1000);
+    while (len > 3 && text[len - 1] == '0' && text[len - 2] != '.') {
+        text[--len] = '\0';
+    }
+}
+
+static void write_latency(struct writer *writer, const struct fh_pipeline_sink *sink)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i <= FH_LATENCY_BOUNDS; i++) {
+        char bound[24] = "+Inf";
+        const struct label labels[] = {{"sink", sink->name}, {"le", bound}};
+        if (i < FH_LATENCY_BOUNDS) {
+            bound_text(fh_latency_bound_ms(i), bound, sizeof(bound));
+        }
+        sum += sink->latency.count[i];
+        write_u64(writer, "_bucket", labels, FH_ARRAY_LEN(labels), sum);
+    }
+    const struct label label = {"sink", sink->name};
+    write_scaled(writer, "_sum", &label, 1, (int64_t)sink->latency.sum_us, 6);
+    write_u64(writer, "_count", &label, 1, sum);
+}
+
+void rows_sink_latency(struct writer *writer, const struct fh_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->pipeline.sink_count; i++) {
+        write_latency(writer, &snapshot->pipeline.sink[i]);
     }
 }
 

@@ -44,8 +44,12 @@ const struct metric metrics_table[] = {
      .when = WHEN_PAIR, .help = "1: a planned switchover is under way."},
     {"firehosed_maintenance", GAUGE, PLAIN, NODE(ha.maintenance), .value = VALUE_BOOL,
      .when = WHEN_PAIR, .help = "1: this node never becomes primary, by an operator's order."},
-    {"firehosed_promotions", COUNTER, PLAIN, NODE(ha.promotions), .value = VALUE_U64,
-     .when = WHEN_PAIR, .help = "Times this process became primary."},
+    {"firehosed_promotions", COUNTER, PLAIN, ROWS(rows_promotions, FH_PROMOTION_COUNT, "reason"),
+     .when = WHEN_PAIR,
+     .help = "Times this process became primary, by the reason: started (at its start), peer_gone "
+             "(process dead), peer_silent (nothing heard), peer_left (said goodbye), switchover "
+             "(an operator's order), health (the other node's was bad), elected (neither led), "
+             "unpaired (no pair could be formed)."},
     {"firehosed_demotions", COUNTER, PLAIN, NODE(ha.demotions), .value = VALUE_U64,
      .when = WHEN_PAIR, .help = "Times this process ceased to be primary."},
     {"firehosed_peer_reachable", GAUGE, PLAIN, NODE(ha.peer.reachable), .value = VALUE_BOOL,
@@ -59,6 +63,10 @@ const struct metric metrics_table[] = {
      .help = "1: the peer hears this node over this path."},
     {"firehosed_path_datagrams", GAUGE, PLAIN, PATH(datagrams), .value = VALUE_BOOL,
      .when = WHEN_PAIR, .help = "1: heartbeats as datagrams arrive at the peer over this path."},
+    {"firehosed_path_round_trip_seconds", GAUGE, SECONDS, PATH(round_trip_us), .value = VALUE_US,
+     .when = WHEN_PAIR,
+     .help = "A message to the peer over this path and its answer, measured once a second; absent "
+             "while there is none."},
     {"firehosed_arbiter_reachable", GAUGE, PLAIN, NODE(ha.arbiter.reachable), .value = VALUE_BOOL,
      .when = WHEN_ARBITER, .help = "1: the arbiter answers."},
     {"firehosed_arbiter_lease_seconds", GAUGE, SECONDS, NODE(ha.arbiter.lease_ms),
@@ -122,6 +130,10 @@ const struct metric metrics_table[] = {
      .value = VALUE_U64, .help = "store.size_limit; events may fill three quarters of it."},
     {"firehosed_store_events", GAUGE, PLAIN, ROWS(rows_store_events, 1, ""),
      .help = "Events kept, delivered ones included."},
+    {"firehosed_store_oldest_pending_seconds", GAUGE, SECONDS, NODE(pipeline.oldest_pending_age_ms),
+     .value = VALUE_MS,
+     .help = "Since the oldest event that required sinks have not got arrived here, or since the "
+             "start of the process when that was before it; 0: they have all."},
     {"firehosed_store_unmatched_reports", GAUGE, PLAIN, NODE(pipeline.store.unmatched_reports),
      .value = VALUE_U64, .when = WHEN_PAIR,
      .help = "Events the peer has delivered that did not arrive here yet."},
@@ -151,6 +163,17 @@ const struct metric metrics_table[] = {
      .help = "Events an optional sink did not get because the store had no room for its backlog."},
     {"firehosed_sink_pending_events", GAUGE, PLAIN, SINK(pending), .value = VALUE_U64,
      .help = "Events kept that are not delivered yet, whichever node delivers."},
+
+    {"firehosed_sink_oldest_pending_seconds", GAUGE, SECONDS, SINK(oldest_pending_age_ms),
+     .value = VALUE_MS,
+     .help = "Since the oldest of them arrived here, or since the start of the process when that "
+             "was before it; 0: none is pending."},
+    {"firehosed_sink_failures", COUNTER, PLAIN, SINK(failures), .value = VALUE_U64,
+     .help = "Attempts to deliver that failed, and times the far side was found stuck."},
+    {"firehosed_sink_delivery_latency_seconds", .type = METRIC_HISTOGRAM, SECONDS,
+     ROWS(rows_sink_latency, FH_SINKS_MAX *(FH_LATENCY_BOUNDS + 3), "sink, le"),
+     .help = "From an event's arrival at this node to its delivery, the confirmation of the other "
+             "node included. Events that arrived before the process started are not in it."},
 
     /* itself */
     {"firehosed_scrapes", COUNTER, PLAIN, SELF(scrapes), .value = VALUE_U64,

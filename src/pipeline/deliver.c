@@ -78,6 +78,7 @@ static void tell_ill(struct delivery *delivery, const char *text)
 
 void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err)
 {
+    atomic_fetch_add(&delivery->failures, 1);
     tell_ill(delivery, err->text);
     delivery->retry_ms = delivery->retry_ms == 0 ? RETRY_MIN_MS : delivery->retry_ms * 2;
     if (delivery->retry_ms > RETRY_MAX_MS) {
@@ -105,6 +106,9 @@ void fh_delivery_stalled(struct delivery *delivery, const struct fh_error *err)
     }
     bool ill = fh_time_diff_ms(now, delivery->stalled_since) >= STALL_MS;
     if (ill) {
+        if (atomic_load(&delivery->healthy)) {
+            atomic_fetch_add(&delivery->failures, 1);
+        }
         tell_ill(delivery, err->text[0] ? err->text : "the far side does not take what it is sent");
     }
     fh_delivery_pause(delivery, ill ? ILL_PAUSE_MS : STALL_PAUSE_MS);
@@ -160,6 +164,7 @@ void fh_delivery_forget_batch(struct delivery *delivery)
 {
     delivery->key_count = 0;
     delivery->written = 0;
+    delivery->arrived.count = 0;
     delivery->dirty = false;
     delivery->ended = false;
 }
@@ -262,7 +267,8 @@ static void report_batch(struct delivery *delivery, const char *position, bool p
         (struct outstanding){.active = true,
                              .prepared = prepared,
                              .count = delivery->written,
-                             .filtered = delivery->key_count - delivery->written};
+                             .filtered = delivery->key_count - delivery->written,
+                             .arrived = delivery->arrived};
     memcpy(delivery->outstanding.position, position, sizeof(report->position));
     fh_delivery_ask(delivery, &command);
     delivery->keys = NULL;
@@ -312,6 +318,7 @@ void fh_delivery_count(struct delivery *delivery)
 {
     atomic_fetch_add(&delivery->delivered, delivery->outstanding.count);
     atomic_fetch_add(&delivery->filtered, delivery->outstanding.filtered);
+    fh_latency_delivered(&delivery->latency, &delivery->outstanding.arrived, fh_now());
     delivery->outstanding.active = false;
 }
 
@@ -364,6 +371,11 @@ static int give_to_sink(struct delivery *delivery, const struct fh_store_batch *
         *inout_next = batch->sequence[count];
     }
     delivery->written += write.count;
+    if (write.count > 0) {
+        fh_latency_runs_add(&delivery->arrived,
+                            fh_arrivals_at(&delivery->pipeline->arrivals, batch->sequence[0]),
+                            write.count);
+    }
     delivery->dirty = delivery->dirty || write.count > 0;
     return 0;
 }

@@ -250,6 +250,7 @@ static void flush(void *userdata, unsigned receiver)
     if (collected->count == 0) {
         return;
     }
+    collected->since = fh_now();
     pthread_mutex_lock(&intake->lock);
     bool empty = intake->filling->count == 0;
     int r = 0;

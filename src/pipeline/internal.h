@@ -8,6 +8,8 @@
  *   deliver.c          the steps of a batch: read the store, write the sink, report
  *   dead_letter.c      what a far side will never take
  *   lead.c             what comes before the first batch: lead the far side, ask what it holds
+ *   arrival.c          when records arrived
+ *   latency.c          how long they took to their delivery
  *   shape.c            which records a sink gets, and how much of each
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
  *   resplit.c          which receivers there are, and other ranges while running
@@ -32,8 +34,10 @@
 #include "fh/sink.h"
 #include "fh/watermark.h"
 
+#include "arrival.h"
 #include "dead_letter.h"
 #include "event_types.h"
+#include "latency.h"
 #include "shape.h"
 
 #include <pthread.h>
@@ -64,6 +68,7 @@ struct batch {
     struct fh_buf bytes;
     struct item *items;
     size_t count, capacity;
+    struct fh_time since; /* when the first of them was handed over to the writer */
 };
 
 /* A stretch of source time that could not be fetched any more; to_ms 0 = none. */
@@ -179,6 +184,7 @@ struct outstanding {
     uint64_t number;   /* 0: the writer has not numbered it yet */
     uint32_t count;    /* given to the sink */
     uint32_t filtered; /* not wanted by it */
+    struct fh_latency_runs arrived;
     char position[FH_SINK_POSITION_MAX];
 };
 
@@ -211,7 +217,8 @@ struct delivery {
     atomic_bool parked;  /* not delivering: nothing of ours is on its way to the sink */
     atomic_bool healthy;
     atomic_bool drained;
-    atomic_uint_fast64_t delivered, dropped, filtered, refused;
+    atomic_uint_fast64_t delivered, dropped, filtered, refused, failures;
+    struct fh_latency latency;
     atomic_uint_fast64_t found; /* at the far side and not known before, so far; by the writer */
     atomic_uint_fast64_t epoch; /* delivering in this one; 0 = parked. Set by the thread */
 
@@ -223,6 +230,7 @@ struct delivery {
     struct fh_record_key *keys;
     uint32_t key_count, key_capacity; /* of all records looked at for the batch */
     uint32_t written;                 /* so many of them were given to the sink */
+    struct fh_latency_runs arrived;   /* when those arrived */
     struct fh_time begun;             /* when the first was looked at */
     bool ended; /* accept was begun and the far side has not taken the batch yet: no more writes */
     uint64_t ticket; /* taken before each turn, so that no wake is missed */
@@ -287,6 +295,8 @@ struct fh_pipeline {
     atomic_bool tail;
     atomic_bool backpressure;
     atomic_int_fast64_t progress_ns;
+    struct fh_time started;
+    struct fh_arrivals arrivals;
     /* counters */
     atomic_uint_fast64_t received, duplicates, quarantined, keep_alives, late, gaps, doubled;
     atomic_uint_fast64_t dedup_records, dedup_bytes;
@@ -294,6 +304,8 @@ struct fh_pipeline {
     /* owned by the writer */
     struct fh_checkpoint checkpoint;
     struct fh_time first_staged;
+    struct fh_time first_arrived;  /* of what is staged */
+    uint64_t first_sequence;       /* of the records staged; 0 = none is */
     bool must_commit;              /* a command waits for durability */
     bool missing[FH_SINKS_MAX];    /* that the sink lets records go was said */
     uint64_t missed[FH_SINKS_MAX]; /* as of the last commit */

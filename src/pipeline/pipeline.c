@@ -173,6 +173,8 @@ int fh_pipeline_new(const struct fh_config *config, const char *api_key,
     pipeline->host = *host;
     pipeline->userdata = userdata;
     pthread_mutex_init(&pipeline->minute_lock, NULL);
+    fh_arrivals_init(&pipeline->arrivals);
+    pipeline->started = fh_now();
     fh_buf_init(&pipeline->tail_lines, (size_t)128 * 1024);
     pipeline->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = pipeline->doorbell < 0 ? -errno : fh_queue_new(COMMANDS_MAX, 0, &pipeline->commands);
@@ -241,6 +243,7 @@ void fh_pipeline_free(struct fh_pipeline *pipeline)
     fh_queue_free(pipeline->answers, free);
     fh_buf_done(&pipeline->tail_lines);
     pthread_mutex_destroy(&pipeline->minute_lock);
+    fh_arrivals_done(&pipeline->arrivals);
     if (pipeline->doorbell >= 0) {
         close(pipeline->doorbell);
     }

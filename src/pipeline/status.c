@@ -32,6 +32,30 @@ static void receivers(struct fh_pipeline *pipeline, struct fh_pipeline_status *r
     }
 }
 
+static int64_t pending_age_ms(struct fh_pipeline *pipeline, const struct fh_store_cursor *cursor)
+{
+    if (cursor->pending == 0) {
+        return 0;
+    }
+    struct fh_time at = fh_arrivals_at(&pipeline->arrivals, cursor->cursor);
+    return fh_time_diff_ms(fh_now(), fh_time_is_set(at) ? at : pipeline->started);
+}
+
+static void oldest_pending(struct fh_pipeline_status *ret)
+{
+    bool required = false;
+    for (size_t i = 0; i < ret->sink_count; i++) {
+        required = required || ret->sink[i].required;
+    }
+    for (size_t i = 0; i < ret->sink_count; i++) {
+        const struct fh_pipeline_sink *sink = &ret->sink[i];
+        if ((sink->required || !required) &&
+            sink->oldest_pending_age_ms > ret->oldest_pending_age_ms) {
+            ret->oldest_pending_age_ms = sink->oldest_pending_age_ms;
+        }
+    }
+}
+
 static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
 {
     ret->sink_count = pipeline->delivery_count;
@@ -54,6 +78,9 @@ static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
         sink->dropped = atomic_load(&delivery->dropped);
         sink->pending = cursor.pending;
         sink->missed = cursor.missed;
+        sink->failures = atomic_load(&delivery->failures);
+        sink->oldest_pending_age_ms = pending_age_ms(pipeline, &cursor);
+        fh_latency_read(&delivery->latency, &sink->latency);
         pthread_mutex_lock(&delivery->lock);
         memcpy(sink->last_error, delivery->last_error, sizeof(sink->last_error));
         pthread_mutex_unlock(&delivery->lock);
@@ -76,6 +103,7 @@ void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status 
     };
     receivers(pipeline, ret);
     sinks(pipeline, ret);
+    oldest_pending(ret);
     ret->store_id = fh_store_id(pipeline->store);
     fh_store_state(pipeline->store, &ret->store);
     pthread_mutex_lock(&pipeline->minute_lock);

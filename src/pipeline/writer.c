@@ -103,13 +103,17 @@ static int take_record(struct fh_pipeline *pipeline, struct intake *intake, cons
     }
     key = fh_key_ignores_stamps(in_force) ? key : known;
     struct fh_store_record record = {.key = key, .bytes = bytes, .len = item->len};
-    int r = fh_store_append(pipeline->store, &record, NULL);
+    uint64_t sequence = 0;
+    int r = fh_store_append(pipeline->store, &record, &sequence);
     if (r < 0) {
         if (seen > 0) {
             fh_dedup_remove(pipeline->dedup, known);
         }
         fh_twins_take_back(intake, identity, known);
         return r;
+    }
+    if (pipeline->first_sequence == 0) {
+        pipeline->first_sequence = sequence;
     }
     if (seen == -ERANGE) {
         atomic_fetch_add_explicit(&pipeline->late, 1, memory_order_relaxed);
@@ -152,9 +156,17 @@ static int take_item(struct fh_pipeline *pipeline, struct intake *intake, const 
     return 0;
 }
 
+static void arrived(struct fh_pipeline *pipeline, struct fh_time at)
+{
+    if (!fh_time_is_set(pipeline->first_arrived) || fh_time_before(at, pipeline->first_arrived)) {
+        pipeline->first_arrived = at;
+    }
+}
+
 static int drain_batch(struct fh_pipeline *pipeline, struct intake *intake)
 {
     struct batch *batch = intake->draining;
+    arrived(pipeline, batch->since);
     while (intake->drained < batch->count) {
         const struct item *item = &batch->items[intake->drained];
         int r = take_item(pipeline, intake, item, batch->bytes.data + item->offset);
@@ -165,6 +177,9 @@ static int drain_batch(struct fh_pipeline *pipeline, struct intake *intake)
         if (fh_store_staged(pipeline->store) >= STAGED_MAX &&
             (r = fh_writer_commit(pipeline)) < 0) {
             return r;
+        }
+        if (!fh_time_is_set(pipeline->first_arrived)) { /* committed just now */
+            pipeline->first_arrived = batch->since;
         }
     }
     staged_now(pipeline);
@@ -335,6 +350,11 @@ int fh_writer_commit(struct fh_pipeline *pipeline)
     }
     pipeline->must_commit = false;
     pipeline->first_staged = (struct fh_time){0};
+    if (pipeline->first_sequence != 0) {
+        fh_arrivals_note(&pipeline->arrivals, pipeline->first_sequence, pipeline->first_arrived);
+    }
+    pipeline->first_sequence = 0;
+    pipeline->first_arrived = (struct fh_time){0};
     publish_progress(pipeline);
     return 0;
 }

@@ -224,6 +224,7 @@ static void command(const char *line)
         struct fh_ha_status status;
         fh_ha_status(me.ha, &status);
         printf("datagrams %d\n", status.peer.path[0].datagrams);
+        printf("round trip %s\n", status.peer.path[0].round_trip_us < 0 ? "unknown" : "known");
     }
 }
 

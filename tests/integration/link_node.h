@@ -22,8 +22,8 @@ struct link_node_options {
 
 /* The node's main(): argv after "node". Reads "report N" and "status" from stdin; prints a line per
  * order of the engine, among them "role NAME EPOCH", "confirmed N", "applied N", "in-sync 0|1",
- * "ready 0|1", "protected 0|1"; "datagrams 0|1" (ours arrive over the first path) for "status". The
- * journal goes to the same stream. */
+ * "ready 0|1", "protected 0|1"; for "status" "datagrams 0|1" (ours arrive over the first path) and
+ * "round trip known|unknown" (of the same). The journal goes to the same stream. */
 int link_node_main(int argc, char **argv);
 
 struct link_node {

@@ -275,6 +275,18 @@ static void wait_for_datagrams(struct link_node *node)
     assert_true(have_datagrams(node, SLACK_MS));
 }
 
+static void wait_for_round_trip(struct link_node *node, const char *what)
+{
+    char text[64];
+    bool heard = false;
+    snprintf(text, sizeof(text), "round trip %s", what);
+    for (int waited = 0; !heard && waited < SLACK_MS; waited += 50) {
+        link_node_say(node, "status\n");
+        heard = link_node_hears(node, text, 50);
+    }
+    assert_true(heard);
+}
+
 /* What packet loss does to TCP, at its worst: the connections stand and nothing comes through. */
 static void datagrams_carry_the_pair_over_stalled_connections(void **state)
 {
@@ -284,6 +296,8 @@ static void datagrams_carry_the_pair_over_stalled_connections(void **state)
     start_pair_behind_relays(&na, &nb);
     wait_for_datagrams(&na);
     wait_for_datagrams(&nb);
+    wait_for_round_trip(&na, "known");
+    wait_for_round_trip(&nb, "known");
     both_relays(RELAY_HOLD_CONNECTIONS);
     link_node_wait(&nb, "[path-down]", SLACK_MS); /* they did stall */
     assert_false(link_node_hears(&nb, "start ", 2000));

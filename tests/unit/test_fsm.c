@@ -446,16 +446,18 @@ static void standby_loses_the_primary(void **state)
         bool safety, ready;
         enum fh_role expected;
         const char *text; /* of evidence, or of the reason to stay */
+        enum fh_promotion cause;
     } rows[] = {
-        {"gone", false, true, FH_ROLE_PROMOTING, "refused"},
-        {"gone", true, true, FH_ROLE_PROMOTING, "refused"},
-        {"gone", true, false, FH_ROLE_STANDBY, "not ready"},
-        {"gone", false, false, FH_ROLE_PROMOTING, "refused"},
-        {"goodbye", false, true, FH_ROLE_PROMOTING, "goodbye"},
-        {"goodbye", true, true, FH_ROLE_PROMOTING, "goodbye"},
-        {"silence", false, true, FH_ROLE_PROMOTING, "nothing heard on 1 path for 1500 ms"},
-        {"silence", true, true, FH_ROLE_STANDBY, "wants proof"},
-        {"silence", false, false, FH_ROLE_PROMOTING, "nothing heard"},
+        {"gone", false, true, FH_ROLE_PROMOTING, "refused", FH_PROMOTION_PEER_GONE},
+        {"gone", true, true, FH_ROLE_PROMOTING, "refused", FH_PROMOTION_PEER_GONE},
+        {"gone", true, false, FH_ROLE_STANDBY, "not ready", FH_PROMOTION_PEER_GONE},
+        {"gone", false, false, FH_ROLE_PROMOTING, "refused", FH_PROMOTION_PEER_GONE},
+        {"goodbye", false, true, FH_ROLE_PROMOTING, "goodbye", FH_PROMOTION_PEER_LEFT},
+        {"goodbye", true, true, FH_ROLE_PROMOTING, "goodbye", FH_PROMOTION_PEER_LEFT},
+        {"silence", false, true, FH_ROLE_PROMOTING, "nothing heard on 1 path for 1500 ms",
+         FH_PROMOTION_PEER_SILENT},
+        {"silence", true, true, FH_ROLE_STANDBY, "wants proof", FH_PROMOTION_PEER_SILENT},
+        {"silence", false, false, FH_ROLE_PROMOTING, "nothing heard", FH_PROMOTION_PEER_SILENT},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         set_up(state);
@@ -476,6 +478,10 @@ static void standby_loses_the_primary(void **state)
             fail_msg("row %zu (%s): %s, \"%s\"", i, rows[i].how, fh_role_name(fsm.role), text);
         }
         assert_non_null(noticed(FH_LOG_PEER_DOWN));
+        if (rows[i].expected == FH_ROLE_PROMOTING) {
+            assert_int_equal(fsm.cause, rows[i].cause);
+            assert_int_equal(fsm.promoted[rows[i].cause], 0); /* it is under way */
+        }
     }
 }
 

@@ -124,6 +124,28 @@ static void the_two_formats_differ_where_they_must(void **state)
     lacks(classic, "# EOF");
 }
 
+static void a_histogram_is_cumulative(void **state)
+{
+    (void)state;
+    struct fh_pipeline_sink *sink = &snapshot.pipeline.sink[0];
+    snapshot.pipeline.sink_count = 1;
+    snprintf(sink->name, sizeof(sink->name), "s");
+    sink->latency.count[0] = 1;
+    sink->latency.count[7] = 2;
+    sink->latency.count[FH_LATENCY_BOUNDS] = 4;
+    sink->latency.sum_us = 1234567;
+    const char *open = render(FH_METRICS_OPEN);
+    has_line(open, "# TYPE firehosed_sink_delivery_latency_seconds histogram");
+#define LATENCY "firehosed_sink_delivery_latency_seconds"
+    has_line(open, LATENCY "_bucket{sink=\"s\",le=\"0.005\"} 1");
+    has_line(open, LATENCY "_bucket{sink=\"s\",le=\"0.5\"} 1");
+    has_line(open, LATENCY "_bucket{sink=\"s\",le=\"1.0\"} 3");
+    has_line(open, LATENCY "_bucket{sink=\"s\",le=\"300.0\"} 3");
+    has_line(open, LATENCY "_bucket{sink=\"s\",le=\"+Inf\"} 7");
+    has_line(open, LATENCY "_sum{sink=\"s\"} 1.234567");
+    has_line(open, LATENCY "_count{sink=\"s\"} 7");
+}
+
 static void a_single_node_says_nothing_of_a_pair(void **state)
 {
     (void)state;
@@ -267,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(values_come_out_in_base_units),
         TEST(the_two_formats_differ_where_they_must),
+        TEST(a_histogram_is_cumulative),
         TEST(a_single_node_says_nothing_of_a_pair),
         TEST(names_from_outside_cannot_break_the_answer),
         TEST(the_answer_is_bounded),

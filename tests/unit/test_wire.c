@@ -99,6 +99,11 @@ static struct fh_wire_message message_of(enum fh_wire_type type)
                 (struct fh_replica_sample){i, 0xfffffff0u + i, 0xeeeeeee0u + i, 2047 - i};
         }
         break;
+    case FH_WIRE_ECHO:
+        message.u.echo.token = UINT64_MAX - 1;
+        message.u.echo.path = 3;
+        message.u.echo.answer = true;
+        break;
     case FH_WIRE_GOODBYE:
         break;
     }
@@ -108,7 +113,7 @@ static struct fh_wire_message message_of(enum fh_wire_type type)
 static void every_message_survives(void **state)
 {
     (void)state;
-    for (int type = FH_WIRE_HELLO; type <= FH_WIRE_SAMPLE; type++) {
+    for (int type = FH_WIRE_HELLO; type <= FH_WIRE_ECHO; type++) {
         struct fh_wire_message message = message_of((enum fh_wire_type)type);
         unsigned char bytes[FH_WIRE_SMALL_MAX];
         int len = fh_wire_encode(&message, bytes, sizeof(bytes));
@@ -138,7 +143,7 @@ static void longest_hello_fits(void **state)
 static void every_cut_is_refused(void **state)
 {
     (void)state;
-    for (int type = FH_WIRE_HELLO; type <= FH_WIRE_SAMPLE; type++) {
+    for (int type = FH_WIRE_HELLO; type <= FH_WIRE_ECHO; type++) {
         struct fh_wire_message message = message_of((enum fh_wire_type)type);
         unsigned char bytes[FH_WIRE_SMALL_MAX + 1];
         int len = fh_wire_encode(&message, bytes, sizeof(bytes) - 1);
