@@ -11,7 +11,14 @@ command -v tmux >/dev/null || { echo "SKIPPED: no tmux"; exit 77; }
 export LC_ALL=C.UTF-8
 BLOCK='(▂|▃|▄|▅|▆|▇|█)'
 tmux() { command tmux -u -S "$WORK/tmux" -f /dev/null "$@"; }
-screen() { tmux capture-pane -p; }
+screen() { tmux capture-pane -p -t "$SESSION"; }
+keys() { tmux send-keys -t "$SESSION" "$@"; }
+size() { tmux resize-window -t "$SESSION" -x "$1" -y "$2"; }
+# terminal NAME COLUMNS LINES COMMAND: a terminal of its own, that the rest is about.
+terminal() {
+    SESSION=$1
+    tmux new-session -d -s "$1" -x "$2" -y "$3" "$4; sleep 60" || fail "tmux"
+}
 end() { tmux kill-server 2>/dev/null; pair_cleanup; }
 trap end EXIT
 
@@ -46,7 +53,7 @@ for wrong in 0.1 x -1 1x nan ""; do
 done
 
 echo "-- a screen of 80x24 on the standby"
-tmux new-session -d -x 80 -y 24 "'$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2; echo ended with \$?; sleep 60" || fail "tmux"
+terminal blocks 80 24 "'$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2; echo ended with \$?"
 wait_screen '^ node b +standby, ready  epoch [0-9]+ .*protected' 10
 wait_screen '^ peer a +PRIMARY  epoch [0-9]+  heard .* ago' 5
 wait_screen '^ link +tcp://127.0.0.1:[0-9]+ up' 5
@@ -56,23 +63,23 @@ wait_screen '^ archive +file ' 5
 screen | tail -n1 | grep -q '^ q end ' || fail "the last line is not the last"
 
 echo "-- keys and sizes"
-tmux send-keys t
+keys t
 wait_screen '^ DEVICE_LOCATION_UPDATE +[0-9]' 5
-tmux send-keys p
+keys p
 wait_screen 'PAUSED' 5
-tmux send-keys p h
+keys p h
 wait_screen ' q  end ' 5
-tmux send-keys h t -
+keys h t -
 wait_screen 'every 0.5 s' 5
-tmux send-keys +
+keys +
 wait_screen 'every 0.2 s' 5
-tmux resize-window -x 120 -y 40
+size 120 40
 wait_screen '^ EVENT TYPE ' 5
 wait_screen '^ RANGE ' 5
-tmux resize-window -x 40 -y 8
+size 40 8
 wait_screen 'too small: 40x8' 5
-tmux resize-window -x 3 -y 1
-tmux resize-window -x 80 -y 24
+size 3 1
+size 80 24
 wait_screen '^ RANGE ' 5
 
 [ -z "${SCREEN:-}" ] || sleep 10 # bars to look at
@@ -90,16 +97,14 @@ wait_screen 'NO ANSWER for .*trying again: no firehosed answers' 10
 node_start b
 wait_screen '^ node b .*restarted' 20
 screen | grep -q 'NO ANSWER' && fail "it answers again, and top says it does not"
-tmux send-keys q
+keys q
 wait_screen '^ended with 0' 5
 
 echo "-- a locale without blocks; a terminal that has no cursor"
-tmux kill-server
-LC_ALL=C tmux new-session -d -x 80 -y 24 "LC_ALL=C '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2; sleep 60" || fail "tmux"
+terminal ascii 80 24 "LC_ALL=C '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2"
 wait_screen '^ stream +[0-9,]+ ev/s +[_.:=+*#-]+' 10
 screen | grep -qE "$BLOCK" && fail "blocks in the locale C"
-tmux kill-server
-tmux new-session -d -x 200 -y 24 "TERM=dumb '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2 --count 2; echo ended with \$?; sleep 60" || fail "tmux"
+terminal dumb 200 24 "TERM=dumb '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2 --count 2; echo ended with \$?"
 wait_screen 'lines instead of a screen' 10
 wait_screen '^ended with 0' 10
 echo "top: ok"
