@@ -7,10 +7,10 @@
 
 bool show_space(struct text *text, const struct space *space, uint64_t skipped)
 {
-    uint32_t seen[SPACE_LOCATIONS_MAX];
+    int64_t devices[SPACE_LOCATIONS_MAX];
     int64_t cameras[SPACE_LOCATIONS_MAX];
     struct space_counters counters;
-    space_count_seen(space, seen);
+    space_count_devices(space, devices);
     space_count_cameras(space, cameras);
     space_counters(space, &counters);
     text_event(text, "space");
@@ -27,8 +27,7 @@ bool show_space(struct text *text, const struct space *space, uint64_t skipped)
         }
         text_string(text, "name", location->name);
         text_string(text, "level", console_level_name(location->level));
-        text_integer(text, "devices",
-                     location->device_count >= 0 ? location->device_count : seen[i]);
+        text_integer(text, "devices", devices[i]);
         text_known(text, "present", space_present(location));
         text_known(text, "camera", cameras[i]);
         text_close(text, '}');

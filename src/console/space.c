@@ -638,13 +638,39 @@ int64_t space_present(const struct space_location *location)
     return location->users >= 0 ? location->users : location->presence;
 }
 
-void space_count_seen(const struct space *space, uint32_t *counts)
+static int64_t devices_in(const struct space_location *location, int64_t inside)
 {
-    memset(counts, 0, SPACE_LOCATIONS_MAX * sizeof(*counts));
+    if (location->device_count >= 0) {
+        return location->device_count;
+    }
+    bool shared = location->level == CONSOLE_LEVEL_FLOOR && location->device_seen > 0;
+    return location->device_seen + (shared ? 0 : inside);
+}
+
+void space_count_devices(const struct space *space, int64_t *counts)
+{
+    uint32_t waits_for[SPACE_LOCATIONS_MAX] = {0}; /* so many children */
+    uint32_t ready[SPACE_LOCATIONS_MAX], ready_count = 0;
     for (uint32_t i = 0; i < SPACE_LOCATIONS_MAX; i++) {
-        uint32_t seen = space->location[i].id[0] ? space->location[i].device_seen : 0;
-        for (uint32_t at = i; seen > 0 && at != SPACE_NONE; at = space->location[at].parent) {
-            counts[at] += seen;
+        counts[i] = 0;
+        if (space->location[i].id[0] && space->location[i].parent != SPACE_NONE) {
+            waits_for[space->location[i].parent]++;
+        }
+    }
+    for (uint32_t i = space_next(space, 0); i != SPACE_NONE; i = space_next(space, i + 1)) {
+        if (waits_for[i] == 0) {
+            ready[ready_count++] = i;
+        }
+    }
+    while (ready_count > 0) { /* from the leaves up: there are no rings */
+        uint32_t i = ready[--ready_count];
+        uint32_t parent = space->location[i].parent;
+        counts[i] = devices_in(&space->location[i], counts[i]);
+        if (parent != SPACE_NONE) {
+            counts[parent] += counts[i];
+            if (--waits_for[parent] == 0) {
+                ready[ready_count++] = parent;
+            }
         }
     }
 }

@@ -82,9 +82,10 @@ uint32_t space_next(const struct space *space, uint32_t index);
 void space_count_cameras(const struct space *space, int64_t *counts);
 /* People there: users where there are such, else devices that are present. */
 int64_t space_present(const struct space_location *location);
-/* For each location by its index, the devices seen on it and on what lies in it. counts has room
- * for SPACE_LOCATIONS_MAX. */
-void space_count_seen(const struct space *space, uint32_t *counts);
+/* For each location by its index, how many devices are there: what the service last said, else
+ * those seen there and the sum of what lies in it (of a floor, whose zones share its dots, one of
+ * the two). counts has room for SPACE_LOCATIONS_MAX. */
+void space_count_devices(const struct space *space, int64_t *counts);
 
 /* Number of the last change among the devices. */
 uint64_t space_changed(const struct space *space);

@@ -132,9 +132,9 @@ static void test_rings_are_refused(void **state)
     apply(space, at("a a"), 3);
     assert_string_equal(parent_of(space, "a"), "b");
     assert_string_equal(parent_of(space, "b"), "");
-    uint32_t counts[SPACE_LOCATIONS_MAX];
+    int64_t counts[SPACE_LOCATIONS_MAX];
     apply(space, seen("a b", "d", 1, 1), 4);
-    space_count_seen(space, counts);
+    space_count_devices(space, counts);
     assert_int_equal(counts[space_find(space, "b")], 1);
     space_free(space);
 }
@@ -180,6 +180,36 @@ static void test_counts(void **state)
     space_free(space);
 }
 
+/* Where the service says nothing, the sum of what lies there. */
+static void test_devices_add_up(void **state)
+{
+    (void)state;
+    struct space *space = make(false);
+    int64_t counts[SPACE_LOCATIONS_MAX];
+    apply(space, seen("f1 b1 c1 r", "d1", 1, 1), 1);
+    apply(space, seen("f1 b1 c1 r", "d2", 1, 1), 1);
+    apply(space, seen("f2 b1 c1 r", "d3", 1, 1), 1);
+    apply(space, counted("f2 b1 c1 r", CONSOLE_ABOUT_DEVICE_COUNT, 10), 2);
+    struct console_record zone = counted("z1 f1 b1 c1 r", CONSOLE_ABOUT_DEVICE_COUNT, 1);
+    zone.location[0].level = CONSOLE_LEVEL_ZONE;
+    zone.location[1].level = CONSOLE_LEVEL_FLOOR;
+    zone.location[2].level = CONSOLE_LEVEL_BUILDING;
+    apply(space, zone, 3);
+    apply(space, at("f3 b2 c1 r"), 4);
+    space_count_devices(space, counts);
+    static const struct {
+        const char *id;
+        int64_t count;
+    } cases[] = {{"z1", 1}, {"f1", 2}, {"f2", 10}, {"b1", 12}, {"b2", 0}, {"c1", 12}, {"r", 12}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(counts[space_find(space, cases[i].id)], cases[i].count);
+    }
+    apply(space, counted("c1 r", CONSOLE_ABOUT_DEVICE_COUNT, 15), 5);
+    space_count_devices(space, counts);
+    assert_int_equal(counts[space_find(space, "r")], 15);
+    space_free(space);
+}
+
 static uint64_t key_of(const struct space *space, const char *floor)
 {
     return space_device(space, find(space, floor)->newest)->key;
@@ -219,8 +249,8 @@ static void test_devices_move(void **state)
     assert_false(space_is_on(space, d1, space_find(space, "f1")));
     assert_int_equal(departures(space, since), 1);
     assert_int_equal(departures(space, space_changed(space)), 0);
-    uint32_t counts[SPACE_LOCATIONS_MAX];
-    space_count_seen(space, counts);
+    int64_t counts[SPACE_LOCATIONS_MAX];
+    space_count_devices(space, counts);
     assert_int_equal(counts[space_find(space, "b1")], 2);
 
     struct console_record exit = at("f2 b1");
@@ -277,9 +307,10 @@ static void test_flood(void **state)
     assert_true(space_remembers(space, space_changed(space)));
     assert_true(departures(space, 0) == SPACE_GONE_MAX);
     /* and the sums are still right */
-    uint32_t sum = 0, tree = 0;
-    uint32_t counts[SPACE_LOCATIONS_MAX];
-    space_count_seen(space, counts);
+    uint32_t sum = 0;
+    int64_t tree = 0;
+    int64_t counts[SPACE_LOCATIONS_MAX];
+    space_count_devices(space, counts);
     for (uint32_t i = space_next(space, 0); i != SPACE_NONE; i = space_next(space, i + 1)) {
         const struct space_location *location = space_location(space, i);
         uint32_t walked = 0;
@@ -418,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_removed_with_all_in_it),
         cmocka_unit_test(test_rings_are_refused),
         cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_devices_add_up),
         cmocka_unit_test(test_devices_move),
         cmocka_unit_test(test_away_after_five_minutes),
         cmocka_unit_test(test_flood),
