@@ -257,9 +257,9 @@ int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t si
         put_sample(at, &message->u.sample);
         break;
     case FH_WIRE_ECHO:
-        at = put(at, message->u.echo.token, 8);
-        at = put(at, message->u.echo.path, 1);
-        put(at, message->u.echo.answer ? 1 : 0, 1);
+        at = fh_octets_put(at, message->u.echo.token, 8);
+        at = fh_octets_put(at, message->u.echo.path, 1);
+        fh_octets_put(at, message->u.echo.answer ? 1 : 0, 1);
         break;
     case FH_WIRE_GOODBYE:
         break;
@@ -363,9 +363,9 @@ static void get_body(struct fh_octets *octets, struct fh_wire_message *message)
         get_sample(octets, &message->u.sample);
         break;
     case FH_WIRE_ECHO:
-        message->u.echo.token = get(cursor, 8);
-        message->u.echo.path = (uint8_t)get(cursor, 1);
-        message->u.echo.answer = get(cursor, 1) != 0;
+        message->u.echo.token = fh_octets_get(octets, 8);
+        message->u.echo.path = (uint8_t)fh_octets_get(octets, 1);
+        message->u.echo.answer = fh_octets_get(octets, 1) != 0;
         break;
     case FH_WIRE_GOODBYE:
         break;
