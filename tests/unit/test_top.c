@@ -181,11 +181,11 @@ static void screen_of_strange_answers(void **state)
     static const char *const texts[] = {
         "{}",
         "[]",
-        "{\"node\":7,\"role\":null,\"epoch\":\"x\",\"protected\":\"yes\",\"uptime_ms\":1e300,"
-        "\"peer\":[],\"receivers\":{\"a\":1},\"sinks\":\"none\",\"counters\":{\"received\":-5,"
-        "\"types\":[1]},\"store\":[]}",
-        "{\"receivers\":[{},{},7,{\"range\":\"\\u00e4\\u0001\",\"events\":1e17}],\"sinks\":[[]],"
-        "\"counters\":{\"types\":{\"\":1,\"A\\nB\":2,\"A\\tB\":3}}}",
+        ("{\"node\":7,\"role\":null,\"epoch\":\"x\",\"protected\":\"yes\",\"uptime_ms\":1e300,"
+         "\"peer\":[],\"receivers\":{\"a\":1},\"sinks\":\"none\",\"counters\":{\"received\":-5,"
+         "\"types\":[1]},\"store\":[]}"),
+        ("{\"receivers\":[{},{},7,{\"range\":\"\\u00e4\\u0001\",\"events\":1e17}],\"sinks\":[[]],"
+         "\"counters\":{\"types\":{\"\":1,\"A\\nB\":2,\"A\\tB\":3}}}"),
     };
     memset(&model, 0, sizeof(model));
     for (size_t round = 0; round < 3; round++) {
