@@ -20,6 +20,8 @@ const HEADERS = {
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 };
+const ROOMS = [0, 1, 2, 3, 4, 5].map((i) => `<path d="M${i * 44} 0v54h${i % 2 ? 44 : 30}M${i * 44} 150V98h${i % 2 ? 30 : 44}"/>`);
+const PLAN = `<svg xmlns="http://www.w3.org/2000/svg" width="1066" height="600" viewBox="0 0 266.5 150"><rect width="266.5" height="150" fill="#fff"/><g fill="none" stroke="#777" stroke-width="1.2">${ROOMS.join("")}</g></svg>`;
 
 export function startFake({ page, port = 0, share = 0.12, ...options }) {
     const world = new World(options);
@@ -50,6 +52,8 @@ export function startFake({ page, port = 0, share = 0.12, ...options }) {
             answer.writeHead(204).end();
         } else if (url.pathname === "/events") {
             opened(request, answer, url.searchParams.get("floor"));
+        } else if (url.pathname.startsWith("/map/")) {
+            answer.writeHead(200, { ...HEADERS, "Content-Type": "image/svg+xml" }).end(PLAN);
         } else {
             try {
                 const name = url.pathname === "/" ? "index.html" : url.pathname.slice(1).replaceAll("..", "");

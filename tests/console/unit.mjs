@@ -1,13 +1,18 @@
 /* unit.mjs: the parts of the page that need no browser: words, numbers, the hour, the hierarchy, the
  * devices on a floor, the connection. Run by node --test. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { bytes, duration, moment, rate, roundTrip, typeName } from "../../src/console/page/format.js";
 import { History } from "../../src/console/page/history.js";
 import { FloorModel } from "../../src/console/page/floor_model.js";
 import { build, busiest, chain, floorOf, floors, visible } from "../../src/console/page/places.js";
 import { Stream } from "../../src/console/page/stream.js";
-import { arbiterWords, exposure, receiverLevel, roleOf, summary } from "../../src/console/page/words.js";
+import { arbiterWords, exposure, pathWords, receiverLevel, roleOf, since, summary } from "../../src/console/page/words.js";
 import { World } from "./world.mjs";
 
 const NOW = 1_790_000_000_000;
@@ -17,7 +22,8 @@ test("a protected pair: who delivers, and why", () => {
     const words = summary(world().pair(NOW));
     assert.equal(words.level, "good");
     assert.equal(words.title, "Node a delivers, and the pair is protected.");
-    assert.equal(words.why, "The preferred node leads when both start.");
+    assert.equal(words.why, "Should it fail, node b goes on from where it stopped.");
+    assert.equal(since(world().pair(NOW), () => "noon"), "Node b became standby at noon: the preferred node leads when both start (the peer is standby, epoch 1).");
 });
 
 test("after a takeover: not protected, with the reason", () => {
@@ -26,7 +32,8 @@ test("after a takeover: not protected, with the reason", () => {
     const words = summary(w.pair(NOW));
     assert.equal(words.level, "warn");
     assert.equal(words.title, "Node b delivers, but the pair is not protected.");
-    assert.match(words.why, /^Node a cannot be reached; nobody would take over\. The peer is lost and this node is ready\.$/);
+    assert.equal(words.why, "Node a cannot be reached; nobody would take over.");
+    assert.match(since(w.pair(NOW), () => "noon"), /^Node b became primary at noon: the peer is lost and this node is ready \(connection refused .*\)\.$/);
     assert.equal(roleOf(w.pair(NOW).nodes[1]), "unknown", "what was heard last is not what is");
 });
 
@@ -53,10 +60,13 @@ test("every state of a pair has a sentence", () => {
     assert.equal(exposure(alone), "");
 });
 
-test("arbiter and receivers", () => {
-    assert.equal(arbiterWords({ configured: false, type: "none" }).text, "No arbiter");
-    assert.equal(arbiterWords({ configured: true, reachable: false, type: "etcd" }).level, "warn");
-    assert.equal(arbiterWords({ configured: true, reachable: true, type: "witness", holder: "b", lease_ms: 1700 }).text, "Witness: node b holds the lease, for 1.7 s");
+test("arbiter, paths and receivers", () => {
+    assert.deepEqual([{ up: true, rtt_ms: 0.42 }, { up: true, rtt_ms: null }, { up: false, rtt_ms: 3 }].map(pathWords), ["up, 0.4 ms", "up", "down"]);
+    assert.equal(arbiterWords({ arbiter: { configured: false, type: "none" } }).text, "No arbiter");
+    const lost = { configured: true, reachable: false, type: "etcd" };
+    assert.equal(arbiterWords({ arbiter: lost, nodes: [{ self: true, role: "primary" }] }).level, "warn");
+    assert.equal(arbiterWords({ arbiter: lost, nodes: [{ self: true, role: "standby" }] }).text, "Etcd: asked by the node that leads");
+    assert.equal(arbiterWords({ arbiter: { configured: true, reachable: true, type: "witness", holder: "b", lease_ms: 1700 } }).text, "Witness: node b holds the lease, for 1.7 s");
     assert.deepEqual(["streaming", "paused", "waiting", "refused"].map(receiverLevel), ["good", "warn", "warn", "bad"]);
 });
 
@@ -75,6 +85,7 @@ test("the hour is bounded, keeps holes, and survives a clock set back", () => {
     assert.equal(hour.at.length, 720);
     for (let i = 1; i <= 100; i++) hour.add({ at: NOW + i * 5000, received: i, delivered: 0, lag_ms: null, pending: 1 });
     assert.equal(hour.at.length, 720);
+    assert.deepEqual(hour.span(0), [hour.at[0], hour.at.at(-1)]);
     assert.equal(hour.last("received"), 100);
     assert.equal(hour.last("lag_ms"), null);
     assert.equal(hour.summary("received").last, 100);
@@ -84,6 +95,7 @@ test("the hour is bounded, keeps holes, and survives a clock set back", () => {
     assert.equal(hour.values.received.at(-2), null, "a hole is a hole");
     hour.add({ at: NOW - 900000, received: 3 });
     assert.equal(hour.at.length, 1);
+    assert.equal(hour.span(0)[1] - hour.span(0)[0], 120, "a young node's hour is two minutes");
     hour.load({ step_s: 5, to: NOW, received: new Array(2000).fill(1) });
     assert.equal(hour.at.length, 720);
     assert.deepEqual(hour.stretches(["received"])[0].means, [1]);
@@ -201,4 +213,24 @@ test("the connection: silence is noticed, and it is opened again, ever more slow
     assert.equal(sources.length, before);
     stream.close();
     assert.equal(timers.size, 0, "nothing stays behind");
+});
+
+test("bundled again, the page has the same bits, and nothing in it asks for anything elsewhere", (t) => {
+    const [modules, page] = [process.env.PAGE_MODULES, process.env.PAGE];
+    if (!modules || !page) return t.skip("PAGE_MODULES and PAGE are not set");
+    const again = mkdtempSync(join(tmpdir(), "firehosed-page-"));
+    try {
+        execFileSync(process.execPath, [fileURLToPath(new URL("../../src/console/page/build.mjs", import.meta.url)), modules, join(again, "page")]);
+        const names = readdirSync(page).sort();
+        assert.deepEqual(readdirSync(join(again, "page")).sort(), names);
+        for (const name of names) {
+            const bits = readFileSync(join(page, name));
+            assert.ok(bits.equals(readFileSync(join(again, "page", name))), name);
+            const elsewhere = [...bits.toString().matchAll(/\bhttps?:\/\/[\w.-]+/g)].map((found) => found[0]).filter((url) => url !== "http://www.w3.org");
+            assert.deepEqual(elsewhere, [], name);
+        }
+        assert.doesNotMatch(readFileSync(join(page, "index.html"), "utf8"), /<style|\sstyle=|\son\w+=|<script(?![^>]*src=)/, "nothing inline");
+    } finally {
+        rmSync(again, { recursive: true });
+    }
 });

@@ -4,7 +4,7 @@
 const NAMES = ["Harbour House", "North Hall", "Foundry", "Library"];
 
 export class World {
-    /* options: seed, buildings, floors (each), devices (on every floor; about, unless exact), node ("a" or "b"). */
+    /* options: seed, buildings, floors (each), devices (on every floor; about, unless exact), maps, node ("a" or "b"). */
     constructor(options = {}) {
         this.options = { seed: 1, buildings: 2, floors: 4, devices: 60, node: "b", ...options };
         this.state = this.options.seed >>> 0 || 1;
@@ -79,7 +79,7 @@ export class World {
 
     devicesEvent(floor, full, now, share = 0.12) {
         const devices = full ? (this.devices.get(floor) ?? []).map((device) => this.wire(device, now)) : this.walk(floor, share, now);
-        return { floor, full, map: { id: `map-${floor}`, width: 266.5, length: 150, image: false }, devices, gone: [] };
+        return { floor, full, map: { id: `map-${floor}`, width: 266.5, length: 150, image: this.options.maps === true }, devices, gone: [] };
     }
 
     space() {

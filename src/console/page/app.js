@@ -6,7 +6,7 @@ import { History } from "./history.js";
 import { PairView } from "./pair_view.js";
 import { SpaceView } from "./space_view.js";
 import { Stream } from "./stream.js";
-import { nameOf, roleOf, summary, unreachableWords } from "./words.js";
+import { nameOf, roleOf, since, summary, unreachableWords } from "./words.js";
 
 const history = new History();
 const pairView = new PairView(history);
@@ -66,7 +66,7 @@ function head() {
     page.protection.className = `pill ${words.level}`;
     setText(page.version, `firehosed ${pair.version}, up ${duration(pair.uptime_ms)}`);
     if (stream.state === "live") document.title = `${pair.node}: ${role}, ${protection} – firehosed`;
-    announce(`${words.title} ${words.why}`);
+    announce(`${words.title} ${words.why} ${since(pair, (at) => clock(at))}`);
 }
 
 let announced = "";

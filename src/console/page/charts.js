@@ -80,7 +80,7 @@ export function chart(history, options) {
                     points: { size: 6 },
                 },
                 scales: {
-                    x: { time: true, range: () => [(history.at.at(-1) ?? Date.now() / 1000) - 3600, history.at.at(-1) ?? Date.now() / 1000] },
+                    x: { time: true, range: () => history.span(Date.now()) },
                     y: { range: (_, least, most) => [0, Math.max(options.least ?? 1, (most ?? 0) * 1.1)] },
                 },
                 axes: [

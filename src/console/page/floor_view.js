@@ -146,7 +146,8 @@ export class FloorView {
     projection() {
         const extent = this.model.extent();
         const { width, height } = this.canvas;
-        const scale = Math.min(width / extent.width, height / extent.length);
+        const margin = 24 * (width / Math.max(this.canvas.clientWidth, 1)); /* for halos of dots at a wall */
+        const scale = Math.min((width - margin) / extent.width, (height - margin) / extent.length);
         return {
             extent,
             scale,
@@ -171,33 +172,49 @@ export class FloorView {
         c.fillStyle = colour("--floor");
         c.fillRect(left, top, width, height);
         if (this.image?.ready) {
-            c.globalAlpha = scheme.matches ? 0.55 : 0.8;
+            /* Plans are dark lines on white paper: by night the other way round. */
+            const night = scheme.matches && "filter" in c;
+            if (night) c.filter = "invert(1) hue-rotate(180deg)";
+            c.globalAlpha = night || !scheme.matches ? 0.8 : 0.5;
+            c.globalCompositeOperation = night ? "screen" : "multiply";
             c.drawImage(this.image.element, left, top, width, height);
+            if (night) c.filter = "none";
+            c.globalCompositeOperation = "source-over";
             c.globalAlpha = 1;
         }
+        this.canvas.dataset.image = this.image?.ready ? "shown" : "none";
         const ratio = plan.width / Math.max(this.canvas.clientWidth, 1);
         const step = [5, 10, 20, 25, 50, 100, 200, 500, 1000, 5000].find((feet) => feet * scale > 44 * ratio) ?? 10000;
+        if (!this.image?.ready) this.makeGrid(c, p, step);
+        c.strokeStyle = colour("--line");
+        c.lineWidth = 1.5 * ratio;
+        c.strokeRect(left, top, width, height);
+        c.fillStyle = c.strokeStyle = colour("--muted");
+        c.font = `${11 * ratio}px Inter, system-ui, sans-serif`;
+        const x = left + 10 * ratio;
+        const y = top + height - 10 * ratio;
+        c.fillText(`${step} ft`, x, y - 5 * ratio);
+        c.fillRect(x, y, step * scale, 1.5 * ratio);
+        this.plan = plan;
+    }
+
+    makeGrid(c, { extent, scale, x, y }, step) {
+        const [left, top] = [x + extent.left * scale, y + extent.top * scale];
+        const [right, bottom] = [left + extent.width * scale, top + extent.length * scale];
         c.strokeStyle = colour("--grid");
         c.lineWidth = 1;
         c.beginPath();
         for (let at = Math.ceil(extent.left / step) * step; at <= extent.left + extent.width; at += step) {
-            const x = Math.round(p.x + at * scale) + 0.5;
-            c.moveTo(x, top);
-            c.lineTo(x, top + height);
+            const column = Math.round(x + at * scale) + 0.5;
+            c.moveTo(column, top);
+            c.lineTo(column, bottom);
         }
         for (let at = Math.ceil(extent.top / step) * step; at <= extent.top + extent.length; at += step) {
-            const y = Math.round(p.y + at * scale) + 0.5;
-            c.moveTo(left, y);
-            c.lineTo(left + width, y);
+            const row = Math.round(y + at * scale) + 0.5;
+            c.moveTo(left, row);
+            c.lineTo(right, row);
         }
         c.stroke();
-        c.strokeStyle = colour("--line");
-        c.lineWidth = 1.5 * ratio;
-        c.strokeRect(left, top, width, height);
-        c.fillStyle = colour("--muted");
-        c.font = `${11 * ratio}px Inter, system-ui, sans-serif`;
-        c.fillText(`grid ${step} ft`, left + 8 * ratio, top + height - 8 * ratio);
-        this.plan = plan;
     }
 
     sprite(halo, age) {

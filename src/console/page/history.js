@@ -58,6 +58,15 @@ export class History {
         return [this.at, ...names.map((name) => this.values[name])];
     }
 
+    /* [from, to] of what a graph shows, in seconds: an hour, or as long as something is known when that
+     * is less, but never under two minutes. */
+    span(now) {
+        const to = this.at.at(-1) ?? now / 1000;
+        const first = this.at.findIndex((_, i) => FIGURES.some((name) => this.values[name][i] !== null));
+        const from = first < 0 ? to : this.at[first];
+        return [Math.max(to - 3600, Math.min(from, to - 120)), to];
+    }
+
     last(name) {
         return this.values[name].at(-1) ?? null;
     }

@@ -1,8 +1,8 @@
 /* pair_view.js: the tab of the pair: who delivers and why, the picture, figures, graphs of the last
  * hour, receivers, sinks, kinds of events, the last changes of role. */
 import { badge, h, keyed, setText, svg, table } from "./dom.js";
-import { brief, bytes, capital, count, duration, moment, NOTHING, rate, roundTrip, typeName } from "./format.js";
-import { arbiterWords, inOrder, nameOf, receiverLevel, roleOf, summary } from "./words.js";
+import { brief, bytes, capital, count, duration, moment, NOTHING, rate, typeName } from "./format.js";
+import { arbiterWords, inOrder, nameOf, pathWords, receiverLevel, roleOf, since, summary } from "./words.js";
 import { chart } from "./charts.js";
 import { draw } from "./picture.js";
 
@@ -29,11 +29,11 @@ function pictureRows(pair) {
         const datagrams = path.datagrams === false ? ", no datagrams" : "";
         rows.push({
             what: `Path ${path.address}`,
-            state: path.up ? `up, round trip ${roundTrip(path.rtt_ms)}${datagrams}` : "down",
+            state: path.up ? `${pathWords(path).replace(",", ", round trip")}${datagrams}` : "down",
         });
     }
     if (pair.paired) {
-        rows.push({ what: "Arbiter", state: arbiterWords(pair.arbiter).text });
+        rows.push({ what: "Arbiter", state: arbiterWords(pair).text });
         rows.push({ what: "Protection", state: pair.protected ? "protected" : "not protected" });
     }
     return rows;
@@ -46,7 +46,7 @@ const TILES = [
     ["Lag", (p) => duration(p.lag_ms), () => "behind the source"],
     ["Waiting", (p) => brief((p.sinks ?? []).reduce((sum, sink) => sum + (sink.pending ?? 0), 0)), (p) =>
         p.store?.oldest_pending_age_ms > 0 ? `oldest ${duration(p.store.oldest_pending_age_ms)}` : "over all sinks"],
-    ["Duplicates", (p) => brief(p.counters.duplicates), (p) => `dropped, by ${p.dedup_key}`],
+    ["Duplicates", (p) => brief(p.counters.duplicates), () => "seen before"],
     ["Quarantined", (p) => brief(p.counters.quarantined), () => "lines, no records"],
     ["Gaps", (p) => count(p.counters.gaps), () => "declared so far"],
     ["Store", (p) => bytes(p.store?.bytes_used), (p) => `of ${bytes(p.store?.size_limit)}`],
@@ -133,9 +133,7 @@ export class PairView {
         this.hero.className = `card hero ${words.level}`;
         setText(this.title, words.title);
         setText(this.why, words.why);
-        const last = (pair.transitions ?? []).at(-1);
-        setText(this.since, last === undefined ? "" :
-            `Node ${pair.node} is ${last.to} since ${moment(last.wall_ms, pair.now)}${last.evidence ? `: ${last.evidence}` : ""}.`);
+        setText(this.since, since(pair, (at) => moment(at, pair.now)));
         draw(this.svg, pair, this.narrow === true);
         this.pictureTable.update(pictureRows(pair));
         TILES.forEach(([, value, note], i) => {

@@ -2,8 +2,7 @@
  * where events go. Draws a "pair" event into an SVG, wide or narrow; the words stand in a table beside
  * it (pair_view.js). */
 import { svg } from "./dom.js";
-import { roundTrip } from "./format.js";
-import { arbiterWords, inOrder, roleOf } from "./words.js";
+import { arbiterWords, inOrder, pathWords, roleOf } from "./words.js";
 
 /* Where things stand. A node is a box; paths run between the facing sides. */
 const WIDE = {
@@ -92,7 +91,7 @@ function paths(list, from, to, narrow) {
     const n = Math.max(list.length, 1);
     return list.slice(0, 4).flatMap((path, i) => {
         const kind = path.up ? "up" : "down";
-        const words = path.up ? `up, ${roundTrip(path.rtt_ms)}` : "down";
+        const words = pathWords(path);
         const plain = path.up && path.datagrams === false ? ", no datagrams" : "";
         const address = cut(String(path.address).replace(/^tcp:\/\//, ""), 30);
         if (narrow) {
@@ -118,7 +117,7 @@ function cross(x, y) {
 }
 
 function arbiter(place, pair, boxes, nodes, narrow) {
-    const words = arbiterWords(pair.arbiter);
+    const words = arbiterWords(pair);
     const [x, y, width, height] = place;
     const parts = [box(place, `arbiter ${words.level}`)];
     const lines = words.text.split(/: |, for /);
@@ -134,7 +133,7 @@ function arbiter(place, pair, boxes, nodes, narrow) {
         nodes.forEach((item, i) => {
             const [nx, ny, nw, nh] = boxes[i];
             const holds = item.reachable && pair.arbiter.holder === item.node;
-            const kind = item.self ? (pair.arbiter.reachable ? "up" : "down") : holds ? "up" : "faint";
+            const kind = item.self ? (pair.arbiter.reachable ? "up" : words.level === "warn" ? "down" : "faint") : holds ? "up" : "faint";
             parts.unshift(
                 svg("path", {
                     d: `M${i === 0 ? nx + nw - 30 : nx + 30} ${ny + nh} V${y + height / 2} H${i === 0 ? x : x + width}`,
@@ -144,7 +143,7 @@ function arbiter(place, pair, boxes, nodes, narrow) {
         });
     } else if (pair.arbiter?.configured) {
         const last = boxes[boxes.length - 1];
-        parts.unshift(link(x + width / 2, last[1] + last[3], x + width / 2, y, pair.arbiter.reachable ? "up thin" : "down thin"));
+        parts.unshift(link(x + width / 2, last[1] + last[3], x + width / 2, y, pair.arbiter.reachable ? "up thin" : words.level === "warn" ? "down thin" : "faint thin"));
     }
     return parts;
 }

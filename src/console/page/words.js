@@ -1,6 +1,6 @@
 /* words.js: what the pair is, in sentences. Pure: a "pair" event in, words out. level is "good",
  * "warn", "bad" or "info". */
-import { capital, duration } from "./format.js";
+import { capital, duration, roundTrip } from "./format.js";
 
 export const ROLE_WORDS = {
     primary: "delivers",
@@ -66,7 +66,7 @@ export function summary(pair) {
         return {
             level: "bad",
             title: `${capital(nameOf(self))} is fenced: it publishes nothing until it has heard who leads.`,
-            why: sentence(self.reason ?? ""),
+            why: capital(sentence(self.reason ?? "")),
         };
     }
     if (leading.length > 1) {
@@ -91,27 +91,47 @@ export function summary(pair) {
         };
     }
     const primary = leading[0];
-    const because = capital(sentence(primary.reason ?? ""));
     if (pair.protected) {
+        const other = pair.nodes.find((node) => node !== primary);
         return {
             level: "good",
             title: `${capital(nameOf(primary))} delivers, and the pair is protected.`,
-            why: because,
+            why: `Should it fail, ${other === undefined ? "the other" : nameOf(other)} goes on from where it stopped.`,
         };
     }
     return {
         level: "warn",
         title: `${capital(nameOf(primary))} delivers, but the pair is not protected.`,
-        why: `${exposure(pair)} ${because}`.trim(),
+        why: exposure(pair),
     };
 }
 
-export function arbiterWords(arbiter) {
+/* When and why this node got the role it has; when: how a time is written. */
+export function since(pair, when) {
+    const last = (pair.transitions ?? []).at(-1);
+    if (last === undefined) return "";
+    const evidence = last.evidence ? ` (${last.evidence})` : "";
+    return `Node ${pair.node} became ${last.to} at ${when(last.wall_ms)}: ${last.reason}${evidence}.`;
+}
+
+/* The arbiter as this node knows it: only the node that leads, or is about to, asks it. */
+export function arbiterWords(pair) {
+    const { arbiter } = pair;
     if (!arbiter?.configured) return { level: "none", text: "No arbiter" };
-    if (!arbiter.reachable) return { level: "warn", text: `${capital(arbiter.type)} cannot be reached` };
-    if (!arbiter.holder) return { level: "good", text: `${capital(arbiter.type)}: nobody holds the lease` };
+    const type = capital(arbiter.type);
+    if (!arbiter.reachable) {
+        const asks = ["primary", "promoting"].includes(pair.nodes?.find((node) => node.self)?.role);
+        return asks ? { level: "warn", text: `${type} cannot be reached` } : { level: "idle", text: `${type}: asked by the node that leads` };
+    }
+    if (!arbiter.holder) return { level: "good", text: `${type}: nobody holds the lease` };
     const left = arbiter.lease_ms > 0 ? `, for ${duration(arbiter.lease_ms)}` : "";
-    return { level: "good", text: `${capital(arbiter.type)}: node ${arbiter.holder} holds the lease${left}` };
+    return { level: "good", text: `${type}: node ${arbiter.holder} holds the lease${left}` };
+}
+
+/* "up, 0.4 ms"; without a round trip that was measured, "up". */
+export function pathWords(path) {
+    if (!path.up) return "down";
+    return typeof path.rtt_ms === "number" && path.rtt_ms >= 0 ? `up, ${roundTrip(path.rtt_ms)}` : "up";
 }
 
 export function receiverLevel(state) {
