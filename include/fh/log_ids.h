@@ -40,6 +40,8 @@
     X(SINK_REFUSED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d10", "sink-refused", FLAPS)                     \
     X(SINK_DROPPED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d11", "sink-dropped", FLAPS)                     \
     X(SINK_MISSED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d13", "sink-missed", FLAPS)                       \
+    X(REPLAY_STARTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d14", "replay-started", EACH)                  \
+    X(REPLAY_ENDED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d15", "replay-ended", EACH)                      \
     X(SINK_FOUND, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d12", "sink-found", EACH)                          \
     X(ROLE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e01", "role", EACH)                                      \
     X(PEER_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e02", "peer-up", FLAPS)                               \

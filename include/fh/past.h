@@ -66,6 +66,16 @@ int fh_past_previous(struct fh_past *past, const struct fh_past_interval *interv
                      uint64_t *inout_sequence, struct fh_past_block *ret, struct fh_error *err);
 void fh_past_block_done(struct fh_past_block *block);
 
+/* How many records of the interval lie in sequence >= from and < to, and the oldest stamp among
+ * them (INT64_MAX: none). Looks at keys only: much faster than reading records, and damage counts
+ * nothing. The limits of the search as above. */
+struct fh_past_measure {
+    uint64_t records;
+    int64_t oldest_ms;
+};
+int fh_past_measure(struct fh_past *past, const struct fh_past_interval *interval, uint64_t from,
+                    uint64_t to, struct fh_past_measure *ret, struct fh_error *err);
+
 static inline bool fh_past_holds(const struct fh_past_interval *interval, int64_t timestamp_ms)
 {
     return timestamp_ms >= interval->since_ms && timestamp_ms < interval->until_ms;

@@ -22,6 +22,13 @@ struct fh_sink_context {
     const char *node;      /* node.name */
     const char *state_dir; /* for what must survive a restart */
     int64_t replica;       /* firehose.replica_id */
+    /* NULL: the live stream. Else the id of a replay (letters, digits, '-'; shorter than
+     * FH_REPLAY_ID_MAX): this instance runs beside the live one, with a configuration that
+     * fh_sink_replay_config has changed and with keys of its own. Records carry the id in the
+     * member
+     * "_firehosed"; say it where the far side has a place for it, and never let what a replay sent
+     * be taken for the live stream's by recover(). */
+    const char *replay;
     /* Must this node keep quiet? Ask right before each step that others can see: a node that was
      * stopped and goes on learns it here. Any thread. */
     bool (*fenced)(void *userdata);
@@ -35,6 +42,8 @@ struct fh_sink_context {
     void (*dropped)(void *userdata, uint64_t records);
     void *userdata;
 };
+
+#define FH_REPLAY_ID_MAX 24 /* with NUL */
 
 struct fh_sink_write {
     const struct fh_slice *record; /* without newline */
@@ -136,6 +145,11 @@ const struct fh_sink_ops *fh_sink_find(const char *type);
 /* The one for this configuration: a type whose patterns end a batch in different ways has a row for
  * each ("zeromq" for push and dealer, "zeromq-pub" for pub; configurations say "zeromq"). */
 const struct fh_sink_ops *fh_sink_for(const struct fh_config_sink *config);
+/* Make of a sink's configuration that of an instance which replays beside the live one: a directory
+ * of its own, its own identity at the far side. listen: address for a type that binds one, else "".
+ * -EINVAL or -ENAMETOOLONG with a sentence. */
+int fh_sink_replay_config(struct fh_config_sink *config, const char *id, const char *listen,
+                          struct fh_error *err);
 /* Names of the types built in, NULL-terminated. */
 const char *const *fh_sink_types(void);
 

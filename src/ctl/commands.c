@@ -277,6 +277,24 @@ const struct fh_ctl_command fh_ctl_commands[] = {
                  {"config", "FILE", "default /etc/firehosed/firehosed.conf"},
                  {"state-dir", "DIR", "node.state_dir, without a configuration"}},
      .run = fh_ctl_stats},
+    {.name = "replay",
+     .summary = "deliver events of the past again into one sink, marked as a replay",
+     .help =
+         "To be given on the primary. The sink's filters and fields apply; each record carries "
+         "the\n"
+         "replay's id in the member \"_firehosed\"; the live stream goes first, and nothing of it\n"
+         "changes. Ctrl-C ends the replay; so do a restart and the loss of the role. It then says\n"
+         "from when on to go on.\n" FH_WHEN_FORMS,
+     .options = {{"sink", "NAME", "the sink, as the configuration names it; needed"},
+                 {"since", "TIME", "events from this time on; needed"},
+                 {"until", "TIME", "events before this time (default now)"},
+                 {"type", "TYPE", "of these event types; several: A,B"},
+                 {"rate", "N", "so many events a second at most"},
+                 {"listen", "ADDRESS", "zeromq: bind this address for the replay's consumer"},
+                 {"dry-run", NULL, "say how many events of which types would go where"},
+                 {"detach", NULL, "do not wait; status shows it"},
+                 {"cancel", NULL, "end the replay that is running (into --sink)"}},
+     .run = fh_ctl_replay},
     {.name = "history",
      .summary = "the last changes of role on this node, each with reason and evidence",
      .options = {{"json", NULL, "as JSON"}},

@@ -50,7 +50,7 @@ bool fh_pick_wants(const struct fh_pick *pick, const struct fh_record_facts *fac
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
-#define GAP 2
+#define GAP ((size_t)2)
 
 void fh_row_plan(size_t columns, struct fh_row_plan *ret)
 {

@@ -250,6 +250,17 @@ static void say_receivers(const cJSON *status, struct fh_table *table, struct pa
     }
 }
 
+static void say_replay(const cJSON *replay, struct page *page)
+{
+    char id[64];
+    char state[32];
+    if (strcmp(string(replay, "state", state, sizeof(state)), "running") == 0) {
+        say(page, "    REPLAY %s is running: %" PRId64 " of %" PRId64 " events\n",
+            string(replay, "id", id, sizeof(id)), number(replay, "looked_at", 0),
+            number(replay, "records", 0));
+    }
+}
+
 static void say_sinks(const cJSON *status, struct page *page)
 {
     const cJSON *list = member(status, "sinks");
@@ -282,6 +293,7 @@ static void say_sinks(const cJSON *status, struct page *page)
             say(page, "    REFUSED by the far side: %" PRId64 ", kept in %s\n",
                 number(sink, "refused", 0), string(sink, "dead_letters", text, sizeof(text)));
         }
+        say_replay(member(sink, "replay"), page);
         if (string(sink, "promise", text, sizeof(text))[0]) {
             say(page, "    promise: %s\n", text);
         }

@@ -140,7 +140,7 @@ static bool finish(const char *at, struct tm *tm, int ms, bool zone_allowed, int
             return false;
         }
         seconds = timegm(tm);
-        seconds -= (minus ? -1 : 1) * (hours * 3600 + minutes * 60);
+        seconds -= (minus ? -1 : 1) * ((time_t)hours * 3600 + (time_t)minutes * 60);
     }
     *ret_ms = (int64_t)seconds * 1000 + ms;
     /* 31 February would come out as 3 March. */

@@ -88,6 +88,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
     fh_pipeline_status(app->pipeline, &status);
     app_pair_push(app, &status);
     notify_status(app, &status);
+    app_replay_tick(app);
     app_watch_tick(app, &status);
     fh_log_flush(false);
     sd_event_source_set_time_relative(source, TICK_USEC);

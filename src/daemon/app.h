@@ -5,6 +5,7 @@
  *                   a node without a pair leads by itself
  *   app_commands.c  what firehosectl may ask
  *   app_status.c    the status document
+ *   app_replay.c    replays: begun, watched, cancelled
  *   app_watch.c     metrics and console: who looks at this node
  *   notify.c        systemd: READY, STATUS, WATCHDOG, STOPPING
  *   role_file.c     the role for units and hooks that follow it */
@@ -35,6 +36,8 @@ struct app {
     uint64_t epoch;
     struct fh_control_client *tail[APP_TAILS_MAX];
     size_t tail_count;
+    struct fh_control_client *replay_watcher[FH_SINKS_MAX]; /* of the replay into each sink; NULL */
+    struct fh_time replay_told[FH_SINKS_MAX];
     bool stopping;
     int exit_code;
     /* for the rate in STATUS */
@@ -61,6 +64,15 @@ void app_pair_push(struct app *app, const struct fh_pipeline_status *status);
 /* app_commands.c */
 extern const struct fh_control_command app_commands[];
 void app_tail_lines(struct app *app, const char *lines, size_t len);
+
+/* app_replay.c: two commands; the last replay into a sink (NULL: none); and the news for those who
+ * watch, as often as the main loop likes. */
+int app_replay_run(void *userdata, const cJSON *arguments, struct fh_control_client *client,
+                   cJSON **ret_result, struct fh_error *err);
+int app_replay_cancel(void *userdata, const cJSON *arguments, struct fh_control_client *client,
+                      cJSON **ret_result, struct fh_error *err);
+cJSON *app_replay_json(struct app *app, size_t index);
+void app_replay_tick(struct app *app);
 
 /* app_status.c */
 cJSON *app_status_json(struct app *app);

@@ -146,11 +146,7 @@ static int run_history(void *userdata, const cJSON *arguments, struct fh_control
 }
 
 const struct fh_control_command app_commands[] = {
-    {"status", run_status},
-    {"checkpoint", run_checkpoint},
-    {"tail", run_tail},
-    {"switchover", run_switchover},
-    {"maintenance", run_maintenance},
-    {"history", run_history},
-    {NULL, NULL},
+    {"status", run_status},         {"checkpoint", run_checkpoint},       {"tail", run_tail},
+    {"switchover", run_switchover}, {"maintenance", run_maintenance},     {"history", run_history},
+    {"replay", app_replay_run},     {"replay-cancel", app_replay_cancel}, {NULL, NULL},
 };

@@ -104,7 +104,7 @@ static void add_receivers(cJSON *root, const struct fh_pipeline_status *status)
     }
 }
 
-static void add_sinks(cJSON *root, const struct fh_pipeline_status *status)
+static void add_sinks(cJSON *root, struct app *app, const struct fh_pipeline_status *status)
 {
     cJSON *list = cJSON_AddArrayToObject(root, "sinks");
     for (size_t i = 0; i < status->sink_count; i++) {
@@ -125,6 +125,10 @@ static void add_sinks(cJSON *root, const struct fh_pipeline_status *status)
         number(row, "failures", sink->failures);
         signed_number(row, "oldest_pending_age_ms", sink->oldest_pending_age_ms);
         cJSON_AddStringToObject(row, "last_error", sink->last_error);
+        cJSON *replay = app_replay_json(app, i);
+        if (replay) {
+            cJSON_AddItemToObject(row, "replay", replay);
+        }
         cJSON_AddItemToArray(list, row);
     }
 }
@@ -237,7 +241,7 @@ cJSON *app_status_json(struct app *app)
     add_arbiter(root, &ha);
     add_replica_match(root, &ha);
     add_receivers(root, &status);
-    add_sinks(root, &status);
+    add_sinks(root, app, &status);
     add_counters(root, &status.counters, &status.types);
     cJSON_AddStringToObject(root, "dedup_key", status.dedup_key);
     cJSON *checkpoint = cJSON_AddObjectToObject(root, "checkpoint");

@@ -414,6 +414,7 @@ static int write_some(struct delivery *delivery)
         return 1;
     }
     delivery->sequence = next;
+    atomic_store(&delivery->reached, next);
     return 1;
 }
 

@@ -12,6 +12,8 @@
  *   latency.c          how long they took to their delivery
  *   shape.c            which records a sink gets, and how much of each
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
+ *   replay.c           an interval of the store delivered again, when an operator asks for it
+ *   replay_run.c       the thread that does it
  *   resplit.c          which receivers there are, and other ranges while running
  *   gap.c              what an outage longer than the replay window took away
  *   twins.c            records equal in all but their uid
@@ -38,6 +40,7 @@
 #include "dead_letter.h"
 #include "event_types.h"
 #include "latency.h"
+#include "replay.h"
 #include "shape.h"
 
 #include <pthread.h>
@@ -209,7 +212,7 @@ struct delivery {
     uint64_t asked; /* counts questions to the writer */
     bool numbered;  /* the writer's answer to the last of them is there */
     uint64_t numbered_as;
-    bool reload_wanted;
+    bool reload_wanted, reloaded; /* reload holds what was read last */
     struct fh_config_sink reload;
     char last_error[256];
 
@@ -219,8 +222,9 @@ struct delivery {
     atomic_bool drained;
     atomic_uint_fast64_t delivered, dropped, filtered, refused, failures;
     struct fh_latency latency;
-    atomic_uint_fast64_t found; /* at the far side and not known before, so far; by the writer */
-    atomic_uint_fast64_t epoch; /* delivering in this one; 0 = parked. Set by the thread */
+    atomic_uint_fast64_t found;   /* at the far side and not known before, so far; by the writer */
+    atomic_uint_fast64_t reached; /* read from the store up to here */
+    atomic_uint_fast64_t epoch;   /* delivering in this one; 0 = parked. Set by the thread */
 
     /* owned by the thread */
     void *sink;
@@ -271,6 +275,7 @@ struct fh_pipeline {
     struct resplit resplit;              /* owned by the main thread */
     struct delivery delivery[FH_SINKS_MAX];
     size_t delivery_count;
+    struct replay *replay[FH_SINKS_MAX]; /* the last of each sink, or NULL; main thread */
 
     atomic_int key;          /* enum fh_dedup_key in force; set by the writer */
     atomic_bool rest_wanted; /* the keys are about to change: the sinks let go of theirs */

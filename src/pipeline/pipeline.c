@@ -221,6 +221,7 @@ void fh_pipeline_free(struct fh_pipeline *pipeline)
     for (size_t i = 0; i < pipeline->delivery_count; i++) {
         fh_delivery_join(&pipeline->delivery[i]);
     }
+    fh_replay_join_all(pipeline);
     if (pipeline->writer_started) {
         struct command nudge = {.kind = COMMAND_SEND_REPORTS, .number = UINT64_MAX};
         fh_pipeline_command(pipeline, &nudge);
@@ -490,6 +491,7 @@ void fh_pipeline_reload(struct fh_pipeline *pipeline, const struct fh_config *co
                 pthread_mutex_lock(&delivery->lock);
                 delivery->reload = config->sinks[j];
                 delivery->reload_wanted = true;
+                delivery->reloaded = true;
                 pthread_mutex_unlock(&delivery->lock);
             }
         }

@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENVELOPE_MAX 128
+#define ENVELOPE_MAX 192
 
 struct fh_shape {
     const struct fh_config_sink *config;
     const char *node;
     int64_t replica;
-    bool filters;  /* not every record is wanted */
-    bool rewrites; /* a record is not passed on as it is */
+    const char *replay; /* NULL: the live stream */
+    bool filters;       /* not every record is wanted */
+    bool rewrites;      /* a record is not passed on as it is */
     bool wants_facts;
     struct fh_projection projection;
     char envelope[ENVELOPE_MAX]; /* from the opening brace on, without the comma behind it */
@@ -76,6 +77,11 @@ int fh_shape_new(const struct fh_config_sink *config, const char *node, int64_t 
     return 0;
 }
 
+void fh_shape_mark(struct fh_shape *shape, const char *replay)
+{
+    shape->replay = replay;
+}
+
 void fh_shape_free(struct fh_shape *shape)
 {
     if (shape) {
@@ -126,10 +132,12 @@ static void make_envelope(struct fh_shape *shape, uint64_t epoch)
         return;
     }
     /* The configuration allows no node a name that would need escapes. */
-    int len =
-        snprintf(shape->envelope, sizeof(shape->envelope),
-                 "{\"_firehosed\":{\"node\":\"%s\",\"replica\":%" PRId64 ",\"epoch\":%" PRIu64 "}",
-                 shape->node, shape->replica, epoch);
+    const char *replay = shape->replay;
+    int len = snprintf(shape->envelope, sizeof(shape->envelope),
+                       "{\"_firehosed\":{\"node\":\"%s\",\"replica\":%" PRId64 ",\"epoch\":%" PRIu64
+                       "%s%s%s}",
+                       shape->node, shape->replica, epoch, replay ? ",\"replay\":\"" : "",
+                       replay ? replay : "", replay ? "\"" : "");
     shape->envelope_len = (size_t)len;
     shape->envelope_epoch = epoch;
 }

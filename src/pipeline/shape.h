@@ -19,6 +19,9 @@ struct fh_shape;
  * (a path, as the configuration's check says it), -ENOMEM. */
 int fh_shape_new(const struct fh_config_sink *config, const char *node, int64_t replica,
                  bool wants_facts, struct fh_error *err, struct fh_shape **ret);
+/* Records go out with the envelope, which also names the replay. config has envelope; id as in
+ * sink.h, must live as long. */
+void fh_shape_mark(struct fh_shape *shape, const char *replay);
 void fh_shape_free(struct fh_shape *shape); /* NULL allowed */
 
 /* Fill a write from the first records of a batch. Returns how many records of the batch it accounts

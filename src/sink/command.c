@@ -109,8 +109,8 @@ static void start_later(struct command_sink *sink)
 /* Negative errno: it cannot be started; the sentence is in reason. */
 static int start(struct command_sink *sink)
 {
-    int r = fh_command_start(&sink->config, sink->context->node, sink->epoch, &sink->reason,
-                             &sink->process);
+    int r = fh_command_start(&sink->config, sink->context->node, sink->epoch, sink->context->replay,
+                             &sink->reason, &sink->process);
     if (r < 0) {
         start_later(sink);
         return r;

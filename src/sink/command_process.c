@@ -37,7 +37,7 @@ extern char **environ;
 struct fh_command_process {
     struct fh_config_sink config;
     char **environment;
-    char own[3][96]; /* variables we add */
+    char own[4][96]; /* variables we add */
     pid_t pid;
     int in, out, err; /* our ends */
     int theirs[3];    /* until it is started */
@@ -133,7 +133,8 @@ static bool is_private(const char *variable)
     return false;
 }
 
-static int make_environment(struct fh_command_process *process, const char *node, uint64_t epoch)
+static int make_environment(struct fh_command_process *process, const char *node, uint64_t epoch,
+                            const char *replay)
 {
     size_t count = 0;
     while (environ && environ[count]) {
@@ -152,7 +153,8 @@ static int make_environment(struct fh_command_process *process, const char *node
     snprintf(process->own[0], sizeof(process->own[0]), "FIREHOSED_SINK=%s", process->config.name);
     snprintf(process->own[1], sizeof(process->own[1]), "FIREHOSED_NODE=%s", node);
     snprintf(process->own[2], sizeof(process->own[2]), "FIREHOSED_EPOCH=%" PRIu64, epoch);
-    for (size_t i = 0; i < FH_ARRAY_LEN(process->own); i++) {
+    snprintf(process->own[3], sizeof(process->own[3]), "FIREHOSED_REPLAY=%s", replay ? replay : "");
+    for (size_t i = 0; i < FH_ARRAY_LEN(process->own) - (replay ? 0 : 1); i++) {
         process->environment[used++] = process->own[i];
     }
     return 0;
@@ -351,7 +353,7 @@ static const char *remedy(int code)
 }
 
 int fh_command_start(const struct fh_config_sink *config, const char *node, uint64_t epoch,
-                     struct fh_error *err, struct fh_command_process **ret)
+                     const char *replay, struct fh_error *err, struct fh_command_process **ret)
 {
     struct fh_command_process *process = calloc(1, sizeof(*process));
     if (!process) {
@@ -362,7 +364,7 @@ int fh_command_start(const struct fh_config_sink *config, const char *node, uint
     process->theirs[0] = process->theirs[1] = process->theirs[2] = -1;
     process->period = fh_now();
     sem_init(&process->started, 0, 0);
-    int r = make_environment(process, node, epoch);
+    int r = make_environment(process, node, epoch, replay);
     r = r < 0 ? r : make_pipes(process);
     r = r < 0 ? r : start_keeper(process);
     if (r < 0) {

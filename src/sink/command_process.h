@@ -14,9 +14,9 @@ struct fh_command_process;
 /* Can it be started? Touches nothing. */
 int fh_command_check(const struct fh_config_sink *config, struct fh_error *err);
 
-/* 0 when the program runs. config is copied. */
+/* 0 when the program runs. config is copied. replay: NULL for the live stream. */
 int fh_command_start(const struct fh_config_sink *config, const char *node, uint64_t epoch,
-                     struct fh_error *err, struct fh_command_process **ret);
+                     const char *replay, struct fh_error *err, struct fh_command_process **ret);
 
 /* Not blocking. Its standard input, and its standard output (acknowledge = "lines"; else -1). */
 int fh_command_input(const struct fh_command_process *process);

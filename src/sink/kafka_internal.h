@@ -23,6 +23,8 @@
 #define FH_KAFKA_HEADER_KEY   "firehosed-key"
 #define FH_KAFKA_HEADER_UID   "firehosed-uid"
 #define FH_KAFKA_HEADER_EPOCH "firehosed-epoch"
+/* In place of the key: what has none is not ours to whoever reads back. */
+#define FH_KAFKA_HEADER_REPLAY "firehosed-replay"
 
 /* The last thing librdkafka complained of: the reason in our sentences. */
 struct fh_kafka_notice {

@@ -204,13 +204,16 @@ static rd_kafka_resp_err_t produce(struct fh_kafka *kafka, size_t index,
     struct fh_slice lane = fh_record_lane(&item->facts);
     fh_key_print(item->key, key);
     snprintf(epoch, sizeof(epoch), "%" PRIu64, kafka->epoch);
+    const char *replay = kafka->context.replay;
+    const char *name = replay ? FH_KAFKA_HEADER_REPLAY : FH_KAFKA_HEADER_KEY;
+    const char *value = replay ? replay : key;
     /* 0 would mean "now" */
     int64_t timestamp_ms = item->key.timestamp_ms > 0 ? item->key.timestamp_ms : 1;
     return rd_kafka_producev(
         kafka->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_VALUE((void *)item->record.data, item->record.len),
         RD_KAFKA_V_KEY((void *)lane.data, lane.len), RD_KAFKA_V_TIMESTAMP(timestamp_ms),
-        RD_KAFKA_V_HEADER(FH_KAFKA_HEADER_KEY, key, (ssize_t)strlen(key)),
+        RD_KAFKA_V_HEADER(name, value, (ssize_t)strlen(value)),
         RD_KAFKA_V_HEADER(FH_KAFKA_HEADER_UID, item->facts.uid.data, (ssize_t)item->facts.uid.len),
         RD_KAFKA_V_HEADER(FH_KAFKA_HEADER_EPOCH, epoch, (ssize_t)strlen(epoch)),
         RD_KAFKA_V_OPAQUE(&kafka->verdict[index]), RD_KAFKA_V_END);

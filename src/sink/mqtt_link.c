@@ -366,7 +366,7 @@ enum fh_mqtt_end fh_mqtt_link_end(struct fh_mqtt_link *link, struct fh_error *wh
 /* ---- messages ---- */
 
 /* MQTT 5 has a place for what belongs to a record and is not in it. */
-static int make_properties(const struct fh_collect_item *item, uint64_t epoch,
+static int make_properties(const struct fh_collect_item *item, uint64_t epoch, const char *replay,
                            mosquitto_property **ret)
 {
     char key[FH_KEY_TEXT_SIZE];
@@ -377,13 +377,16 @@ static int make_properties(const struct fh_collect_item *item, uint64_t epoch,
     memcpy(uid, item->facts.uid.data, len);
     uid[len] = '\0';
     snprintf(number, sizeof(number), "%" PRIu64, epoch);
-    const char *const pairs[][2] = {
-        {"firehosed-key", key}, {"firehosed-uid", uid}, {"firehosed-epoch", number}};
+    const char *const pairs[][2] = {{"firehosed-key", key},
+                                    {"firehosed-uid", uid},
+                                    {"firehosed-epoch", number},
+                                    {"firehosed-replay", replay}};
     int r = mosquitto_property_add_byte(ret, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 1);
     if (r == MOSQ_ERR_SUCCESS) {
         r = mosquitto_property_add_string(ret, MQTT_PROP_CONTENT_TYPE, "application/json");
     }
-    for (size_t i = 0; i < FH_ARRAY_LEN(pairs) && r == MOSQ_ERR_SUCCESS; i++) {
+    size_t count = FH_ARRAY_LEN(pairs) - (replay ? 0 : 1);
+    for (size_t i = 0; i < count && r == MOSQ_ERR_SUCCESS; i++) {
         r = mosquitto_property_add_string_pair(ret, MQTT_PROP_USER_PROPERTY, pairs[i][0],
                                                pairs[i][1]);
         /* a uid with characters MQTT has no place for stands in the record only */
@@ -397,7 +400,9 @@ static int publish(struct fh_mqtt_link *link, const char *topic, bool retain,
 {
     mosquitto_property *properties = NULL;
     int id = 0;
-    int r = link->version5 ? make_properties(item, epoch, &properties) : MOSQ_ERR_SUCCESS;
+    int r = link->version5
+                ? make_properties(item, epoch, link->settings.context->replay, &properties)
+                : MOSQ_ERR_SUCCESS;
     if (r == MOSQ_ERR_SUCCESS) {
         r = mosquitto_publish_v5(link->mosquitto, &id, topic, (int)item->record.len,
                                  item->record.data, 1, retain, properties);

@@ -35,7 +35,8 @@
 struct nats_sink {
     struct fh_config_sink config;
     const struct fh_sink_context *context;
-    char filter[FH_NATS_SUBJECT_SIZE]; /* our subjects, with wildcards */
+    char id_name[FH_SINK_NAME_MAX + FH_REPLAY_ID_MAX]; /* behind the key in Nats-Msg-Id */
+    char filter[FH_NATS_SUBJECT_SIZE];                 /* our subjects, with wildcards */
     struct fh_pattern topic;
     uint64_t epoch; /* 0: not leading */
 
@@ -99,6 +100,9 @@ static int nats_open(const struct fh_config_sink *config, const struct fh_sink_c
     }
     sink->config = *config;
     sink->context = context;
+    /* What a replay sent is not known by a name of the live stream's, to recover() neither. */
+    snprintf(sink->id_name, sizeof(sink->id_name), "%s%s%s", config->name,
+             context->replay ? ":" : "", context->replay ? context->replay : "");
     fh_collect_init(&sink->collect);
     fh_nats_order_init(&sink->order);
     int r = check(sink, err);
@@ -344,7 +348,7 @@ static int publish_one(struct nats_sink *sink, size_t index, struct fh_error *er
     char id[FH_NATS_ID_SIZE];
     char uid[FH_UID_MAX + 1];
     fh_collect_get(&sink->collect, index, &item);
-    fh_nats_id_print(item.key, sink->config.name, id);
+    fh_nats_id_print(item.key, sink->id_name, id);
     fh_nats_header_value(item.facts.uid, uid, sizeof(uid));
     int r = fh_pattern_expand(&sink->topic, &item.facts, FH_NATS_SPECIAL, subject, sizeof(subject));
     if (r < 0) {
@@ -355,6 +359,7 @@ static int publish_one(struct nats_sink *sink, size_t index, struct fh_error *er
                                             .id = id,
                                             .uid = uid,
                                             .epoch = sink->epoch,
+                                            .replay = sink->context->replay,
                                             .record = item.record,
                                             .index = index};
     return fh_nats_link_publish(sink->link, &message, err);

@@ -392,6 +392,9 @@ static natsStatus make_message(const struct fh_nats_message *message, natsMsg **
     if (status == NATS_OK) {
         status = natsMsgHeader_Set(msg, "Firehosed-Epoch", epoch);
     }
+    if (status == NATS_OK && message->replay) {
+        status = natsMsgHeader_Set(msg, "Firehosed-Replay", message->replay);
+    }
     if (status != NATS_OK) {
         natsMsg_Destroy(msg);
         return status;

@@ -35,6 +35,7 @@ struct fh_nats_message {
     const char *id; /* Nats-Msg-Id */
     const char *uid;
     uint64_t epoch;
+    const char *replay; /* NULL: none */
     struct fh_slice record;
     size_t index; /* comes back with the answer */
 };

@@ -176,6 +176,10 @@ static int add_own_headers(struct exchange *exchange, uint64_t epoch)
     snprintf(text, sizeof(text), "Firehosed-Count: %" PRIu32,
              exchange->range.to - exchange->range.from);
     r = r < 0 ? r : add_header(exchange, text);
+    if (r == 0 && exchange->http->context->replay) {
+        snprintf(text, sizeof(text), "Firehosed-Replay: %s", exchange->http->context->replay);
+        r = add_header(exchange, text);
+    }
     r = r < 0 ? r : add_header(exchange, "Expect:"); /* no waiting for a 100 */
     bool own_type = false;
     for (size_t i = 0; i < config->header_count && r == 0; i++) {

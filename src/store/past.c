@@ -349,7 +349,7 @@ int fh_past_next(struct fh_past *past, const struct fh_past_interval *interval,
     if (r < 0) {
         return trouble(past, r, err);
     }
-    if (r == 0) {
+    if (r == 0 || !raw) {
         return 0;
     }
     uint64_t from = sequence > raw->first_sequence ? sequence - raw->first_sequence : 0;
@@ -401,7 +401,7 @@ int fh_past_previous(struct fh_past *past, const struct fh_past_interval *interv
     if (r < 0) {
         return trouble(past, r, err);
     }
-    if (r == 0) {
+    if (r == 0 || !raw) {
         return 0;
     }
     uint64_t end = raw->first_sequence + raw->count;
@@ -453,6 +453,50 @@ int fh_past_seek(struct fh_past *past, const struct fh_past_interval *interval,
     }
     *ret_sequence = r == 0 ? sequence : 0;
     return 0;
+}
+
+/* A portion: 0 all was measured, -EAGAIN go on at *inout. */
+static int measure_portion(struct fh_past *past, const struct fh_past_interval *interval,
+                           uint64_t *inout, uint64_t to, struct fh_past_measure *sum)
+{
+    struct look look FH_CLEANUP(look_done) = {0};
+    MDB_val value = {0, NULL};
+    uint64_t first = 0;
+    int r = look_begin(past, &look);
+    r = r < 0 ? r : find_forward(&look, *inout, &first, &value);
+    for (unsigned i = 0; r == 0 && first < to; i++) {
+        struct fh_block_head head = {0};
+        bool sound = peek(first, &value, &head) == 0;
+        if (sound && is_behind(interval, head.age_ms)) {
+            return 0;
+        }
+        sound = sound && head.newest_ms >= interval->since_ms;
+        r = sound ? read_keys(past, &look, first, head.count) : 0;
+        if (r == -ENOMEM) {
+            return r;
+        }
+        for (uint32_t k = 0; sound && r == 0 && k < head.count && first + k < to; k++) {
+            int64_t stamp = past->scratch[k].timestamp_ms;
+            if (first + k >= *inout && fh_past_holds(interval, stamp)) {
+                sum->records++;
+                sum->oldest_ms = stamp < sum->oldest_ms ? stamp : sum->oldest_ms;
+            }
+        }
+        *inout = first + (head.count > 0 ? head.count : 1);
+        r = i == PORTION ? -EAGAIN : move(&look, MDB_NEXT, &first, &value);
+    }
+    return r == -ENOENT ? 0 : r;
+}
+
+int fh_past_measure(struct fh_past *past, const struct fh_past_interval *interval, uint64_t from,
+                    uint64_t to, struct fh_past_measure *ret, struct fh_error *err)
+{
+    int r = -EAGAIN;
+    *ret = (struct fh_past_measure){.oldest_ms = INT64_MAX};
+    while (r == -EAGAIN) {
+        r = measure_portion(past, interval, &from, to, ret);
+    }
+    return r < 0 ? trouble(past, r, err) : 0;
 }
 
 int fh_past_kept(struct fh_past *past, struct fh_past_kept *ret, struct fh_error *err)

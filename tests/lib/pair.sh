@@ -118,7 +118,8 @@ node_status() { "$BIN/firehosectl" --socket "$WORK/$1/control.sock" status --jso
 # wait_status NAME JQ_CONDITION SECONDS: the daemon is asked ten times a second.
 wait_status() {
     local until=$(($(date +%s%N) / 1000000 + $3 * 1000))
-    until node_status "$1" | jq -e "$2" >/dev/null 2>&1; do
+    # Slurped: of no answer at all jq -e would say that it is true.
+    until node_status "$1" | jq -es "length == 1 and (.[0] | $2)" >/dev/null 2>&1; do
         [ $(($(date +%s%N) / 1000000)) -lt $until ] ||
             fail "node $1 did not reach: $2 within $3 s; status: $(node_status "$1" | jq -c '{role,epoch,protected,sync,peer,sinks,counters}')"
         sleep 0.1

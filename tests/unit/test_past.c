@@ -72,7 +72,17 @@ static void intervals(void **state)
     assert_int_equal(
         find(past, (struct fh_past_interval){T0 + 40000, INT64_MAX}, false, got, 4000, NULL), 0);
     struct fh_past_kept kept;
+    struct fh_past_measure measure;
     struct fh_error err = {""};
+    assert_int_equal(fh_past_measure(past, &some, 0, UINT64_MAX, &measure, &err), 0);
+    assert_int_equal(measure.records, 200);
+    assert_int_equal(measure.oldest_ms, T0 + 10000);
+    assert_int_equal(fh_past_measure(past, &some, 1101, 1151, &measure, &err), 0);
+    assert_int_equal(measure.records, 50);
+    assert_int_equal(measure.oldest_ms, T0 + 11010);
+    assert_int_equal(fh_past_measure(past, &some, 1200, UINT64_MAX, &measure, &err), 0);
+    assert_int_equal(measure.records, 0);
+    assert_int_equal(measure.oldest_ms, INT64_MAX);
     assert_int_equal(fh_past_kept(past, &kept, &err), 0);
     assert_int_equal(kept.first, 1);
     assert_int_equal(kept.next, 3001);
