@@ -38,7 +38,7 @@ static int split_address(const char *listen_at, char *host, size_t host_size, ch
         return -EINVAL;
     }
     snprintf(host, host_size, "%.*s", (int)len, name);
-    snprintf(port, port_size, "%s", number);
+    memcpy(port, number, strlen(number) + 1); /* fits, as was asked above */
     return 0;
 }
 
