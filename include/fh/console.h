@@ -31,9 +31,9 @@
  *            parent null at the top; level "ROOT", "NETWORK", "CAMPUS", "BUILDING", "FLOOR",
  *            "ZONE" or ""; devices: last DEVICE_COUNT, or when there is none the devices seen
  *            there in the last 5 minutes and the sum of what lies in it; present (users, else
- * devices) and camera (the service's sum, else that of cameras and TelePresence devices) null when
- *            nothing said so; at most 2,000 locations. What there was no room for is counted:
- *            locations, devices, and records that went by unread
+ *            devices) and camera (the service's sum, else that of cameras and TelePresence
+ *            devices) null when nothing said so; at most 2,000 locations. What there was no room
+ *            for is counted: locations, devices, and records that went by unread
  *   devices  twice a second, only ?floor=: {"floor":"ID","full":true|false,"map":{"id","width",
  *            "length","image":true|false},"devices":[["id",x,y,confidence,age_ms],...],
  *            "gone":["id",...]}: full at first, then what changed; a device not seen for 5 minutes

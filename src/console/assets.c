@@ -131,7 +131,8 @@ static int take(struct assets *assets, int directory, const char *name, const ch
     assets->count++;
     assets->bytes += asset->len;
     asset->type = type;
-    snprintf(asset->path, sizeof(asset->path), "/%s", strcmp(name, "index.html") == 0 ? "" : name);
+    snprintf(asset->path, sizeof(asset->path), "/%.*s", ASSET_NAME_MAX - 2,
+             strcmp(name, "index.html") == 0 ? "" : name);
     snprintf(asset->etag, sizeof(asset->etag), "%016llx",
              (unsigned long long)XXH3_64bits(asset->bytes, asset->len));
     return 1;

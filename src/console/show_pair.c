@@ -79,7 +79,11 @@ static void show_link(struct text *text, const struct fh_ha_status *ha)
         text_string(text, "address", ha->peer.path[i].address);
         text_bool(text, "up", ha->peer.path[i].up);
         text_bool(text, "datagrams", ha->peer.path[i].datagrams);
-        text_null(text, "rtt_ms");
+        if (ha->peer.path[i].round_trip_us >= 0) {
+            text_decimal(text, "rtt_ms", (double)ha->peer.path[i].round_trip_us / 1000);
+        } else {
+            text_null(text, "rtt_ms");
+        }
         text_close(text, '}');
     }
     text_close(text, ']');
@@ -151,17 +155,6 @@ static void show_counters(struct text *text, const struct fh_pipeline_status *st
     text_close(text, '}');
 }
 
-/* Everything before the delivered checkpoint is delivered: what is not is at most so old. */
-static int64_t oldest_pending_age(const struct fh_snapshot *snapshot)
-{
-    int64_t oldest = 0;
-    for (unsigned i = 0; i < FH_PARTITIONS; i++) {
-        int64_t stamp = snapshot->pipeline.store.delivered.partition_ms[i];
-        oldest = stamp > 0 && (oldest == 0 || stamp < oldest) ? stamp : oldest;
-    }
-    return pending(snapshot) > 0 ? age(snapshot, oldest) : -1;
-}
-
 static void show_store(struct text *text, const struct fh_snapshot *snapshot)
 {
     const struct fh_store_state *store = &snapshot->pipeline.store;
@@ -169,7 +162,8 @@ static void show_store(struct text *text, const struct fh_snapshot *snapshot)
     text_count(text, "bytes_used", store->bytes_used);
     text_count(text, "size_limit", store->size_limit);
     text_count(text, "events", store->next_sequence - store->first_sequence);
-    text_known(text, "oldest_pending_age_ms", oldest_pending_age(snapshot));
+    int64_t oldest_ms = snapshot->pipeline.oldest_pending_age_ms;
+    text_known(text, "oldest_pending_age_ms", oldest_ms > 0 ? oldest_ms : -1);
     text_close(text, '}');
 }
 

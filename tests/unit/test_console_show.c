@@ -107,6 +107,7 @@ static struct fh_snapshot *make_snapshot(void)
     snapshot->ha.peer.role = FH_ROLE_STANDBY;
     snapshot->ha.peer.path_count = 1;
     strcpy(snapshot->ha.peer.path[0].address, "tcp://192.0.2.1:5570");
+    snapshot->ha.peer.path[0].round_trip_us = 1234;
     struct fh_pipeline_status *pipeline = &snapshot->pipeline;
     pipeline->dedup_key = "uid+timestamp";
     pipeline->counters.received = 1000;
@@ -120,7 +121,7 @@ static struct fh_snapshot *make_snapshot(void)
     pipeline->sink[0].pending = 5;
     pipeline->store.first_sequence = 11;
     pipeline->store.next_sequence = 21;
-    pipeline->store.delivered.partition_ms[3] = 1767225690000;
+    pipeline->oldest_pending_age_ms = 10000;
     pipeline->types.count = 1;
     strcpy(pipeline->types.type[0].name, "DEVICE_COUNT");
     pipeline->types.type[0].received = 3;
@@ -152,6 +153,8 @@ static void test_pair(void **state)
     assert_string_equal(string_of(peer, "role"), "standby");
     assert_string_equal(string_of(cJSON_GetArrayItem(item(pair, "paths"), 0), "address"),
                         "tcp://192.0.2.1:5570");
+    assert_true(fabs(number_of(cJSON_GetArrayItem(item(pair, "paths"), 0), "rtt_ms") - 1.23) <
+                1e-9);
     assert_string_equal(string_of(cJSON_GetArrayItem(item(pair, "receivers"), 1), "range"), "7-12");
     assert_int_equal(number_of(cJSON_GetArrayItem(item(pair, "sinks"), 0), "pending"), 5);
     assert_int_equal(number_of(item(item(pair, "counters"), "types"), "DEVICE_COUNT"), 3);
@@ -164,6 +167,7 @@ static void test_pair(void **state)
     snapshot->paired = false;
     snapshot->pipeline.receiver_count = 0;
     snapshot->pipeline.sink[0].pending = 0;
+    snapshot->pipeline.oldest_pending_age_ms = 0;
     pair = shown(show_pair(&text, snapshot), "pair");
     assert_int_equal(cJSON_GetArraySize(item(pair, "nodes")), 1);
     assert_true(cJSON_IsNull(item(pair, "lag_ms")));
