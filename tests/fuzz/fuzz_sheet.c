@@ -23,20 +23,43 @@ static void expect(int truth)
     }
 }
 
-/* No folder: every image is missing, and no file of this host is read. */
+/* No folder: every image that is not named by an absolute path is missing. */
 #define NO_FOLDER "/proc/self/nowhere"
+
+/* Every < and > is ours: the elements it opens it closes, and it has none but these. */
+static void check_html(const char *html)
+{
+    static const char known[] =
+        "!DOCTYPE html head meta style title body h1 h2 h3 table tr th td p "
+        "br ul li code span img ";
+    long open = 0;
+    for (const char *at = strchr(html, '<'); at; at = strchr(at, '<')) {
+        const char *end = strchr(at, '>');
+        char name[16] = "";
+        expect(end != NULL);
+        at += at[1] == '/' ? 2 : 1;
+        size_t len = strcspn(at, " />");
+        expect(len > 0 && len < sizeof(name) - 1);
+        memcpy(name, at, len);
+        name[len] = ' ';
+        expect(strstr(known, name) != NULL);
+        open += at[-1] == '/' ? -1 : end[-1] == '/' || at[0] == '!' ? 0 : 1;
+        at = end;
+    }
+    expect(open == 0);
+}
 
 static void render_all(const struct fh_sheet *sheet)
 {
     for (int format = FH_DOCUMENT_MARKDOWN; format <= FH_DOCUMENT_JSON; format++) {
-        if (format == FH_DOCUMENT_HTML) {
-            continue; /* reads images by absolute paths as well */
-        }
         struct fh_buf text;
         struct fh_error err;
         fh_buf_init(&text, FH_DOCUMENT_BYTES);
         expect(fh_sheet_render(sheet, (enum fh_document_format)format, true, NO_FOLDER, &text,
                                &err) == 0);
+        if (format == FH_DOCUMENT_HTML) {
+            check_html(fh_buf_string(&text));
+        }
         if (format == FH_DOCUMENT_JSON) {
             cJSON *root = cJSON_Parse(fh_buf_string(&text));
             expect(root != NULL);

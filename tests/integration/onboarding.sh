@@ -17,7 +17,7 @@ mkdir -p "$WORK/sources/build" "$WORK/tmp"
 ln -s "$(cd "$BIN" && pwd)" "$WORK/sources/build/bin"
 ln -s "$PWD/etc" "$WORK/sources/etc"
 
-alone=(unshare --net --pid --fork --kill-child)
+alone=(unshare --net --pid --mount-proc --fork --kill-child)
 "${alone[@]}" true 2>/dev/null || alone=()
 up=:
 [ ${#alone[@]} = 0 ] || up='ip link set lo up'

@@ -82,6 +82,16 @@ size 3 1
 size 80 24
 wait_screen '^ RANGE ' 5
 
+echo "-- the daemon stands still, and goes on"
+node_signal b STOP
+wait_screen 'NO ANSWER for ' 10
+keys h
+wait_screen ' q  end ' 5
+keys h
+node_signal b CONT
+wait_screen '^ node b +standby, ready  epoch [0-9]+ .*protected' 20
+screen | grep -q 'NO ANSWER' && fail "it answers again, and top says it does not"
+
 [ -z "${SCREEN:-}" ] || sleep 10 # bars to look at
 echo "-- the primary is killed: seen on the screen"
 node_signal a KILL
