@@ -180,6 +180,21 @@ const struct fh_ctl_command fh_ctl_commands[] = {
                  {"output", "FILE", "render: write it there, not to standard output"},
                  {"draft", NULL, "render: although something is missing"}},
      .run = fh_ctl_onboarding},
+    {.name = "activate",
+     .summary = "exchange an activation token of the vendor's dashboard for the API key",
+     .help =
+         "The token comes from --token-file or standard input, never from the command line. It is\n"
+         "verified first: signed by the service, not expired, for an address of the service. The\n"
+         "key goes into its file (mode 0600, of the service's user) and is never shown. Federal\n"
+         "endpoints have no activation: there the vendor coordinates the key with you.",
+     .options = {{"token-file", "FILE", "the token; - is standard input (default)"},
+                 {"config", "FILE", "default /etc/firehosed/firehosed.conf"},
+                 {"output", "FILE", "the key (default: firehose.api_key_file)"},
+                 {"url", "URL", "the service, if it is not firehose.url"},
+                 {"ca-file", "FILE", "its authority, PEM (default: firehose.ca_file)"},
+                 {"force", NULL, "replace a key that is there"},
+                 {"dry-run", NULL, "verify the token, activate nothing"}},
+     .run = fh_ctl_activate},
     {.name = "setup",
      .summary = "write configuration and keys of both hosts of a pair, or of a single node",
      .help =

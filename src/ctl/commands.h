@@ -61,6 +61,7 @@ enum fh_ctl_exit fh_ctl_maintenance(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_history(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_preview(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_activate(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_onboarding(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_events(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_replay(const struct fh_ctl_call *call);

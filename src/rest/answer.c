@@ -90,7 +90,7 @@ int fh_rest_object(const char *bytes, size_t len, const char *secret, cJSON **re
         char text[200];
         fh_rest_message(bytes, len, secret, text, sizeof(text));
         cJSON_Delete(object);
-        return fh_error_set(err, -EBADMSG, "the service refuses it: %s",
+        return fh_error_set(err, -EACCES, "the service refuses it: %s",
                             text[0] ? text : "it does not say why");
     }
     *ret = object;

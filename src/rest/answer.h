@@ -16,7 +16,8 @@ int fh_rest_path(const char *kind, const char *id, const char *rest, const char 
                  char ret[FH_REST_PATH_MAX], struct fh_error *err);
 
 /* The whole of bytes is one JSON object, and no {"status": false}: a document the caller deletes.
- * secret is blanked where the service repeats it in its reason. -EBADMSG with a sentence. */
+ * secret is blanked where the service repeats it in its reason. -EACCES: it says no; -EBADMSG; with
+ * a sentence. */
 int fh_rest_object(const char *bytes, size_t len, const char *secret, cJSON **ret,
                    struct fh_error *err);
 /* It holds an object "location". */

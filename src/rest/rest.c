@@ -4,8 +4,8 @@
 
 #include "answer.h"
 #include "cache.h"
+#include "client_limits.h"
 #include "fetch.h"
-#include "limits.h"
 
 #include "fh/service.h"
 

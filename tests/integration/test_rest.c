@@ -1,6 +1,6 @@
 /* test_rest.c: the REST client against a scripted server: what is asked, what is kept, what each
  * kind of trouble becomes, and that the key goes nowhere else. */
-#include "limits.h"
+#include "client_limits.h"
 #include "scripted_server.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* test_rest_sim.c: the REST client against the simulator over TLS: the places of its stream, their
  * maps and floor plans, and its faults. Argument: the path of firehose-sim. */
-#include "limits.h"
+#include "client_limits.h"
 #include "simulator.h"
 
 #include <errno.h>

@@ -107,10 +107,10 @@ static void test_location(void **state)
     static const char none[] = "{\"location\":\"a\"}";
     assert_int_equal(fh_rest_read_location(none, strlen(none), "", &object, &err), -EBADMSG);
     static const char no[] = "{\"status\":false,\"message\":\"key SECRET\\n is not for you\"}";
-    assert_int_equal(fh_rest_read_location(no, strlen(no), "SECRET", &object, &err), -EBADMSG);
+    assert_int_equal(fh_rest_read_location(no, strlen(no), "SECRET", &object, &err), -EACCES);
     assert_non_null(strstr(err.text, "key [key]  is not for you"));
     static const char silent[] = "{\"status\":false}";
-    assert_int_equal(fh_rest_read_location(silent, strlen(silent), "", &object, &err), -EBADMSG);
+    assert_int_equal(fh_rest_read_location(silent, strlen(silent), "", &object, &err), -EACCES);
 }
 
 static void test_message(void **state)

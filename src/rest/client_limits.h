@@ -1,6 +1,6 @@
-/* limits.h: the limits of a client, which tests make small. Private to src/rest. */
-#ifndef FH_REST_LIMITS_H
-#define FH_REST_LIMITS_H
+/* client_limits.h: the limits of a client, which tests make small. Private to src/rest. */
+#ifndef FH_REST_CLIENT_LIMITS_H
+#define FH_REST_CLIENT_LIMITS_H
 
 #include "fh/clock.h"
 #include "fh/rest.h"
