@@ -11,7 +11,8 @@ debian_build=(build-essential cmake ninja-build pkg-config ca-certificates
     libnghttp2-dev libssl-dev libncurses-dev libwslay-dev librdkafka-dev libnats-dev libmosquitto-dev libmicrohttpd-dev libcmocka-dev curl jq)
 debian_test=(zsh tmux clang clang-format clang-tidy cppcheck libclang-rt-14-dev nghttp2-client mandoc python3-protobuf python3-grpcio python3-websockets python3-zmq nginx-light tinyproxy zstd iproute2 iptables procps
     debhelper dpkg-dev lintian rpm rpmlint chromium fonts-inter
-    debootstrap systemd systemd-container etcd-server etcd-client openssl nats-server mosquitto mosquitto-clients)
+    debootstrap systemd systemd-container etcd-server etcd-client openssl nats-server mosquitto mosquitto-clients
+    prometheus python3-prometheus-client)
 redhat_build=(gcc cmake ninja-build pkgconf-pkg-config libcurl-devel cjson-devel libconfig-devel systemd-devel
     zeromq-devel libsodium-devel lmdb-devel lz4-devel xxhash-devel libzstd-devel zlib-devel protobuf-c-devel protobuf-c-compiler
     protobuf-compiler protobuf-devel libnghttp2-devel openssl-devel ncurses-devel wslay-devel mosquitto-devel librdkafka-devel libmicrohttpd-devel libcmocka-devel

@@ -93,6 +93,8 @@ lint() {
         'packaging/man/make-onboarding-page.sh "$PWD/build/bin/firehosectl" | diff - packaging/man/firehosed-onboarding.5'
     count "firehosed-messages(7) is what table and catalogs say" sh -c \
         'packaging/man/make-messages-page.sh | diff - packaging/man/firehosed-messages.7'
+    count "firehosed-metrics(7) is what the table of metrics says" sh -c \
+        'packaging/man/make-metrics-page.sh "$PWD/build/bin/firehosed" | diff - packaging/man/firehosed-metrics.7'
     count "shell scripts parse" sh -c 'git ls-files "*.sh" packaging/systemd/follow-role packaging/systemd/run-hooks .ci/run | xargs -n1 bash -n'
 }
 

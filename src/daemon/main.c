@@ -3,6 +3,7 @@
 
 #include "fh/buf.h"
 #include "fh/log.h"
+#include "fh/metrics.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ static void usage(FILE *to)
         "  --config FILE  the configuration (libconfig); see firehosed.conf(5)\n"
         "  --check        read and check it, print what is wrong with line and remedy, exit\n"
         "  --options      print every option with type, range, default and meaning, exit\n"
+        "  --metrics      print every metric (name|type|unit|labels|meaning), exit\n"
         "  --version      print the version, exit\n"
         "  --help         print this, exit\n"
         "\n"
@@ -25,11 +27,11 @@ static void usage(FILE *to)
         "in the configuration (with --check: 1).\n");
 }
 
-static int print_options(void)
+static int print_reference(int (*write_reference)(struct fh_buf *into))
 {
     struct fh_buf text;
     fh_buf_init(&text, (size_t)1024 * 1024);
-    int r = fh_config_reference(&text);
+    int r = write_reference(&text);
     if (r == 0) {
         fwrite(text.data, 1, text.len, stdout);
     }
@@ -40,9 +42,13 @@ static int print_options(void)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"options", no_argument, NULL, 'o'},      {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"options", no_argument, NULL, 'o'},
+        {"metrics", no_argument, NULL, 'm'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     const char *config_path = NULL;
     bool check = false;
@@ -55,7 +61,9 @@ int main(int argc, char **argv)
             check = true;
             break;
         case 'o':
-            return print_options();
+            return print_reference(fh_config_reference);
+        case 'm':
+            return print_reference(fh_metrics_reference);
         case 'v':
             printf("firehosed %s\n", FH_VERSION);
             return 0;

@@ -68,7 +68,10 @@ const struct metric metrics_table[] = {
      .help = "A message to the peer over this path and its answer, measured once a second; absent "
              "while there is none."},
     {"firehosed_arbiter_reachable", GAUGE, PLAIN, NODE(ha.arbiter.reachable), .value = VALUE_BOOL,
-     .when = WHEN_ARBITER, .help = "1: the arbiter answers."},
+     .when = WHEN_ARBITER,
+     .help =
+         "1: the arbiter answered when it was last asked; only a node that leads, or is about to, "
+         "asks it."},
     {"firehosed_arbiter_lease_seconds", GAUGE, SECONDS, NODE(ha.arbiter.lease_ms),
      .value = VALUE_MS, .when = WHEN_ARBITER,
      .help = "So much longer this node's lease runs; 0: it holds none."},
