@@ -171,7 +171,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             append("requests.ndjson", [json.dumps({
                 "key": self.headers["Idempotency-Key"], "epoch": self.headers["Firehosed-Epoch"],
                 "node": self.headers["Firehosed-Node"], "count": self.headers["Firehosed-Count"],
-                "type": content_type, "agent": self.headers["User-Agent"], "site": self.headers["X-Site"],
+                "replay": self.headers["Firehosed-Replay"], "type": content_type, "agent": self.headers["User-Agent"], "site": self.headers["X-Site"],
                 "records": len(records), "status": status, "bytes": len(body), "path": self.path, "began": began,
                 "ended": time.monotonic()}).encode()])
         if rule.get("cut") == "after":
