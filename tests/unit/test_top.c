@@ -211,7 +211,7 @@ static void every_size(void **state)
     memset(&model, 0, sizeof(model));
     add_seconds(&model, 0, 300); /* the ring has gone round */
     add_history(&model);
-    for (int columns = 0; columns<300; columns += columns> 55 && columns < 65 ? 1 : 7) {
+    for (int columns = 0; columns < 300; columns += (columns > 55 && columns < 65) ? 1 : 7) {
         for (int lines = 0; lines < 130; lines += lines < 16 || lines == 33 ? 1 : 3) {
             for (int form = 0; form < 4; form++) {
                 struct fh_top_view view = {.columns = columns,
