@@ -234,6 +234,13 @@ bool h2_call_trailers(struct h2_call *call, int grpc_status, const char *message
     return flush(call);
 }
 
+bool h2_call_end(struct h2_call *call)
+{
+    call->end = true;
+    nghttp2_session_resume_data(call->session, call->stream);
+    return flush(call);
+}
+
 bool h2_call_trailers_only(struct h2_call *call, int grpc_status, const char *message,
                            int pushback_ms)
 {

@@ -44,6 +44,8 @@ bool h2_call_data(struct h2_call *call, const void *bytes, size_t len);
 bool h2_call_trailers(struct h2_call *call, int grpc_status, const char *message, int pushback_ms);
 bool h2_call_trailers_only(struct h2_call *call, int grpc_status, const char *message,
                            int pushback_ms);
+/* The end of the data and no trailers: a status that is missing. */
+bool h2_call_end(struct h2_call *call);
 /* RST_STREAM with this code. */
 bool h2_call_reset(struct h2_call *call, uint32_t code);
 /* Reads and answers (window updates, pings) for so long; false once the client is gone. */

@@ -224,6 +224,10 @@ static void play_endings(struct channel_peer *peer, void *userdata)
         channel_open(peer);
         h2_call_reset(peer->call, NGHTTP2_INTERNAL_ERROR);
         break;
+    case 5:
+        channel_open(peer);
+        h2_call_end(peer->call);
+        break;
     default:
         channel_play_one(peer, userdata);
         return;
@@ -246,6 +250,10 @@ static void endings_are_told_apart_and_retried(void **state)
     assert_int_equal(fixture_logged(fixture, "4 DEADLINE_EXCEEDED: "), 1);
     assert_int_equal(fixture_logged(fixture, "2 UNKNOWN: "), 1);
     assert_int_equal(fixture_logged(fixture, "the connection broke: "), 1);
+    assert_int_equal(fixture_logged(fixture,
+                                    "the server ended the stream without a grpc-status, as "
+                                    "when it goes away: UNAVAILABLE"),
+                     1);
     const struct scripted_peer *peers = fixture->server.peers;
     assert_in_range(peers[1].opened_ms - peers[0].opened_ms, 300, 2000); /* the pushback */
 }
