@@ -22,6 +22,7 @@
     X(RESPLIT, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a08", "resplit", EACH)                                \
     X(WATCH_FAILED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a09", "watch-failed", EACH)                      \
     X(WATCH_LISTENING, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a0a", "watch-listening", EACH)                \
+    X(RESPLIT_FAILED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a0b", "resplit-failed", EACH)                  \
     X(STREAM_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7b01", "stream-up", FLAPS)                           \
     X(STREAM_DOWN, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7b02", "stream-down", FLAPS)                       \
     X(STREAM_REFUSED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7b03", "stream-refused", FLAPS)                 \

@@ -239,7 +239,7 @@ void fh_resplit_opened(struct fh_pipeline *pipeline, unsigned index, int result)
     int r = result < 0 ? result : fh_sources_add(pipeline->sources, index, resplit->range[index]);
     if (r < 0) {
         /* Nobody reads these partitions now: that must not go on unnoticed. */
-        fh_log_event(LOG_CRIT, FH_LOG_STORE_FAILED, NULL, 0,
+        fh_log_event(LOG_CRIT, FH_LOG_RESPLIT_FAILED, NULL, 0,
                      "out of memory while the partitions were split anew");
         pipeline->host.failed(pipeline->userdata);
         return;
