@@ -95,6 +95,8 @@ lint() {
         'packaging/man/make-messages-page.sh | diff - packaging/man/firehosed-messages.7'
     count "firehosed-metrics(7) is what the table of metrics says" sh -c \
         'packaging/man/make-metrics-page.sh "$PWD/build/bin/firehosed" | diff - packaging/man/firehosed-metrics.7'
+    count "the console's page is formatted" build/tests/console/node_modules/.bin/prettier --check --log-level=warn \
+        src/console/page tests/console tests/bench/console.mjs
     count "shell scripts parse" sh -c 'git ls-files "*.sh" packaging/systemd/follow-role packaging/systemd/run-hooks .ci/run | xargs -n1 bash -n'
 }
 

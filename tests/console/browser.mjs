@@ -9,7 +9,15 @@ const modules = process.env.CONSOLE_MODULES ?? "build/tests/console";
 const require = createRequire(resolve(modules, "package.json"));
 const { chromium } = require("playwright-core");
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
 
 /* {context, close()}: one browser with a profile of its own. */
 export async function launch(options = {}) {
@@ -37,17 +45,21 @@ export async function watched(context, url) {
     page.misdeeds = [];
     page.on("console", (message) => {
         /* the test itself reads pixels back */
-        if (["error", "warning"].includes(message.type()) && !message.text().includes("willReadFrequently")) page.misdeeds.push(`console: ${message.text()}`);
+        if (["error", "warning"].includes(message.type()) && !message.text().includes("willReadFrequently"))
+            page.misdeeds.push(`console: ${message.text()}`);
     });
     page.on("pageerror", (error) => page.misdeeds.push(`error: ${error.message}`));
     page.on("request", (request) => {
-        if (new URL(request.url()).host !== home) page.misdeeds.push(`request to another host: ${request.url()}`);
+        if (new URL(request.url()).host !== home)
+            page.misdeeds.push(`request to another host: ${request.url()}`);
     });
     page.on("response", (answer) => {
         if (answer.status() >= 400) page.misdeeds.push(`${answer.status()} for ${answer.url()}`);
     });
     await page.addInitScript(() => {
-        addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+        addEventListener("securitypolicyviolation", (event) =>
+            console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`),
+        );
     });
     await page.goto(url);
     return page;
@@ -59,5 +71,11 @@ export async function accessibility(page) {
     const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
     return found.violations
         .filter((item) => ["serious", "critical"].includes(item.impact))
-        .map((item) => `${item.id} (${item.impact}): ${item.help}: ${item.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
+        .map(
+            (item) =>
+                `${item.id} (${item.impact}): ${item.help}: ${item.nodes
+                    .slice(0, 3)
+                    .map((node) => node.html.slice(0, 160))
+                    .join(" | ")}`,
+        );
 }

@@ -10,7 +10,12 @@ import { extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { World } from "./world.mjs";
 
-const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
+const TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+};
 const HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -20,7 +25,9 @@ const HEADERS = {
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 };
-const ROOMS = [0, 1, 2, 3, 4, 5].map((i) => `<path d="M${i * 44} 0v54h${i % 2 ? 44 : 30}M${i * 44} 150V98h${i % 2 ? 30 : 44}"/>`);
+const ROOMS = [0, 1, 2, 3, 4, 5].map(
+    (i) => `<path d="M${i * 44} 0v54h${i % 2 ? 44 : 30}M${i * 44} 150V98h${i % 2 ? 30 : 44}"/>`,
+);
 const PLAN = `<svg xmlns="http://www.w3.org/2000/svg" width="1066" height="600" viewBox="0 0 266.5 150"><rect width="266.5" height="150" fill="#fff"/><g fill="none" stroke="#777" stroke-width="1.2">${ROOMS.join("")}</g></svg>`;
 
 export function startFake({ page, port = 0, share = 0.12, ...options }) {
@@ -58,7 +65,10 @@ export function startFake({ page, port = 0, share = 0.12, ...options }) {
             try {
                 const name = url.pathname === "/" ? "index.html" : url.pathname.slice(1).replaceAll("..", "");
                 const body = readFileSync(join(page, name));
-                answer.writeHead(200, { ...HEADERS, "Content-Type": TYPES[extname(name)] ?? "application/octet-stream" });
+                answer.writeHead(200, {
+                    ...HEADERS,
+                    "Content-Type": TYPES[extname(name)] ?? "application/octet-stream",
+                });
                 answer.end(body);
             } catch {
                 answer.writeHead(404, HEADERS).end();
@@ -76,7 +86,9 @@ export function startFake({ page, port = 0, share = 0.12, ...options }) {
         every(1000, "pair", (_, now) => world.pair(now)),
         every(5000, "sample", (_, now) => world.sample(now)),
         every(4000, "space", () => world.space()),
-        every(500, "devices", (stream, now) => (stream.floor === null ? null : world.devicesEvent(stream.floor, false, now, share))),
+        every(500, "devices", (stream, now) =>
+            stream.floor === null ? null : world.devicesEvent(stream.floor, false, now, share),
+        ),
     ];
     return new Promise((resolve) => {
         server.listen(port, "127.0.0.1", () =>
@@ -97,7 +109,19 @@ export function startFake({ page, port = 0, share = 0.12, ...options }) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-    const given = Object.fromEntries(process.argv.slice(2).join(" ").split(/ ?--/).filter(Boolean).map((pair) => pair.split(/[ =]/)));
-    const fake = await startFake({ page: given.page ?? "build/console", port: Number(given.port ?? 9580), node: given.node ?? "b", devices: Number(given.devices ?? 60) });
+    const given = Object.fromEntries(
+        process.argv
+            .slice(2)
+            .join(" ")
+            .split(/ ?--/)
+            .filter(Boolean)
+            .map((pair) => pair.split(/[ =]/)),
+    );
+    const fake = await startFake({
+        page: given.page ?? "build/console",
+        port: Number(given.port ?? 9580),
+        node: given.node ?? "b",
+        devices: Number(given.devices ?? 60),
+    });
     console.log(fake.url);
 }

@@ -12,7 +12,15 @@ import { History } from "../../src/console/page/history.js";
 import { FloorModel } from "../../src/console/page/floor_model.js";
 import { build, busiest, chain, floorOf, floors, visible } from "../../src/console/page/places.js";
 import { Stream } from "../../src/console/page/stream.js";
-import { arbiterWords, exposure, pathWords, receiverLevel, roleOf, since, summary } from "../../src/console/page/words.js";
+import {
+    arbiterWords,
+    exposure,
+    pathWords,
+    receiverLevel,
+    roleOf,
+    since,
+    summary,
+} from "../../src/console/page/words.js";
 import { World } from "./world.mjs";
 
 const NOW = 1_790_000_000_000;
@@ -23,7 +31,10 @@ test("a protected pair: who delivers, and why", () => {
     assert.equal(words.level, "good");
     assert.equal(words.title, "Node a delivers, and the pair is protected.");
     assert.equal(words.why, "Should it fail, node b goes on from where it stopped.");
-    assert.equal(since(world().pair(NOW), () => "noon"), "Node b became standby at noon: the preferred node leads when both start (the peer is standby, epoch 1).");
+    assert.equal(
+        since(world().pair(NOW), () => "noon"),
+        "Node b became standby at noon: the preferred node leads when both start (the peer is standby, epoch 1).",
+    );
 });
 
 test("after a takeover: not protected, with the reason", () => {
@@ -33,7 +44,10 @@ test("after a takeover: not protected, with the reason", () => {
     assert.equal(words.level, "warn");
     assert.equal(words.title, "Node b delivers, but the pair is not protected.");
     assert.equal(words.why, "Node a cannot be reached; nobody would take over.");
-    assert.match(since(w.pair(NOW), () => "noon"), /^Node b became primary at noon: the peer is lost and this node is ready \(connection refused .*\)\.$/);
+    assert.match(
+        since(w.pair(NOW), () => "noon"),
+        /^Node b became primary at noon: the peer is lost and this node is ready \(connection refused .*\)\.$/,
+    );
     assert.equal(roleOf(w.pair(NOW).nodes[1]), "unknown", "what was heard last is not what is");
 });
 
@@ -49,9 +63,19 @@ test("every state of a pair has a sentence", () => {
     assert.equal(of({ switching: true }).title, "A planned switchover is under way.");
     assert.equal(of({}, { self: { role: "primary" } }).title, "Both nodes say they are primary.");
     assert.equal(of({}, { other: { role: "standby" } }).title, "No node is known to deliver.");
-    assert.equal(of({}, { other: { reachable: false } }).level, "bad", "a standby that hears nobody does not know");
-    assert.equal(of({ protected: false }, { self: { role: "promoting" }, other: { reachable: false } }).title, "Node b is taking over.");
-    assert.match(of({ protected: false, sync: "own store begins later" }, { self: { ready: false } }).why, /catching up: own store begins later\./);
+    assert.equal(
+        of({}, { other: { reachable: false } }).level,
+        "bad",
+        "a standby that hears nobody does not know",
+    );
+    assert.equal(
+        of({ protected: false }, { self: { role: "promoting" }, other: { reachable: false } }).title,
+        "Node b is taking over.",
+    );
+    assert.match(
+        of({ protected: false, sync: "own store begins later" }, { self: { ready: false } }).why,
+        /catching up: own store begins later\./,
+    );
     assert.match(of({ protected: false, maintenance: true }).why, /in maintenance/);
     const alone = world().pair(NOW);
     alone.paired = false;
@@ -61,17 +85,44 @@ test("every state of a pair has a sentence", () => {
 });
 
 test("arbiter, paths and receivers", () => {
-    assert.deepEqual([{ up: true, rtt_ms: 0.42 }, { up: true, rtt_ms: null }, { up: false, rtt_ms: 3 }].map(pathWords), ["up, 0.4 ms", "up", "down"]);
+    assert.deepEqual(
+        [
+            { up: true, rtt_ms: 0.42 },
+            { up: true, rtt_ms: null },
+            { up: false, rtt_ms: 3 },
+        ].map(pathWords),
+        ["up, 0.4 ms", "up", "down"],
+    );
     assert.equal(arbiterWords({ arbiter: { configured: false, type: "none" } }).text, "No arbiter");
     const lost = { configured: true, reachable: false, type: "etcd" };
     assert.equal(arbiterWords({ arbiter: lost, nodes: [{ self: true, role: "primary" }] }).level, "warn");
-    assert.equal(arbiterWords({ arbiter: lost, nodes: [{ self: true, role: "standby" }] }).text, "Etcd: asked by the node that leads");
-    assert.equal(arbiterWords({ arbiter: { configured: true, reachable: true, type: "witness", holder: "b", lease_ms: 1700 } }).text, "Witness: node b holds the lease, for 1.7 s");
-    assert.deepEqual(["streaming", "paused", "waiting", "refused"].map(receiverLevel), ["good", "warn", "warn", "bad"]);
+    assert.equal(
+        arbiterWords({ arbiter: lost, nodes: [{ self: true, role: "standby" }] }).text,
+        "Etcd: asked by the node that leads",
+    );
+    assert.equal(
+        arbiterWords({
+            arbiter: { configured: true, reachable: true, type: "witness", holder: "b", lease_ms: 1700 },
+        }).text,
+        "Witness: node b holds the lease, for 1.7 s",
+    );
+    assert.deepEqual(["streaming", "paused", "waiting", "refused"].map(receiverLevel), [
+        "good",
+        "warn",
+        "warn",
+        "bad",
+    ]);
 });
 
 test("numbers and times", () => {
-    assert.deepEqual([0, 950, 1500, 61000, 3600000, 90000000].map(duration), ["0 ms", "950 ms", "1.5 s", "1 min 1 s", "1 h 0 min", "1 d 1 h"]);
+    assert.deepEqual([0, 950, 1500, 61000, 3600000, 90000000].map(duration), [
+        "0 ms",
+        "950 ms",
+        "1.5 s",
+        "1 min 1 s",
+        "1 h 0 min",
+        "1 d 1 h",
+    ]);
     assert.deepEqual([null, 0.25, 12.6, 123456].map(rate), ["–", "0.3/s", "13/s", "123.5 k/s"]);
     assert.deepEqual([-1, 0.42, 12.4].map(roundTrip), ["–", "0.4 ms", "12 ms"]);
     assert.equal(bytes(432013312), "412 MiB");
@@ -83,7 +134,8 @@ test("the hour is bounded, keeps holes, and survives a clock set back", () => {
     const hour = new History();
     hour.load(world().history(NOW));
     assert.equal(hour.at.length, 720);
-    for (let i = 1; i <= 100; i++) hour.add({ at: NOW + i * 5000, received: i, delivered: 0, lag_ms: null, pending: 1 });
+    for (let i = 1; i <= 100; i++)
+        hour.add({ at: NOW + i * 5000, received: i, delivered: 0, lag_ms: null, pending: 1 });
     assert.equal(hour.at.length, 720);
     assert.deepEqual(hour.span(0), [hour.at[0], hour.at.at(-1)]);
     assert.equal(hour.last("received"), 100);
@@ -104,7 +156,10 @@ test("the hour is bounded, keeps holes, and survives a clock set back", () => {
 test("the hierarchy: sorted, orphans and circles at the top", () => {
     const { roots, byId } = build(world().space().locations);
     assert.equal(roots.length, 1);
-    assert.deepEqual(chain(byId.get("location-b1f3")).map((place) => place.name), ["Example Industries", "Riverside Campus", "North Hall", "Floor 4"]);
+    assert.deepEqual(
+        chain(byId.get("location-b1f3")).map((place) => place.name),
+        ["Example Industries", "Riverside Campus", "North Hall", "Floor 4"],
+    );
     assert.equal(floors(roots[0]).length, 8);
     assert.equal(floorOf(byId.get("location-b0")), null);
     assert.equal(busiest(roots).level, "FLOOR");
@@ -124,7 +179,20 @@ test("the hierarchy: sorted, orphans and circles at the top", () => {
 
 test("devices: full, changed, gone, bounded", () => {
     const model = new FloorModel(3);
-    model.apply({ full: true, map: { id: "m", width: 100, length: 50 }, devices: [["a", 0, 0, 5, 0], ["b", 10, 10, 5, 0], ["c", 20, 20, 5, 0], ["d", 30, 30, 5, 0]], gone: [] }, 1000);
+    model.apply(
+        {
+            full: true,
+            map: { id: "m", width: 100, length: 50 },
+            devices: [
+                ["a", 0, 0, 5, 0],
+                ["b", 10, 10, 5, 0],
+                ["c", 20, 20, 5, 0],
+                ["d", 30, 30, 5, 0],
+            ],
+            gone: [],
+        },
+        1000,
+    );
     assert.equal(model.count, 3);
     assert.equal(model.left, 1, "what there is no room for is counted");
     model.apply({ full: false, devices: [["a", 90, 0, 5, 0]], gone: ["b"] }, 2000);
@@ -142,16 +210,38 @@ test("devices: full, changed, gone, bounded", () => {
     assert.deepEqual([...model.slots.keys()], ["e"], "a full list leaves nothing else");
     assert.equal(model.nearest(2, 2, 5), model.slots.get("e"));
     assert.equal(model.nearest(50, 50, 5), -1);
-    for (let i = 0; i < 10000; i++) model.apply({ full: false, devices: [[`x${i}`, i % 9, 0, 1, 0]], gone: [`x${i - 1}`] }, 6000 + i);
+    for (let i = 0; i < 10000; i++)
+        model.apply({ full: false, devices: [[`x${i}`, i % 9, 0, 1, 0]], gone: [`x${i - 1}`] }, 6000 + i);
     assert.ok(model.used <= 3 && model.count <= 3);
-    model.apply({ full: false, devices: [["y", null, 3, 1, 0], ["z", "1", 2, 3, 4]], gone: [] }, 7000);
+    model.apply(
+        {
+            full: false,
+            devices: [
+                ["y", null, 3, 1, 0],
+                ["z", "1", 2, 3, 4],
+            ],
+            gone: [],
+        },
+        7000,
+    );
     assert.ok(!model.slots.has("y") && !model.slots.has("z"), "what is no place is not drawn");
 });
 
 test("the size of a floor: the map's, or what the data needs", () => {
     const model = new FloorModel();
     assert.equal(model.extent().known, false);
-    model.apply({ full: true, map: { id: "", width: null, length: null }, devices: [["a", 120, 40, 5, 0], ["b", -7, 20, 5, 0]], gone: [] }, 0);
+    model.apply(
+        {
+            full: true,
+            map: { id: "", width: null, length: null },
+            devices: [
+                ["a", 120, 40, 5, 0],
+                ["b", -7, 20, 5, 0],
+            ],
+            gone: [],
+        },
+        0,
+    );
     assert.deepEqual(model.extent(), { left: -50, top: 0, width: 200, length: 50, known: false });
     model.apply({ full: false, map: { id: "m", width: 266.5, length: 150 }, devices: [], gone: [] }, 0);
     assert.equal(model.extent().width, 266.5);
@@ -186,7 +276,11 @@ test("the connection: silence is noticed, and it is opened again, ever more slow
     };
     const heard = [];
     const states = [];
-    const stream = new Stream((type, object) => heard.push([type, object]), (state) => states.push(state), surroundings);
+    const stream = new Stream(
+        (type, object) => heard.push([type, object]),
+        (state) => states.push(state),
+        surroundings,
+    );
     stream.open();
     sources[0].listeners.pair({ data: '{"node":"a"}' });
     sources[0].listeners.pair({ data: "{broken" });
@@ -220,16 +314,26 @@ test("bundled again, the page has the same bits, and nothing in it asks for anyt
     if (!modules || !page) return t.skip("PAGE_MODULES and PAGE are not set");
     const again = mkdtempSync(join(tmpdir(), "firehosed-page-"));
     try {
-        execFileSync(process.execPath, [fileURLToPath(new URL("../../src/console/page/build.mjs", import.meta.url)), modules, join(again, "page")]);
+        execFileSync(process.execPath, [
+            fileURLToPath(new URL("../../src/console/page/build.mjs", import.meta.url)),
+            modules,
+            join(again, "page"),
+        ]);
         const names = readdirSync(page).sort();
         assert.deepEqual(readdirSync(join(again, "page")).sort(), names);
         for (const name of names) {
             const bits = readFileSync(join(page, name));
             assert.ok(bits.equals(readFileSync(join(again, "page", name))), name);
-            const elsewhere = [...bits.toString().matchAll(/\bhttps?:\/\/[\w.-]+/g)].map((found) => found[0]).filter((url) => url !== "http://www.w3.org");
+            const elsewhere = [...bits.toString().matchAll(/\bhttps?:\/\/[\w.-]+/g)]
+                .map((found) => found[0])
+                .filter((url) => url !== "http://www.w3.org");
             assert.deepEqual(elsewhere, [], name);
         }
-        assert.doesNotMatch(readFileSync(join(page, "index.html"), "utf8"), /<style|\sstyle=|\son\w+=|<script(?![^>]*src=)/, "nothing inline");
+        assert.doesNotMatch(
+            readFileSync(join(page, "index.html"), "utf8"),
+            /<style|\sstyle=|\son\w+=|<script(?![^>]*src=)/,
+            "nothing inline",
+        );
     } finally {
         rmSync(again, { recursive: true });
     }

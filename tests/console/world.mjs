@@ -15,7 +15,14 @@ export class World {
         this.epoch = 1;
         this.peerReachable = true;
         this.transitions = [
-            { wall_ms: this.now - 7000000, from: "starting", to: this.options.node === "a" ? "primary" : "standby", epoch: 1, reason: "the preferred node leads when both start", evidence: "the peer is standby, epoch 1" },
+            {
+                wall_ms: this.now - 7000000,
+                from: "starting",
+                to: this.options.node === "a" ? "primary" : "standby",
+                epoch: 1,
+                reason: "the preferred node leads when both start",
+                evidence: "the peer is standby, epoch 1",
+            },
         ];
         this.makePlaces();
     }
@@ -38,14 +45,27 @@ export class World {
         this.devices = new Map();
         for (let b = 0; b < buildings; b++) {
             const building = `location-b${b}`;
-            this.places.push({ id: building, parent: "location-2", name: NAMES[b] ?? `Building ${b + 1}`, level: "BUILDING" });
+            this.places.push({
+                id: building,
+                parent: "location-2",
+                name: NAMES[b] ?? `Building ${b + 1}`,
+                level: "BUILDING",
+            });
             for (let f = 0; f < floors; f++) {
                 const floor = `${building}f${f}`;
                 this.places.push({ id: floor, parent: building, name: `Floor ${f + 1}`, level: "FLOOR" });
                 const list = [];
                 const many = Math.round(devices * (0.5 + this.random()));
                 for (let d = 0; d < (this.options.exact ? devices : many); d++) {
-                    list.push({ id: (b * 7919 + f * 131071 + d * 2654435761).toString(16).slice(-8).padStart(8, "0"), x: this.random() * 266, y: this.random() * 150, tx: this.random() * 266, ty: this.random() * 150, confidence: 6 + this.random() * 22, seen: this.now - this.random() * 60000 });
+                    list.push({
+                        id: (b * 7919 + f * 131071 + d * 2654435761).toString(16).slice(-8).padStart(8, "0"),
+                        x: this.random() * 266,
+                        y: this.random() * 150,
+                        tx: this.random() * 266,
+                        ty: this.random() * 150,
+                        confidence: 6 + this.random() * 22,
+                        seen: this.now - this.random() * 60000,
+                    });
                 }
                 this.devices.set(floor, list);
             }
@@ -74,12 +94,26 @@ export class World {
     }
 
     wire(device, now) {
-        return [device.id, Math.round(device.x * 10) / 10, Math.round(device.y * 10) / 10, Math.round(device.confidence), Math.max(0, Math.round(now - device.seen))];
+        return [
+            device.id,
+            Math.round(device.x * 10) / 10,
+            Math.round(device.y * 10) / 10,
+            Math.round(device.confidence),
+            Math.max(0, Math.round(now - device.seen)),
+        ];
     }
 
     devicesEvent(floor, full, now, share = 0.12) {
-        const devices = full ? (this.devices.get(floor) ?? []).map((device) => this.wire(device, now)) : this.walk(floor, share, now);
-        return { floor, full, map: { id: `map-${floor}`, width: 266.5, length: 150, image: this.options.maps === true }, devices, gone: [] };
+        const devices = full
+            ? (this.devices.get(floor) ?? []).map((device) => this.wire(device, now))
+            : this.walk(floor, share, now);
+        return {
+            floor,
+            full,
+            map: { id: `map-${floor}`, width: 266.5, length: 150, image: this.options.maps === true },
+            devices,
+            gone: [],
+        };
     }
 
     space() {
@@ -90,7 +124,8 @@ export class World {
             place.devices = list.length;
             place.present = Math.round(list.length * 0.7);
             place.camera = floor.endsWith("0") || floor.endsWith("1") ? Math.round(list.length * 0.45) : null;
-            for (let at = byId.get(place.parent); at !== undefined; at = byId.get(at.parent)) at.devices += list.length;
+            for (let at = byId.get(place.parent); at !== undefined; at = byId.get(at.parent))
+                at.devices += list.length;
         }
         return { locations, dropped: 0 };
     }
@@ -112,7 +147,13 @@ export class World {
     sample(at) {
         const received = this.load(at);
         const hiccup = Math.max(0, 1 - Math.abs((at % 1500000) - 700000) / 60000);
-        return { at, received, delivered: this.primary === this.options.node ? received * 0.985 : 0, lag_ms: 180 + 60 * Math.sin(at / 33000) + 1900 * hiccup, pending: 420 + 120 * Math.sin(at / 21000) + 5200 * hiccup };
+        return {
+            at,
+            received,
+            delivered: this.primary === this.options.node ? received * 0.985 : 0,
+            lag_ms: 180 + 60 * Math.sin(at / 33000) + 1900 * hiccup,
+            pending: 420 + 120 * Math.sin(at / 21000) + 5200 * hiccup,
+        };
     }
 
     /* The other node, the primary, is gone: this one takes over. */
@@ -123,8 +164,22 @@ export class World {
         this.epoch++;
         const reason = "the peer is lost and this node is ready";
         const evidence = "connection refused by the peer's host, last heard 221 ms ago";
-        this.transitions.push({ wall_ms: now - 3, from: "standby", to: "promoting", epoch: this.epoch, reason, evidence });
-        this.transitions.push({ wall_ms: now, from: "promoting", to: "primary", epoch: this.epoch, reason, evidence });
+        this.transitions.push({
+            wall_ms: now - 3,
+            from: "standby",
+            to: "promoting",
+            epoch: this.epoch,
+            reason,
+            evidence,
+        });
+        this.transitions.push({
+            wall_ms: now,
+            from: "promoting",
+            to: "primary",
+            epoch: this.epoch,
+            reason,
+            evidence,
+        });
     }
 
     nodes() {
@@ -145,23 +200,91 @@ export class World {
         const { node } = this.options;
         const received = this.received + Math.round(((now - this.started) / 1000) * 1150);
         const delivers = this.primary === node;
-        const sink = (name, type, promise, pending) => ({ name, type, promise, required: true, healthy: true, delivered: delivers ? Math.round(received * 0.98) : 0, pending, refused: 0, last_error: "" });
+        const sink = (name, type, promise, pending) => ({
+            name,
+            type,
+            promise,
+            required: true,
+            healthy: true,
+            delivered: delivers ? Math.round(received * 0.98) : 0,
+            pending,
+            refused: 0,
+            last_error: "",
+        });
         return {
-            now, node, version: "0.1.0", channel: "http", paired: true, protected: this.peerReachable, sync: "",
-            fenced: false, maintenance: false, switching: false, uptime_ms: 7000000 + now - this.started, lag_ms: this.sample(now).lag_ms, dedup_key: "uid",
+            now,
+            node,
+            version: "0.1.0",
+            channel: "http",
+            paired: true,
+            protected: this.peerReachable,
+            sync: "",
+            fenced: false,
+            maintenance: false,
+            switching: false,
+            uptime_ms: 7000000 + now - this.started,
+            lag_ms: this.sample(now).lag_ms,
+            dedup_key: "uid",
             nodes: this.nodes(),
             paths: [
-                { address: "tcp://10.0.0.2:5570", up: this.peerReachable, datagrams: true, rtt_ms: 0.4 + 0.1 * Math.sin(now / 5000) },
-                { address: "tcp://192.168.7.2:5570", up: this.peerReachable, datagrams: true, rtt_ms: 1.3 + 0.2 * Math.sin(now / 7000) },
+                {
+                    address: "tcp://10.0.0.2:5570",
+                    up: this.peerReachable,
+                    datagrams: true,
+                    rtt_ms: 0.4 + 0.1 * Math.sin(now / 5000),
+                },
+                {
+                    address: "tcp://192.168.7.2:5570",
+                    up: this.peerReachable,
+                    datagrams: true,
+                    rtt_ms: 1.3 + 0.2 * Math.sin(now / 7000),
+                },
             ],
-            arbiter: { type: "witness", configured: true, reachable: true, holder: this.primary, lease_ms: delivers ? 1700 : 0 },
-            receivers: ["1-3", "4-6", "7-9", "10-12"].map((range, i) => ({ range, state: "streaming", lag_ms: 160 + i * 14, events: Math.round(received / 4) + i * 31, protocol: "HTTP/2", last_error: "" })),
+            arbiter: {
+                type: "witness",
+                configured: true,
+                reachable: true,
+                holder: this.primary,
+                lease_ms: delivers ? 1700 : 0,
+            },
+            receivers: ["1-3", "4-6", "7-9", "10-12"].map((range, i) => ({
+                range,
+                state: "streaming",
+                lag_ms: 160 + i * 14,
+                events: Math.round(received / 4) + i * 31,
+                protocol: "HTTP/2",
+                last_error: "",
+            })),
             sinks: [
                 sink("archive", "file", "exactly once over published files", 380),
-                sink("analytics", "kafka", "exactly once, for readers with isolation.level=read_committed", 40),
+                sink(
+                    "analytics",
+                    "kafka",
+                    "exactly once, for readers with isolation.level=read_committed",
+                    40,
+                ),
             ],
-            counters: { received, duplicates: 1204, quarantined: 0, delivered: delivers ? Math.round(received * 1.96) : 0, gaps: 0, types: { DEVICE_LOCATION_UPDATE: Math.round(received * 0.61), IOT_TELEMETRY: Math.round(received * 0.17), DEVICE_PRESENCE: Math.round(received * 0.12), USER_PRESENCE: Math.round(received * 0.05), DEVICE_COUNT: Math.round(received * 0.03), CAMERA_COUNT: Math.round(received * 0.02) } },
-            store: { bytes_used: 412 * 1048576, size_limit: 4 * 1073741824, events: received, oldest_pending_age_ms: 900 },
+            counters: {
+                received,
+                duplicates: 1204,
+                quarantined: 0,
+                delivered: delivers ? Math.round(received * 1.96) : 0,
+                gaps: 0,
+                types: {
+                    DEVICE_LOCATION_UPDATE: Math.round(received * 0.61),
+                    IOT_TELEMETRY: Math.round(received * 0.17),
+                    DEVICE_PRESENCE: Math.round(received * 0.12),
+                    USER_PRESENCE: Math.round(received * 0.05),
+                    DEVICE_COUNT: Math.round(received * 0.03),
+                    CAMERA_COUNT: Math.round(received * 0.02),
+                },
+            },
+            store: {
+                bytes_used: 412 * 1048576,
+                size_limit: 4 * 1073741824,
+                events: received,
+                oldest_pending_age_ms: 900,
+            },
             transitions: this.transitions.slice(-10),
         };
     }

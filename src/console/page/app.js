@@ -11,7 +11,10 @@ import { nameOf, roleOf, since, summary, unreachableWords } from "./words.js";
 const history = new History();
 const pairView = new PairView(history);
 const stream = new Stream(heard, stateChanged);
-const spaceView = new SpaceView((floor) => stream.setFloor(floor), (id) => address("space", id));
+const spaceView = new SpaceView(
+    (floor) => stream.setFloor(floor),
+    (id) => address("space", id),
+);
 const tabs = [
     { name: "pair", label: "The pair", view: pairView },
     { name: "space", label: "The space", view: spaceView },
@@ -92,10 +95,14 @@ function stateChanged(state) {
 }
 
 function lost() {
-    setText(page.bannerTitle, unreachableWords(pair?.node, lastHeard, Date.now()));
-    setText(page.bannerText, pair === null
-        ? "Nothing was heard from it yet. This page keeps trying."
-        : `What is shown below is from ${clock(lastHeard)} and may no longer be true. This page keeps trying; the other node has a page of its own.`);
+    setText(page.bannerTitle, unreachableWords(pair?.node));
+    setText(
+        page.bannerText,
+        pair === null
+            ? "Nothing was heard from it yet. This page keeps trying."
+            : `What is shown below is from ${clock(lastHeard)} and may no longer be true. This page keeps trying; the other node has a page of its own.`,
+    );
+    setText(page.bannerFor, duration(Math.floor((Date.now() - lastHeard) / 1000) * 1000));
 }
 
 function connection() {
@@ -144,38 +151,77 @@ function keys(event) {
     event.preventDefault();
 }
 
-function build() {
-    for (const tab of tabs) {
-        tab.button = h("button", { type: "button", role: "tab", id: `tab-${tab.name}`, "aria-controls": `panel-${tab.name}`, onclick: () => open(tab.name, true) }, tab.label);
-        tab.panel = h("div", { role: "tabpanel", id: `panel-${tab.name}`, "aria-labelledby": `tab-${tab.name}`, tabindex: "-1" }, tab.view.element);
-    }
+function makeTab(tab) {
+    const button = {
+        id: `tab-${tab.name}`,
+        "aria-controls": `panel-${tab.name}`,
+        onclick: () => open(tab.name, true),
+    };
+    const panel = { id: `panel-${tab.name}`, "aria-labelledby": `tab-${tab.name}`, tabindex: "-1" };
+    tab.button = h("button", { type: "button", role: "tab", ...button }, tab.label);
+    tab.panel = h("div", { role: "tabpanel", ...panel }, tab.view.element);
+}
+
+function makeHeader() {
     page.node = h("strong", { class: "node" }, "…");
     page.role = h("span", { class: "pill" });
     page.protection = h("span", { class: "pill" });
     page.connection = h("span", { class: "connection connecting" }, "connecting");
-    page.version = h("span");
+    const buttons = tabs.map((tab) => tab.button);
+    return h(
+        "header",
+        { class: "top" },
+        h("h1", null, h("span", { class: "mark", "aria-hidden": "true" }), "firehosed"),
+        h("p", { class: "who" }, page.node, page.role, page.protection),
+        h("div", { class: "tabs", role: "tablist", "aria-label": "Views", onkeydown: keys }, buttons),
+        page.connection,
+    );
+}
+
+/* Read out once; how long it lasts goes on beside it, silently. */
+function makeBanner() {
     page.bannerTitle = h("strong");
     page.bannerText = h("span");
-    page.banner = h("div", { class: "banner", role: "alert", hidden: true }, page.bannerTitle, " ", page.bannerText);
+    page.bannerFor = h("span", { class: "for" });
+    const alert = h("span", { role: "alert" }, page.bannerTitle, " ", page.bannerText);
+    return h("div", { class: "banner", hidden: true }, alert, page.bannerFor);
+}
+
+function makeSkip() {
+    const toContent = (event) => {
+        event.preventDefault();
+        document.getElementById("main").focus();
+    };
+    return h("a", { class: "skip", href: "#main", onclick: toContent }, "To the content");
+}
+
+function build() {
+    tabs.forEach(makeTab);
+    page.version = h("span");
     page.announcer = h("p", { class: "hidden", "aria-live": "polite" });
+    page.banner = makeBanner();
+    const panels = tabs.map((tab) => tab.panel);
+    const promise =
+        "Read-only. Shows no names, addresses or numbers of people; devices have ids of this page only.";
     document.body.replaceChildren(
-        h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); document.getElementById("main").focus(); } }, "To the content"),
-        h("header", { class: "top" },
-            h("h1", null, h("span", { class: "mark", "aria-hidden": "true" }), "firehosed"),
-            h("p", { class: "who" }, page.node, page.role, page.protection),
-            h("div", { class: "tabs", role: "tablist", "aria-label": "Views", onkeydown: keys }, tabs.map((tab) => tab.button)),
-            page.connection),
+        makeSkip(),
+        makeHeader(),
         page.banner,
-        h("main", { id: "main", tabindex: "-1" }, tabs.map((tab) => tab.panel)),
-        h("footer", null, page.version, h("span", null, "Read-only. Shows no names, addresses or numbers of people; devices have ids of this page only.")),
-        page.announcer);
+        h("main", { id: "main", tabindex: "-1" }, panels),
+        h("footer", null, page.version, h("span", null, promise)),
+        page.announcer,
+    );
 }
 
 build();
 addEventListener("hashchange", fromAddress);
 addEventListener("pagehide", () => stream.close());
-addEventListener("pageshow", (event) => { if (event.persisted) stream.open(); });
-setInterval(() => { if (stream.state === "lost") lost(); }, 1000);
+addEventListener("pageshow", (event) => {
+    if (event.persisted) stream.open();
+});
+setInterval(() => {
+    if (stream.state === "lost") lost();
+}, 1000);
 fromAddress();
 connection();
 stream.open();

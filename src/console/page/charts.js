@@ -9,127 +9,145 @@ const scheme = matchMedia("(prefers-color-scheme: dark)");
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/* options: {title, unit, series: [{label, figure, colour}], format(value)}. */
-export function chart(history, options) {
-    const place = h("div", { class: "plot", role: "img" });
-    const figures = options.series.map(() => h("span", { class: "figure" }, NOTHING));
-    const names = options.series.map((line) => line.figure);
-    const when = h("span", { class: "muted when" });
-    const rows = table(
-        `${options.title}, means of five minutes`,
-        [{ label: "From" }, ...options.series.map((line) => ({ label: line.label, number: true }))],
-        (row) => row.from,
-        (row) => [clock(row.from * 1000), ...row.means.map(options.format)],
-        "Nothing is known yet.",
-    );
-    const details = h("details", { class: "as-table" }, h("summary", null, "As a table"), rows.element);
-    const element = h(
-        "section",
-        { class: "card chart", "aria-label": options.title },
-        h(
-            "header",
-            null,
-            h("h3", null, options.title),
-            when,
-            h(
-                "ul",
-                { class: "key" },
-                options.series.map((line, i) =>
-                    h("li", null, h("span", { class: `swatch ${line.colour}`, "aria-hidden": "true" }), `${line.label} `, figures[i]),
-                ),
-            ),
-        ),
-        place,
-        details,
-    );
-
-    let plot = null;
-    let pointed = null;
-
-    function show(index) {
-        pointed = index;
-        options.series.forEach((line, i) => {
-            const values = history.values[line.figure];
-            setText(figures[i], options.format(index === null ? (values.at(-1) ?? null) : (values[index] ?? null)));
+export class Chart {
+    /* options: {title, series: [{label, figure, colour}], format(value), least: smallest top of the scale}. */
+    constructor(history, options) {
+        this.history = history;
+        this.options = options;
+        this.names = options.series.map((line) => line.figure);
+        this.plot = null;
+        this.pointed = null; /* index under the pointer */
+        this.place = h("div", { class: "plot", role: "img" });
+        this.figures = options.series.map(() => h("span", { class: "figure" }, NOTHING));
+        this.when = h("span", { class: "muted when" });
+        this.rows = table(
+            `${options.title}, means of five minutes`,
+            [{ label: "From" }, ...options.series.map((line) => ({ label: line.label, number: true }))],
+            (row) => row.from,
+            (row) => [clock(row.from * 1000), ...row.means.map(options.format)],
+            "Nothing is known yet.",
+        );
+        this.details = h(
+            "details",
+            { class: "as-table", ontoggle: () => this.tabulate() },
+            h("summary", null, "As a table"),
+            this.rows.element,
+        );
+        const head = h("header", null, h("h3", null, options.title), this.when, this.key());
+        this.element = h(
+            "section",
+            { class: "card chart", "aria-label": options.title },
+            head,
+            this.place,
+            this.details,
+        );
+        new ResizeObserver(() => this.resize()).observe(this.place);
+        scheme.addEventListener("change", () => {
+            if (this.plot !== null) this.make();
         });
-        setText(when, index === null || history.at[index] === undefined ? "" : `at ${clock(history.at[index] * 1000)}`);
     }
 
-    function axis(extra) {
-        return {
+    key() {
+        const swatch = (line) => h("span", { class: `swatch ${line.colour}`, "aria-hidden": "true" });
+        return h(
+            "ul",
+            { class: "key" },
+            this.options.series.map((line, i) =>
+                h("li", null, swatch(line), `${line.label} `, this.figures[i]),
+            ),
+        );
+    }
+
+    resize() {
+        const width = this.place.clientWidth;
+        if (width === 0) return;
+        if (this.plot === null) this.make();
+        else if (this.plot.width !== width) this.plot.setSize({ width, height: HEIGHT });
+    }
+
+    /* Anew when the colours change: they are in the canvas. */
+    make() {
+        this.plot?.destroy();
+        const { history, options } = this;
+        const settings = {
+            width: Math.max(this.place.clientWidth, 120),
+            height: HEIGHT,
+            legend: { show: false },
+            padding: [8, 4, 0, 0],
+            cursor: {
+                sync: { key: "hour", setSeries: false },
+                y: false,
+                drag: { x: false, y: false },
+                points: { size: 6 },
+            },
+            scales: {
+                x: { time: true, range: () => history.span(Date.now()) },
+                y: { range: (_, least, most) => [0, Math.max(options.least ?? 1, (most ?? 0) * 1.1)] },
+            },
+            axes: this.axes(),
+            series: [{}, ...options.series.map((line, i) => this.line(line, i))],
+            hooks: {
+                setCursor: [({ cursor }) => this.show(cursor.left >= 0 ? (cursor.idx ?? null) : null)],
+            },
+        };
+        this.plot = new uPlot(settings, history.columns(this.names), this.place);
+    }
+
+    axes() {
+        const look = {
             stroke: colour("--muted"),
             font: "11px Inter, system-ui, sans-serif",
             grid: { stroke: colour("--grid"), width: 1 },
             ticks: { show: false },
-            ...extra,
+        };
+        const times = (_, splits) => splits.map((at) => clock(at * 1000).slice(0, 5));
+        return [
+            { ...look, space: 70, size: 26, values: times, incrs: [60, 120, 300, 600, 900, 1200] },
+            { ...look, space: 36, size: 62, values: (_, splits) => splits.map(this.options.format) },
+        ];
+    }
+
+    line({ label, colour: name }, i) {
+        const stroke = colour(`--${name}`);
+        return {
+            label,
+            stroke,
+            width: 1.75,
+            dash: i === 1 ? [5, 3] : undefined /* told apart without colour, too */,
+            fill: i === 0 ? `${stroke}1c` : undefined,
+            points: { show: false },
+            spanGaps: false,
         };
     }
 
-    function make() {
-        plot?.destroy();
-        plot = new uPlot(
-            {
-                width: Math.max(place.clientWidth, 120),
-                height: HEIGHT,
-                legend: { show: false },
-                padding: [8, 4, 0, 0],
-                cursor: {
-                    sync: { key: "hour", setSeries: false },
-                    y: false,
-                    drag: { x: false, y: false },
-                    points: { size: 6 },
-                },
-                scales: {
-                    x: { time: true, range: () => history.span(Date.now()) },
-                    y: { range: (_, least, most) => [0, Math.max(options.least ?? 1, (most ?? 0) * 1.1)] },
-                },
-                axes: [
-                    axis({ space: 70, values: (_, splits) => splits.map((at) => clock(at * 1000).slice(0, 5)), size: 26 }),
-                    axis({ space: 36, size: 62, values: (_, splits) => splits.map(options.format) }),
-                ],
-                series: [
-                    {},
-                    ...options.series.map((line, i) => ({
-                        label: line.label,
-                        stroke: colour(`--${line.colour}`),
-                        width: 1.75,
-                        dash: i === 1 ? [5, 3] : undefined,
-                        fill: i === 0 ? `${colour(`--${line.colour}`)}1c` : undefined,
-                        points: { show: false },
-                        spanGaps: false,
-                    })),
-                ],
-                hooks: { setCursor: [(self) => show(self.cursor.left >= 0 ? (self.cursor.idx ?? null) : null)] },
-            },
-            history.columns(names),
-            place,
-        );
+    /* The figures in the key: of the point under the pointer, or the last. */
+    show(index) {
+        this.pointed = index;
+        const { at, values } = this.history;
+        this.options.series.forEach((line, i) => {
+            const column = values[line.figure];
+            setText(
+                this.figures[i],
+                this.options.format((index === null ? column.at(-1) : column[index]) ?? null),
+            );
+        });
+        setText(this.when, at[index] === undefined ? "" : `at ${clock(at[index] * 1000)}`);
     }
 
-    new ResizeObserver(() => {
-        if (place.clientWidth === 0) return;
-        if (plot === null) make();
-        else if (plot.width !== place.clientWidth) plot.setSize({ width: place.clientWidth, height: HEIGHT });
-    }).observe(place);
-    scheme.addEventListener("change", () => {
-        if (plot !== null) make();
-    });
-    details.addEventListener("toggle", () => {
-        if (details.open) rows.update(history.stretches(names));
-    });
+    tabulate() {
+        if (this.details.open) this.rows.update(this.history.stretches(this.names));
+    }
 
-    return {
-        element,
-        update() {
-            plot?.setData(history.columns(names));
-            if (pointed === null) show(null);
-            if (details.open) rows.update(history.stretches(names));
-            const words = options.series.map((line) => {
-                const sum = history.summary(line.figure);
-                if (sum === null) return `${line.label}: nothing known`;
-                return `${line.label}: now ${options.format(sum.last)}, least ${options.format(sum.least)}, most ${options.format(sum.most)}`;
-            });
-            setAttribute(place, "aria-label", `${options.title}. Last hour. ${words.join(". ")}.`);
-        },
-    };
+    update() {
+        this.plot?.setData(this.history.columns(this.names));
+        if (this.pointed === null) this.show(null);
+        this.tabulate();
+        const { format, series, title } = this.options;
+        const words = series.map(({ label, figure }) => {
+            const sum = this.history.summary(figure);
+            if (sum === null) return `${label}: nothing known`;
+            return `${label}: now ${format(sum.last)}, least ${format(sum.least)}, most ${format(sum.most)}`;
+        });
+        setAttribute(this.place, "aria-label", `${title}. Last hour. ${words.join(". ")}.`);
+    }
 }

@@ -13,7 +13,8 @@ export class FloorModel {
         this.free = [];
         this.used = 0; /* slots ever used: none is at or above */
         this.left = 0; /* devices there was no room for */
-        for (const name of ["fromX", "fromY", "toX", "toY", "x", "y", "confidence"]) this[name] = new Float32Array(capacity);
+        for (const name of ["fromX", "fromY", "toX", "toY", "x", "y", "confidence"])
+            this[name] = new Float32Array(capacity);
         this.began = new Float64Array(capacity);
         this.seen = new Float64Array(capacity);
         this.map = null;
@@ -45,7 +46,14 @@ export class FloorModel {
         this.left = 0;
         for (const [id, x, y, confidence, age] of event.devices ?? []) {
             if (!Number.isFinite(x) || !Number.isFinite(y)) continue;
-            this.put(id, x, y, Number.isFinite(confidence) ? confidence : 0, now - (Number.isFinite(age) ? age : 0), now);
+            this.put(
+                id,
+                x,
+                y,
+                Number.isFinite(confidence) ? confidence : 0,
+                now - (Number.isFinite(age) ? age : 0),
+                now,
+            );
         }
     }
 
@@ -79,7 +87,12 @@ export class FloorModel {
         const b = this.bounds;
         if (b === null) this.bounds = { left: x, top: y, right: x, bottom: y };
         else if (x < b.left || x > b.right || y < b.top || y > b.bottom) {
-            this.bounds = { left: Math.min(b.left, x), top: Math.min(b.top, y), right: Math.max(b.right, x), bottom: Math.max(b.bottom, y) };
+            this.bounds = {
+                left: Math.min(b.left, x),
+                top: Math.min(b.top, y),
+                right: Math.max(b.right, x),
+                bottom: Math.max(b.bottom, y),
+            };
         }
     }
 
@@ -147,7 +160,13 @@ export class FloorModel {
     rows(limit, now) {
         const list = [];
         for (const [id, slot] of this.slots) {
-            list.push({ id, x: this.toX[slot], y: this.toY[slot], confidence: this.confidence[slot], age: now - this.seen[slot] });
+            list.push({
+                id,
+                x: this.toX[slot],
+                y: this.toY[slot],
+                confidence: this.confidence[slot],
+                age: now - this.seen[slot],
+            });
         }
         list.sort((a, b) => a.age - b.age || (a.id < b.id ? -1 : 1));
         return list.slice(0, limit);

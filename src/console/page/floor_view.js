@@ -31,11 +31,31 @@ export class FloorView {
         this.frames = 0;
         this.lastFrame = 0;
         this.refresh = null;
-        this.list = table("Devices seen last", [{ label: "Device" }, { label: "x, ft", number: true }, { label: "y, ft", number: true }, { label: "Within, ft", number: true }, { label: "Seen" }],
+        this.list = table(
+            "Devices seen last",
+            [
+                { label: "Device" },
+                { label: "x, ft", number: true },
+                { label: "y, ft", number: true },
+                { label: "Within, ft", number: true },
+                { label: "Seen" },
+            ],
             (row) => row.id,
-            (row) => [row.id, row.x.toFixed(0), row.y.toFixed(0), row.confidence > 0 ? `± ${row.confidence.toFixed(0)}` : "–", `${duration(Math.round(row.age / 1000) * 1000)} ago`],
-            "No device has been seen here in the last five minutes.");
-        this.details = h("details", { class: "as-table" }, h("summary", null, `As a table (the ${ROWS} seen last)`), this.list.element);
+            (row) => [
+                row.id,
+                row.x.toFixed(0),
+                row.y.toFixed(0),
+                row.confidence > 0 ? `± ${row.confidence.toFixed(0)}` : "–",
+                `${duration(Math.round(row.age / 1000) * 1000)} ago`,
+            ],
+            "No device has been seen here in the last five minutes.",
+        );
+        this.details = h(
+            "details",
+            { class: "as-table" },
+            h("summary", null, `As a table (the ${ROWS} seen last)`),
+            this.list.element,
+        );
         this.details.addEventListener("toggle", () => this.tabulate());
         this.element = h("div", { class: "floor-box" }, this.canvas, this.words, this.details);
         this.canvas.addEventListener("pointermove", (event) => this.point(event));
@@ -59,7 +79,13 @@ export class FloorView {
         const before = this.model.extent();
         this.model.apply(event, performance.now());
         const after = this.model.extent();
-        if (before.width !== after.width || before.length !== after.length || before.left !== after.left || before.top !== after.top) this.resize();
+        if (
+            before.width !== after.width ||
+            before.length !== after.length ||
+            before.left !== after.left ||
+            before.top !== after.top
+        )
+            this.resize();
         this.fetchImage();
         this.say();
         this.describe();
@@ -90,7 +116,9 @@ export class FloorView {
         if (width === 0) return;
         const extent = this.model.extent();
         const ratio = Math.min(devicePixelRatio || 1, 2);
-        const height = Math.round(Math.min(width * (extent.length / extent.width), Math.max(320, innerHeight * 0.72)));
+        const height = Math.round(
+            Math.min(width * (extent.length / extent.width), Math.max(320, innerHeight * 0.72)),
+        );
         this.canvas.style.height = `${height}px`;
         this.canvas.width = Math.round(width * ratio);
         this.canvas.height = Math.round(height * ratio);
@@ -136,7 +164,8 @@ export class FloorView {
     /* On the element, for the benchmark: median and 95th percentile in ms. */
     publish() {
         const n = Math.min(this.frames, FRAMES);
-        const of = (values, part) => [...values.subarray(0, n)].sort((a, b) => a - b)[Math.floor((n - 1) * part)].toFixed(2);
+        const of = (values, part) =>
+            [...values.subarray(0, n)].sort((a, b) => a - b)[Math.floor((n - 1) * part)].toFixed(2);
         this.canvas.dataset.frames = String(this.frames);
         this.canvas.dataset.took = `${of(this.took, 0.5)} ${of(this.took, 0.95)}`;
         this.canvas.dataset.apart = `${of(this.apart, 0.5)} ${of(this.apart, 0.95)}`;
@@ -184,7 +213,8 @@ export class FloorView {
         }
         this.canvas.dataset.image = this.image?.ready ? "shown" : "none";
         const ratio = plan.width / Math.max(this.canvas.clientWidth, 1);
-        const step = [5, 10, 20, 25, 50, 100, 200, 500, 1000, 5000].find((feet) => feet * scale > 44 * ratio) ?? 10000;
+        const step =
+            [5, 10, 20, 25, 50, 100, 200, 500, 1000, 5000].find((feet) => feet * scale > 44 * ratio) ?? 10000;
         if (!this.image?.ready) this.makeGrid(c, p, step);
         c.strokeStyle = colour("--line");
         c.lineWidth = 1.5 * ratio;
@@ -270,20 +300,34 @@ export class FloorView {
             while (halo < largest && HALOS[halo + 1] <= radius) halo++;
             const sprite = this.sprite(halo, age < AGES[0] ? 0 : age < AGES[1] ? 1 : 2);
             const half = sprite.width / 2;
-            context.drawImage(sprite, Math.round(p.x + x[i] * p.scale - half), Math.round(p.y + y[i] * p.scale - half));
+            context.drawImage(
+                sprite,
+                Math.round(p.x + x[i] * p.scale - half),
+                Math.round(p.y + y[i] * p.scale - half),
+            );
         }
         if (this.pointer !== null) this.ring(p, ratio);
     }
 
     ring(p, ratio) {
         const { model, context } = this;
-        const slot = model.nearest((this.pointer.x * ratio - p.x) / p.scale, (this.pointer.y * ratio - p.y) / p.scale, (14 * ratio) / p.scale);
+        const slot = model.nearest(
+            (this.pointer.x * ratio - p.x) / p.scale,
+            (this.pointer.y * ratio - p.y) / p.scale,
+            (14 * ratio) / p.scale,
+        );
         this.pointed = slot < 0 ? null : model.ids[slot];
         if (slot < 0) return;
         context.strokeStyle = colour("--text");
         context.lineWidth = 1.5 * ratio;
         context.beginPath();
-        context.arc(p.x + model.x[slot] * p.scale, p.y + model.y[slot] * p.scale, Math.max(8 * ratio, model.confidence[slot] * p.scale), 0, 7);
+        context.arc(
+            p.x + model.x[slot] * p.scale,
+            p.y + model.y[slot] * p.scale,
+            Math.max(8 * ratio, model.confidence[slot] * p.scale),
+            0,
+            7,
+        );
         context.stroke();
     }
 
@@ -297,20 +341,32 @@ export class FloorView {
     /* The line under the floor. */
     say() {
         const { model } = this;
-        const slot = this.pointer !== null && this.pointed !== null ? model.slots.get(this.pointed) : undefined;
+        const slot =
+            this.pointer !== null && this.pointed !== null ? model.slots.get(this.pointed) : undefined;
         if (slot !== undefined) {
-            const within = model.confidence[slot] > 0 ? `, within ${model.confidence[slot].toFixed(0)} ft` : "";
-            setText(this.words, `Device ${this.pointed}: x ${model.toX[slot].toFixed(0)} ft, y ${model.toY[slot].toFixed(0)} ft${within}, seen ${duration(performance.now() - model.seen[slot])} ago`);
+            const within =
+                model.confidence[slot] > 0 ? `, within ${model.confidence[slot].toFixed(0)} ft` : "";
+            setText(
+                this.words,
+                `Device ${this.pointed}: x ${model.toX[slot].toFixed(0)} ft, y ${model.toY[slot].toFixed(0)} ft${within}, seen ${duration(performance.now() - model.seen[slot])} ago`,
+            );
             return;
         }
         const more = model.left > 0 ? `; ${count(model.left)} more are not drawn` : "";
-        setText(this.words, `${count(model.count)} devices located in the last five minutes${more}. Dots fade with time; the halo is where a device may be.`);
+        setText(
+            this.words,
+            `${count(model.count)} devices located in the last five minutes${more}. Dots fade with time; the halo is where a device may be.`,
+        );
     }
 
     describe() {
         const { model } = this;
         const extent = model.extent();
-        setAttribute(this.canvas, "aria-label", `${this.name ?? "Floor"}: ${model.count} devices on ${extent.width.toFixed(0)} by ${extent.length.toFixed(0)} feet. The table below lists them.`);
+        setAttribute(
+            this.canvas,
+            "aria-label",
+            `${this.name ?? "Floor"}: ${model.count} devices on ${extent.width.toFixed(0)} by ${extent.length.toFixed(0)} feet. The table below lists them.`,
+        );
         this.canvas.dataset.devices = String(model.count);
     }
 

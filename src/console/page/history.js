@@ -16,7 +16,10 @@ export class History {
     /* A "history" event replaces all. */
     load(event) {
         const step = figure(event.step_s) ?? 5;
-        const length = Math.min(Math.max(0, ...FIGURES.map((name) => event[name]?.length ?? 0)), this.capacity);
+        const length = Math.min(
+            Math.max(0, ...FIGURES.map((name) => event[name]?.length ?? 0)),
+            this.capacity,
+        );
         this.step = step;
         this.at = Array.from({ length }, (_, i) => event.to / 1000 - (length - 1 - i) * step);
         for (const name of FIGURES) {

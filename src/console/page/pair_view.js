@@ -1,9 +1,10 @@
 /* pair_view.js: the tab of the pair: who delivers and why, the picture, figures, graphs of the last
  * hour, receivers, sinks, kinds of events, the last changes of role. */
-import { badge, h, keyed, setText, svg, table } from "./dom.js";
-import { brief, bytes, capital, count, duration, moment, NOTHING, rate, typeName } from "./format.js";
-import { arbiterWords, inOrder, nameOf, pathWords, receiverLevel, roleOf, since, summary } from "./words.js";
-import { chart } from "./charts.js";
+import { h, keyed, setText, svg } from "./dom.js";
+import { brief, bytes, count, duration, moment, NOTHING, rate, typeName } from "./format.js";
+import { since, summary } from "./words.js";
+import { Chart } from "./charts.js";
+import { pictureRows, pictureTable, receiverTable, sinkTable, transitionTable } from "./pair_tables.js";
 import { draw } from "./picture.js";
 
 const TYPES_SHOWN = 12;
@@ -15,41 +16,50 @@ function tile(label) {
     return { element: h("div", { class: "tile" }, h("dt", null, label), value, note), value, note };
 }
 
-/* The picture in words: rows of {what, state}. */
-function pictureRows(pair) {
-    const rows = inOrder(pair.nodes).map((node) => {
-        const role = roleOf(node);
-        const ready = role === "standby" ? (node.ready ? ", ready to take over" : ", not ready") : "";
-        return {
-            what: `${capital(nameOf(node))}${node.self ? " (this node)" : ""}`,
-            state: role === "unknown" ? "cannot be reached" : `${role}, epoch ${node.epoch}${ready}`,
-        };
-    });
-    for (const path of pair.paths ?? []) {
-        const datagrams = path.datagrams === false ? ", no datagrams" : "";
-        rows.push({
-            what: `Path ${path.address}`,
-            state: path.up ? `${pathWords(path).replace(",", ", round trip")}${datagrams}` : "down",
-        });
-    }
-    if (pair.paired) {
-        rows.push({ what: "Arbiter", state: arbiterWords(pair).text });
-        rows.push({ what: "Protection", state: pair.protected ? "protected" : "not protected" });
-    }
-    return rows;
-}
-
 /* Figures at the top of the page. Each: [label, value(pair, history), note(pair, history)]. */
 const TILES = [
     ["Received", (p, hour) => rate(hour.last("received")), (p) => `${brief(p.counters.received)} in all`],
-    ["Delivered here", (p, hour) => rate(hour.last("delivered")), (p) => `${brief(p.counters.delivered)} in all`],
+    [
+        "Delivered here",
+        (p, hour) => rate(hour.last("delivered")),
+        (p) => `${brief(p.counters.delivered)} in all`,
+    ],
     ["Lag", (p) => duration(p.lag_ms), () => "behind the source"],
-    ["Waiting", (p) => brief((p.sinks ?? []).reduce((sum, sink) => sum + (sink.pending ?? 0), 0)), (p) =>
-        p.store?.oldest_pending_age_ms > 0 ? `oldest ${duration(p.store.oldest_pending_age_ms)}` : "over all sinks"],
+    [
+        "Waiting",
+        (p) => brief((p.sinks ?? []).reduce((sum, sink) => sum + (sink.pending ?? 0), 0)),
+        (p) =>
+            p.store?.oldest_pending_age_ms > 0
+                ? `oldest ${duration(p.store.oldest_pending_age_ms)}`
+                : "over all sinks",
+    ],
     ["Duplicates", (p) => brief(p.counters.duplicates), () => "seen before"],
     ["Quarantined", (p) => brief(p.counters.quarantined), () => "lines, no records"],
     ["Gaps", (p) => count(p.counters.gaps), () => "declared so far"],
     ["Store", (p) => bytes(p.store?.bytes_used), (p) => `of ${bytes(p.store?.size_limit)}`],
+];
+
+const CHARTS = [
+    {
+        title: "Events per second",
+        series: [
+            { label: "received", figure: "received", colour: "line-1" },
+            { label: "delivered here", figure: "delivered", colour: "line-2" },
+        ],
+        format: rate,
+    },
+    {
+        title: "Lag behind the source",
+        series: [{ label: "lag", figure: "lag_ms", colour: "line-3" }],
+        format: duration,
+        least: 1000,
+    },
+    {
+        title: "Waiting for delivery",
+        series: [{ label: "events", figure: "pending", colour: "line-4" }],
+        format: brief,
+        least: 10,
+    },
 ];
 
 export class PairView {
@@ -60,63 +70,48 @@ export class PairView {
         this.title = h("h2", { id: "pair-title" }, "Waiting for the node …");
         this.why = h("p", { class: "why" });
         this.since = h("p", { class: "muted since" });
-        this.svg = svg("svg", { class: "picture", role: "img", "aria-labelledby": "pair-title", "aria-describedby": "picture-table", focusable: "false" });
-        this.pictureTable = table("The pair", [{ label: "What" }, { label: "State" }], (r) => r.what, (r) => [r.what, r.state]);
+        this.svg = svg("svg", {
+            class: "picture",
+            role: "img",
+            "aria-labelledby": "pair-title",
+            "aria-describedby": "picture-table",
+            focusable: "false",
+        });
         this.tiles = TILES.map(([label]) => tile(label));
-        this.charts = [
-            chart(history, {
-                title: "Events per second",
-                series: [
-                    { label: "received", figure: "received", colour: "line-1" },
-                    { label: "delivered here", figure: "delivered", colour: "line-2" },
-                ],
-                format: rate,
-            }),
-            chart(history, { title: "Lag behind the source", series: [{ label: "lag", figure: "lag_ms", colour: "line-3" }], format: duration, least: 1000 }),
-            chart(history, { title: "Waiting for delivery", series: [{ label: "events", figure: "pending", colour: "line-4" }], format: brief, least: 10 }),
+        this.charts = CHARTS.map((options) => new Chart(history, options));
+        this.pictureTable = pictureTable();
+        this.receivers = receiverTable();
+        this.sinks = sinkTable();
+        this.transitions = transitionTable(() => this.pair?.now);
+        this.types = h("div", { class: "types" });
+        this.hero = this.makeHero();
+        const tables = [
+            card("Sinks", this.sinks.element),
+            card("Receivers", this.receivers.element),
+            card("Last changes of role", this.transitions.element),
+            card("Received by type", this.types),
         ];
-        this.makeTables();
-        this.hero = h("section", { class: "card hero info", "aria-labelledby": "pair-title" },
-            h("div", { class: "headline" }, this.title, this.why, this.since),
-            this.svg,
-            h("details", { class: "as-table", id: "picture-table" }, h("summary", null, "The picture as a table"), this.pictureTable.element));
-        this.element = h("div", { class: "view" },
+        const elements = (list) => list.map((item) => item.element);
+        this.element = h(
+            "div",
+            { class: "view" },
             this.hero,
-            h("dl", { class: "tiles" }, this.tiles.map((item) => item.element)),
-            h("div", { class: "charts" }, this.charts.map((item) => item.element)),
-            h("div", { class: "columns" },
-                card("Sinks", this.sinks.element), card("Receivers", this.receivers.element),
-                card("Last changes of role", this.transitions.element), card("Received by type", this.types)));
+            h("dl", { class: "tiles" }, elements(this.tiles)),
+            h("div", { class: "charts" }, elements(this.charts)),
+            h("div", { class: "columns" }, tables),
+        );
         new ResizeObserver(() => this.fit()).observe(this.svg.parentElement);
     }
 
-    makeTables() {
-        this.receivers = table("Receivers",
-            [{ label: "Partitions" }, { label: "State" }, { label: "Lag", number: true }, { label: "Events", number: true }, { label: "Protocol" }],
-            (r) => r.range,
-            (r) => [r.range, withError(badge(receiverLevel(r.state), r.state), r.state === "streaming" ? "" : r.last_error), duration(r.lag_ms), count(r.events), r.protocol || NOTHING],
-            "No receiver is known.");
-        this.sinks = table("Sinks",
-            [{ label: "Sink" }, { label: "State" }, { label: "Delivered here", number: true }, { label: "Waiting", number: true }, { label: "Promise across a failover" }],
-            (s) => s.name,
-            (s) => [
-                h("span", null, h("strong", null, s.name), h("span", { class: "muted block" }, s.required === false ? `${s.type}, optional` : s.type)),
-                withError(badge(s.healthy ? "good" : s.required === false ? "warn" : "bad", s.healthy ? "healthy" : "in trouble"), s.healthy ? "" : s.last_error),
-                h("span", null, count(s.delivered), s.refused > 0 ? h("span", { class: "muted block" }, `${count(s.refused)} refused`) : ""),
-                count(s.pending),
-                h("span", { class: "promise" }, s.promise),
-            ],
-            "No sink is known.");
-        this.transitions = table("Last changes of role",
-            [{ label: "When" }, { label: "Change" }, { label: "Reason and evidence" }],
-            (t) => `${t.wall_ms}-${t.from}-${t.to}-${t.epoch}`,
-            (t) => [
-                moment(t.wall_ms, this.pair?.now ?? t.wall_ms),
-                h("span", null, `${t.from} → `, h("strong", null, t.to), h("span", { class: "muted block" }, `epoch ${t.epoch}`)),
-                h("span", null, capital(t.reason), t.evidence ? h("span", { class: "muted block" }, t.evidence) : ""),
-            ],
-            "The role has not changed.");
-        this.types = h("div", { class: "types" });
+    makeHero() {
+        const summary = h("summary", null, "The picture as a table");
+        return h(
+            "section",
+            { class: "card hero info", "aria-labelledby": "pair-title" },
+            h("div", { class: "headline" }, this.title, this.why, this.since),
+            this.svg,
+            h("details", { class: "as-table", id: "picture-table" }, summary, this.pictureTable.element),
+        );
     }
 
     /* The picture is drawn anew when the window crosses the width. */
@@ -133,7 +128,10 @@ export class PairView {
         this.hero.className = `card hero ${words.level}`;
         setText(this.title, words.title);
         setText(this.why, words.why);
-        setText(this.since, since(pair, (at) => moment(at, pair.now)));
+        setText(
+            this.since,
+            since(pair, (at) => moment(at, pair.now)),
+        );
         draw(this.svg, pair, this.narrow === true);
         this.pictureTable.update(pictureRows(pair));
         TILES.forEach(([, value, note], i) => {
@@ -152,22 +150,29 @@ export class PairView {
         const rest = list.slice(TYPES_SHOWN).reduce((sum, [, n]) => sum + n, 0);
         const shown = list.slice(0, TYPES_SHOWN);
         if (rest > 0) shown.push(["others", rest]);
-        keyed(this.types, shown, ([name]) => name,
-            () => h("div", { class: "type" }, h("span", { class: "type-name" }), h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "bar line-1" })), h("span", { class: "number" })),
+        keyed(
+            this.types,
+            shown,
+            ([name]) => name,
+            () =>
+                h(
+                    "div",
+                    { class: "type" },
+                    h("span", { class: "type-name" }),
+                    h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "bar line-1" })),
+                    h("span", { class: "number" }),
+                ),
             (row, [name, n]) => {
                 setText(row.children[0], typeName(name));
                 row.children[1].firstChild.style.width = `${(100 * n) / Math.max(most, rest)}%`;
                 setText(row.children[2], count(n));
-            });
+            },
+        );
     }
 
     updateCharts() {
         for (const item of this.charts) item.update();
     }
-}
-
-function withError(element, error) {
-    return error ? h("span", null, element, h("span", { class: "muted block" }, error)) : h("span", null, element);
 }
 
 function card(title, ...content) {

@@ -32,7 +32,11 @@ const NARROW = {
     ],
 };
 
-const SIGNS = { primary: "M4 3l9 5-9 5z", standby: "M4 3h3v10H4zM9 3h3v10H9z", other: "M8 3a5 5 0 100 10A5 5 0 008 3z" };
+const SIGNS = {
+    primary: "M4 3l9 5-9 5z",
+    standby: "M4 3h3v10H4zM9 3h3v10H9z",
+    other: "M8 3a5 5 0 100 10A5 5 0 008 3z",
+};
 
 function text(x, y, words, kind, anchor = "start") {
     return svg("text", { x, y, class: kind, "text-anchor": anchor }, words);
@@ -52,9 +56,16 @@ function link(x1, y1, x2, y2, kind) {
 }
 
 function node(place, item, pair) {
-    const [x, y, width, height] = place;
+    const [x, y, width] = place;
     const role = roleOf(item);
-    const kind = role === "primary" ? (pair.fenced && item.self ? "fenced" : "primary") : role === "unknown" ? "unknown" : "standby";
+    const kind =
+        role === "primary"
+            ? pair.fenced && item.self
+                ? "fenced"
+                : "primary"
+            : role === "unknown"
+              ? "unknown"
+              : "standby";
     const sign = kind === "unknown" ? SIGNS.other : (SIGNS[role] ?? SIGNS.other);
     const known = role === "unknown" ? "cannot be reached" : role;
     const state =
@@ -71,12 +82,17 @@ function node(place, item, pair) {
                 : `epoch ${item.epoch}`;
     const parts = [
         box(place, kind),
-        svg("path", { d: sign, class: `sign ${kind}`, transform: `translate(${x + 18} ${y + 17}) scale(1.15)` }),
+        svg("path", {
+            d: sign,
+            class: `sign ${kind}`,
+            transform: `translate(${x + 18} ${y + 17}) scale(1.15)`,
+        }),
         text(x + 46, y + 34, item.node === "" ? "other node" : cut(item.node, 20), "name"),
         text(x + 18, y + 72, known, `role ${kind}`),
         text(x + 18, y + 96, state, "small"),
     ];
-    if (role === "standby" && item.ready) parts.push(text(x + 18, y + 114, `knows epoch ${item.epoch}`, "small"));
+    if (role === "standby" && item.ready)
+        parts.push(text(x + 18, y + 114, `knows epoch ${item.epoch}`, "small"));
     if (item.self) {
         parts.push(
             svg("rect", { x: x + width - 92, y: y + 16, width: 76, height: 22, rx: 11, class: "chip" }),
@@ -99,13 +115,20 @@ function paths(list, from, to, narrow) {
             const y = (from[1] + from[3] + to[1]) / 2;
             const parts = [link(x, from[1] + from[3], x, to[1], kind)];
             if (!path.up) parts.push(cross(x, y - 24));
-            if (n === 1) parts.push(text(x + 16, y - 4, `${words}${plain}`, `path ${kind}`), text(x + 16, y + 14, address, "small"));
+            if (n === 1)
+                parts.push(
+                    text(x + 16, y - 4, `${words}${plain}`, `path ${kind}`),
+                    text(x + 16, y + 14, address, "small"),
+                );
             else parts.push(text(x + 12, y + 4, n > 2 ? words.replace("up, ", "") : words, `path ${kind}`));
             return parts;
         }
         const y = from[1] + 34 + i * (n > 2 ? 28 : 44);
         const x = (from[0] + from[2] + to[0]) / 2;
-        const parts = [link(from[0] + from[2], y, to[0], y, kind), text(x, y - 7, `${words}${plain}`, `path ${kind}`, "middle")];
+        const parts = [
+            link(from[0] + from[2], y, to[0], y, kind),
+            text(x, y - 7, `${words}${plain}`, `path ${kind}`, "middle"),
+        ];
         if (!path.up) parts.push(cross(x + 104, y));
         if (n <= 2) parts.push(text(x, y + 17, address, "small", "middle"));
         return parts;
@@ -127,13 +150,23 @@ function arbiter(place, pair, boxes, nodes, narrow) {
             text(x + width / 2, y + 37, lines.slice(1).join(", for "), "small", "middle"),
         );
     } else {
-        parts.push(text(x + width / 2, y + 28, words.text, words.level === "none" ? "small" : "label", "middle"));
+        parts.push(
+            text(x + width / 2, y + 28, words.text, words.level === "none" ? "small" : "label", "middle"),
+        );
     }
     if (pair.arbiter?.configured && !narrow) {
         nodes.forEach((item, i) => {
             const [nx, ny, nw, nh] = boxes[i];
             const holds = item.reachable && pair.arbiter.holder === item.node;
-            const kind = item.self ? (pair.arbiter.reachable ? "up" : words.level === "warn" ? "down" : "faint") : holds ? "up" : "faint";
+            const kind = item.self
+                ? pair.arbiter.reachable
+                    ? "up"
+                    : words.level === "warn"
+                      ? "down"
+                      : "faint"
+                : holds
+                  ? "up"
+                  : "faint";
             parts.unshift(
                 svg("path", {
                     d: `M${i === 0 ? nx + nw - 30 : nx + 30} ${ny + nh} V${y + height / 2} H${i === 0 ? x : x + width}`,
@@ -143,7 +176,15 @@ function arbiter(place, pair, boxes, nodes, narrow) {
         });
     } else if (pair.arbiter?.configured) {
         const last = boxes[boxes.length - 1];
-        parts.unshift(link(x + width / 2, last[1] + last[3], x + width / 2, y, pair.arbiter.reachable ? "up thin" : words.level === "warn" ? "down thin" : "faint thin"));
+        parts.unshift(
+            link(
+                x + width / 2,
+                last[1] + last[3],
+                x + width / 2,
+                y,
+                pair.arbiter.reachable ? "up thin" : words.level === "warn" ? "down thin" : "faint thin",
+            ),
+        );
     }
     return parts;
 }
@@ -151,7 +192,7 @@ function arbiter(place, pair, boxes, nodes, narrow) {
 function sinksOf(place, from, item, pair, narrow) {
     const role = roleOf(item);
     if (role !== "primary") return [];
-    const [x, y, width, height] = place;
+    const [x, y, width] = place;
     const names = (pair.sinks ?? []).map((sink) => sink.name);
     const sick = item.self ? (pair.sinks ?? []).filter((sink) => !sink.healthy) : [];
     const fenced = item.self && pair.fenced;
@@ -159,7 +200,13 @@ function sinksOf(place, from, item, pair, narrow) {
     return [
         narrow ? null : link(x + 60, from[1] + from[3], x + 60, y, fenced ? "down" : "flow"),
         box(place, sick.length > 0 ? "sinks warn" : "sinks"),
-        text(x + width / 2, y + 20, sick.length > 0 ? `${sick.length} of ${names.length} sinks in trouble` : "delivers to", "small", "middle"),
+        text(
+            x + width / 2,
+            y + 20,
+            sick.length > 0 ? `${sick.length} of ${names.length} sinks in trouble` : "delivers to",
+            "small",
+            "middle",
+        ),
         text(x + width / 2, y + 38, cut(words, 30), "label", "middle"),
     ].filter((part) => part !== null);
 }
@@ -175,7 +222,9 @@ export function draw(element, pair, narrow) {
     const parts = [];
     nodes.forEach((item, i) => {
         const [nx, ny, nw] = boxes[i];
-        const live = item.self ? (pair.receivers ?? []).some((receiver) => receiver.state === "streaming") : item.reachable;
+        const live = item.self
+            ? (pair.receivers ?? []).some((receiver) => receiver.state === "streaming")
+            : item.reachable;
         const kind = live ? "flow" : item.self ? "down" : "faint";
         if (narrow) {
             const x = i === 0 ? sx + sw / 2 : sx + sw - 14;
@@ -184,16 +233,30 @@ export function draw(element, pair, narrow) {
             parts.push(link(sx + sw / 2, sy + sh, sx + sw / 2, ny, kind));
         } else {
             const start = i === 0 ? sx : sx + sw;
-            parts.push(svg("path", { d: `M${start} ${sy + sh / 2} H${nx + nw / 2} V${ny}`, class: `link ${kind}` }));
+            parts.push(
+                svg("path", { d: `M${start} ${sy + sh / 2} H${nx + nw / 2} V${ny}`, class: `link ${kind}` }),
+            );
         }
     });
     parts.push(
         box(places.service, "service"),
         text(sx + sw / 2, sy + 20, "Partner Firehose", "label", "middle"),
-        text(sx + sw / 2, sy + 37, alone ? `channel ${pair.channel}` : `channel ${pair.channel}, a replica for each node`, "small", "middle"),
+        text(
+            sx + sw / 2,
+            sy + 37,
+            alone ? `channel ${pair.channel}` : `channel ${pair.channel}, a replica for each node`,
+            "small",
+            "middle",
+        ),
     );
-    if (!alone) parts.push(...paths(pair.paths ?? [], boxes[0], boxes[1], narrow), ...arbiter(places.arbiter, pair, boxes, nodes, narrow));
-    nodes.forEach((item, i) => parts.push(node(boxes[i], item, pair), ...sinksOf(sinkBoxes[i], boxes[i], item, pair, narrow)));
+    if (!alone)
+        parts.push(
+            ...paths(pair.paths ?? [], boxes[0], boxes[1], narrow),
+            ...arbiter(places.arbiter, pair, boxes, nodes, narrow),
+        );
+    nodes.forEach((item, i) =>
+        parts.push(node(boxes[i], item, pair), ...sinksOf(sinkBoxes[i], boxes[i], item, pair, narrow)),
+    );
     const [width, height] = places.size;
     element.setAttribute("viewBox", `0 0 ${width} ${alone && narrow ? 240 : height}`);
     element.replaceChildren(...parts);

@@ -13,7 +13,8 @@ export function build(locations) {
     }
     const roots = [];
     for (const place of byId.values()) {
-        const above = place.parent === null || place.parent === undefined ? undefined : byId.get(place.parent);
+        const above =
+            place.parent === null || place.parent === undefined ? undefined : byId.get(place.parent);
         if (above === undefined || leadsTo(above, place, byId)) {
             roots.push(place);
         } else {

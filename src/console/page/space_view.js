@@ -13,6 +13,8 @@ const FIGURES = [
     { name: "camera", label: "Cameras", colour: "line-3" },
 ];
 
+const swatch = (figure) => h("span", { class: `swatch ${figure.colour}`, "aria-hidden": "true" });
+
 export class SpaceView {
     /* watch(id or null): the floor whose devices are wanted; chosen(id): for the address bar. */
     constructor(watch, chosen) {
@@ -28,30 +30,66 @@ export class SpaceView {
         this.title = h("h2", null, "Waiting for locations …");
         this.figures = FIGURES.map((figure) => ({ ...figure, value: h("dd", null, NOTHING) }));
         this.floorView = new FloorView(new FloorModel());
-        this.floorCard = h("section", { class: "card", "aria-label": "Floor", hidden: true }, this.floorView.element);
+        this.floorCard = h(
+            "section",
+            { class: "card", "aria-label": "Floor", hidden: true },
+            this.floorView.element,
+        );
         this.bars = h("tbody");
         this.barsTitle = h("h3", null, "Occupancy by floor");
-        this.barsCard = h("section", { class: "card", "aria-label": "Occupancy by floor", hidden: true },
-            this.barsTitle,
-            h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "Occupancy by floor" },
-                h("table", { class: "bars" }, h("thead", null, h("tr", null, h("th", { scope: "col" }, "Floor"),
-                    FIGURES.map((figure) => h("th", { scope: "col" }, h("span", { class: `swatch ${figure.colour}`, "aria-hidden": "true" }), figure.label)))), this.bars)));
+        this.barsCard = this.makeBars();
         this.dropped = h("p", { class: "muted under" });
-        this.element = h("div", { class: "view space" },
-            h("aside", { class: "card locations", "aria-label": "Locations" }, h("h3", null, "Locations"), this.tree.element, this.dropped),
-            h("div", { class: "there" },
-                h("div", { class: "place-head" }, h("div", null, this.crumbs, this.title),
-                    h("dl", { class: "tiles three" }, this.figures.map((figure) =>
-                        h("div", { class: "tile" }, h("dt", null, h("span", { class: `swatch ${figure.colour}`, "aria-hidden": "true" }), figure.label), figure.value)))),
-                this.floorCard, this.barsCard));
+        const locations = h(
+            "aside",
+            { class: "card locations", "aria-label": "Locations" },
+            h("h3", null, "Locations"),
+            this.tree.element,
+            this.dropped,
+        );
+        const there = h("div", { class: "there" }, this.makeHead(), this.floorCard, this.barsCard);
+        this.element = h("div", { class: "view space" }, locations, there);
+    }
+
+    makeHead() {
+        const tiles = this.figures.map((figure) =>
+            h("div", { class: "tile" }, h("dt", null, swatch(figure), figure.label), figure.value),
+        );
+        return h(
+            "div",
+            { class: "place-head" },
+            h("div", null, this.crumbs, this.title),
+            h("dl", { class: "tiles three" }, tiles),
+        );
+    }
+
+    makeBars() {
+        const heads = FIGURES.map((figure) => h("th", { scope: "col" }, swatch(figure), figure.label));
+        const head = h("thead", null, h("tr", null, h("th", { scope: "col" }, "Floor"), heads));
+        const label = "Occupancy by floor";
+        return h(
+            "section",
+            { class: "card", "aria-label": label, hidden: true },
+            this.barsTitle,
+            h(
+                "div",
+                { class: "table-box", tabindex: "0", role: "region", "aria-label": label },
+                h("table", { class: "bars" }, head, this.bars),
+            ),
+        );
     }
 
     update(event) {
         this.places = build(event.locations ?? []);
-        setText(this.dropped, event.dropped > 0 ? `${count(event.dropped)} more locations are not shown.` : "");
+        setText(
+            this.dropped,
+            event.dropped > 0 ? `${count(event.dropped)} more locations are not shown.` : "",
+        );
         this.tree.update(this.places.roots, this.places.byId);
         const { byId, roots } = this.places;
-        const next = (this.wanted !== null && byId.get(this.wanted)) || (this.place !== null && byId.get(this.place.id)) || null;
+        const next =
+            (this.wanted !== null && byId.get(this.wanted)) ||
+            (this.place !== null && byId.get(this.place.id)) ||
+            null;
         if (next !== null) {
             const same = next.id === this.place?.id;
             this.place = next;
@@ -100,9 +138,18 @@ export class SpaceView {
     fill() {
         const { place } = this;
         setText(this.title, place.name || place.id);
-        keyed(this.crumbs, chain(place).slice(0, -1), (step) => step.id,
-            (step) => h("button", { type: "button", class: "plain", onclick: () => this.select(this.places.byId.get(step.id) ?? step) }),
-            (button, step) => setText(button, step.name || step.id));
+        keyed(
+            this.crumbs,
+            chain(place).slice(0, -1),
+            (step) => step.id,
+            (step) =>
+                h("button", {
+                    type: "button",
+                    class: "plain",
+                    onclick: () => this.select(this.places.byId.get(step.id) ?? step),
+                }),
+            (button, step) => setText(button, step.name || step.id),
+        );
         for (const figure of this.figures) setText(figure.value, count(place[figure.name]));
         this.fillBars();
     }
@@ -117,13 +164,40 @@ export class SpaceView {
         setText(this.barsTitle, `Occupancy by floor${house === floor ? "" : `, ${house.name || house.id}`}`);
         const most = Math.max(1, ...list.flatMap((item) => FIGURES.map((figure) => item[figure.name] ?? 0)));
         const several = new Set(list.map((item) => item.above?.id)).size > 1;
-        keyed(this.bars, list, (item) => item.id,
-            (item) => h("tr", null,
-                h("th", { scope: "row" }, h("button", { type: "button", class: "plain", onclick: () => this.select(this.places.byId.get(item.id) ?? item) })),
-                FIGURES.map((figure) => h("td", null, h("span", { class: `bar ${figure.colour}` }), h("span", { class: "bar-number" })))),
+        keyed(
+            this.bars,
+            list,
+            (item) => item.id,
+            (item) =>
+                h(
+                    "tr",
+                    null,
+                    h(
+                        "th",
+                        { scope: "row" },
+                        h("button", {
+                            type: "button",
+                            class: "plain",
+                            onclick: () => this.select(this.places.byId.get(item.id) ?? item),
+                        }),
+                    ),
+                    FIGURES.map((figure) =>
+                        h(
+                            "td",
+                            null,
+                            h("span", { class: `bar ${figure.colour}` }),
+                            h("span", { class: "bar-number" }),
+                        ),
+                    ),
+                ),
             (row, item) => {
                 const button = row.firstChild.firstChild;
-                setText(button, several && item.above !== null ? `${item.above.name}, ${item.name || item.id}` : item.name || item.id);
+                setText(
+                    button,
+                    several && item.above !== null
+                        ? `${item.above.name}, ${item.name || item.id}`
+                        : item.name || item.id,
+                );
                 if (item === floor) button.setAttribute("aria-current", "true");
                 else button.removeAttribute("aria-current");
                 FIGURES.forEach((figure, i) => {
@@ -132,7 +206,7 @@ export class SpaceView {
                     cell.firstChild.style.width = `${value === null ? 0 : Math.max((value / most) * 70, value > 0 ? 1 : 0)}%`;
                     setText(cell.lastChild, value === null ? NOTHING : brief(value));
                 });
-            });
+            },
+        );
     }
-
 }

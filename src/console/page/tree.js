@@ -46,7 +46,8 @@ export class Tree {
 
     draw() {
         this.rows = visible(this.roots, this.open);
-        if (!this.rows.some((row) => row.place.id === this.focused)) this.focused = this.rows[0]?.place.id ?? null;
+        if (!this.rows.some((row) => row.place.id === this.focused))
+            this.focused = this.rows[0]?.place.id ?? null;
         keyed(
             this.element,
             this.rows,
@@ -117,17 +118,26 @@ export class Tree {
         if (place === undefined) return;
         const open = this.open.has(place.id);
         switch (event.key) {
-            case "ArrowDown": this.focus(index + 1); break;
-            case "ArrowUp": this.focus(index - 1); break;
-            case "Home": this.focus(0); break;
-            case "End": this.focus(this.rows.length - 1); break;
+            case "ArrowDown":
+                this.focus(index + 1);
+                break;
+            case "ArrowUp":
+                this.focus(index - 1);
+                break;
+            case "Home":
+                this.focus(0);
+                break;
+            case "End":
+                this.focus(this.rows.length - 1);
+                break;
             case "ArrowRight":
                 if (place.children.length > 0 && !open) this.toggle(place, true);
                 else if (place.children.length > 0) this.focus(index + 1);
                 break;
             case "ArrowLeft":
                 if (place.children.length > 0 && open) this.toggle(place, false);
-                else if (place.above !== null) this.focus(this.rows.findIndex((row) => row.place === place.above));
+                else if (place.above !== null)
+                    this.focus(this.rows.findIndex((row) => row.place === place.above));
                 break;
             case "Enter":
             case " ":

@@ -45,64 +45,59 @@ export function exposure(pair) {
     }
     if (pair.maintenance) return `${capital(nameOf(self))} is in maintenance and does not take over.`;
     if (self.role !== "primary" && !self.ready) {
-        return pair.sync ? `${capital(nameOf(self))} is catching up: ${sentence(pair.sync)}` : "This node is catching up.";
+        return pair.sync
+            ? `${capital(nameOf(self))} is catching up: ${sentence(pair.sync)}`
+            : "This node is catching up.";
     }
-    if (self.role === "primary" && !other.ready) return `${capital(nameOf(other))} is catching up and is not ready yet.`;
+    if (self.role === "primary" && !other.ready)
+        return `${capital(nameOf(other))} is catching up and is not ready yet.`;
     return "";
+}
+
+/* Nobody is known to deliver: is somebody about to? */
+function nobodyLeads(pair, because) {
+    const moving = pair.nodes.find((node) => ["promoting", "demoting"].includes(roleOf(node)));
+    if (moving !== undefined) {
+        const title = `${capital(nameOf(moving))} ${ROLE_WORDS[moving.role]}.`;
+        return { level: "warn", title, why: capital(sentence(moving.reason ?? "")) };
+    }
+    return {
+        level: "bad",
+        title: "No node is known to deliver.",
+        why: `${exposure(pair)} ${because}`.trim(),
+    };
 }
 
 /* {level, title, why}: title is one sentence of who delivers and whether the pair is protected. */
 export function summary(pair) {
-    const self = pair.nodes.find((node) => node.self) ?? { node: pair.node, role: "starting", reason: "" };
+    const self = pair.nodes.find((node) => node.self) ?? { node: pair.node, role: "starting" };
     const leading = primaries(pair);
+    const because = capital(sentence(self.reason ?? ""));
     if (!pair.paired) {
-        return {
-            level: self.role === "primary" ? "info" : "warn",
-            title: `${capital(nameOf(self))} ${ROLE_WORDS[self.role] ?? self.role}, on its own.`,
-            why: "There is no second node that could take over.",
-        };
+        const title = `${capital(nameOf(self))} ${ROLE_WORDS[self.role] ?? self.role}, on its own.`;
+        const level = self.role === "primary" ? "info" : "warn";
+        return { level, title, why: "There is no second node that could take over." };
     }
     if (pair.fenced) {
-        return {
-            level: "bad",
-            title: `${capital(nameOf(self))} is fenced: it publishes nothing until it has heard who leads.`,
-            why: capital(sentence(self.reason ?? "")),
-        };
+        const title = `${capital(nameOf(self))} is fenced: it publishes nothing until it has heard who leads.`;
+        return { level: "bad", title, why: because };
     }
-    if (leading.length > 1) {
-        return { level: "bad", title: "Both nodes say they are primary.", why: sentence(leading[0].reason ?? "") };
-    }
+    if (leading.length > 1) return { level: "bad", title: "Both nodes say they are primary.", why: because };
     if (pair.switching) {
-        return { level: "warn", title: "A planned switchover is under way.", why: sentence(self.reason ?? "") };
+        return { level: "warn", title: "A planned switchover is under way.", why: because };
     }
-    if (leading.length === 0) {
-        const moving = pair.nodes.find((node) => ["promoting", "demoting"].includes(roleOf(node)));
-        if (moving !== undefined) {
-            return {
-                level: "warn",
-                title: `${capital(nameOf(moving))} ${ROLE_WORDS[moving.role]}.`,
-                why: sentence(moving.reason ?? ""),
-            };
-        }
-        return {
-            level: "bad",
-            title: "No node is known to deliver.",
-            why: `${exposure(pair)} ${sentence(capital(self.reason ?? ""))}`.trim(),
-        };
+    if (leading.length === 0) return nobodyLeads(pair, because);
+    const [primary] = leading;
+    const delivers = `${capital(nameOf(primary))} delivers,`;
+    if (!pair.protected) {
+        return { level: "warn", title: `${delivers} but the pair is not protected.`, why: exposure(pair) };
     }
-    const primary = leading[0];
-    if (pair.protected) {
-        const other = pair.nodes.find((node) => node !== primary);
-        return {
-            level: "good",
-            title: `${capital(nameOf(primary))} delivers, and the pair is protected.`,
-            why: `Should it fail, ${other === undefined ? "the other" : nameOf(other)} goes on from where it stopped.`,
-        };
-    }
+    const other = pair.nodes.find((node) => node !== primary);
+    const next = other === undefined ? "the other" : nameOf(other);
     return {
-        level: "warn",
-        title: `${capital(nameOf(primary))} delivers, but the pair is not protected.`,
-        why: exposure(pair),
+        level: "good",
+        title: `${delivers} and the pair is protected.`,
+        why: `Should it fail, ${next} goes on from where it stopped.`,
     };
 }
 
@@ -121,7 +116,9 @@ export function arbiterWords(pair) {
     const type = capital(arbiter.type);
     if (!arbiter.reachable) {
         const asks = ["primary", "promoting"].includes(pair.nodes?.find((node) => node.self)?.role);
-        return asks ? { level: "warn", text: `${type} cannot be reached` } : { level: "idle", text: `${type}: asked by the node that leads` };
+        return asks
+            ? { level: "warn", text: `${type} cannot be reached` }
+            : { level: "idle", text: `${type}: asked by the node that leads` };
     }
     if (!arbiter.holder) return { level: "good", text: `${type}: nobody holds the lease` };
     const left = arbiter.lease_ms > 0 ? `, for ${duration(arbiter.lease_ms)}` : "";
@@ -140,7 +137,6 @@ export function receiverLevel(state) {
 }
 
 /* What stands above everything when the node is silent. */
-export function unreachableWords(node, sinceMs, nowMs) {
-    const name = node ? `Node ${node}` : "The node";
-    return `${name} cannot be reached, for ${duration(nowMs - sinceMs)}.`;
+export function unreachableWords(node) {
+    return `${node ? `Node ${node}` : "The node"} cannot be reached.`;
 }
