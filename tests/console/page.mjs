@@ -55,13 +55,13 @@ async function roles(a, b) {
             ],
             "the picture shows both nodes in the same order on both pages",
         );
-        assert.match(
-            await page.locator("svg.picture").textContent(),
-            /up(, [\d.]+ ms)?/,
-            "a path of the link",
+        await page.waitForFunction(
+            () => /up, [\d.]+ ms/.test(document.querySelector("svg.picture").textContent),
+            null,
+            WAIT,
         );
     }
-    said("both pages show both roles, the link between them");
+    said("both pages show both roles, the link and its round trip");
 }
 
 async function figures(page) {
