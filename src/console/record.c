@@ -27,7 +27,7 @@ enum place {
 };
 
 /* Values that are kept while the pass goes on; of several equal ones the first. */
-enum value {
+enum taken {
     NOTHING,
     TYPE,
     STAMP,
@@ -61,7 +61,7 @@ struct member {
     const char *name;
     uint8_t len;
     uint8_t enter; /* enum place; NOWHERE: no object that matters */
-    uint8_t take;  /* enum value */
+    uint8_t take;  /* enum taken */
 };
 #define ENTER(text, place)                                                                         \
     {                                                                                              \
@@ -318,7 +318,7 @@ static bool number_within(struct fh_slice value, double lowest, double highest, 
 #define FAR           1e6 /* feet or metres: no floor is larger */
 #define DEVICE_ID_MAX FH_DEVICE_MAX
 
-static bool count(const struct pass *pass, enum value which, enum console_about about,
+static bool count(const struct pass *pass, enum taken which, enum console_about about,
                   struct console_record *ret)
 {
     double found = 0;
@@ -342,7 +342,7 @@ static bool position(const struct pass *pass, struct console_record *ret)
     return true;
 }
 
-static bool counter(const struct pass *pass, enum value which, struct console_record *ret)
+static bool counter(const struct pass *pass, enum taken which, struct console_record *ret)
 {
     struct fh_slice id = plain(pass->value[COUNTER_ID], DEVICE_ID_MAX);
     if (id.len == 0 || !count(pass, which, CONSOLE_ABOUT_COUNTER, ret)) {

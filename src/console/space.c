@@ -5,48 +5,13 @@
  * the newest by when something was last heard: all locations, all devices, the devices of a floor.
  * A location is touched after those that lie in it, so the oldest one has nobody in it that was
  * heard of later. */
-#include "space.h"
+#include "space_table.h"
 
 #include <errno.h>
-#include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LOCATION_BUCKETS 4096U
-#define DEVICE_BUCKETS   65536U
-#define DEPTH_MAX        32 /* of the tree; what is deeper begins at the top again */
-#define COUNTER_SETS     512U
-#define COUNTER_WAYS     8U
-
-_Static_assert(SPACE_KEY_BYTES == crypto_shorthash_KEYBYTES, "the key of a short hash");
-
-/* One camera's zone, or one TelePresence device. */
-struct counter {
-    uint64_t key;
-    uint32_t location; /* SPACE_NONE: free */
-    int32_t value;
-    uint64_t heard; /* number, to know the oldest of a set */
-};
-
-struct space {
-    uint8_t key[SPACE_KEY_BYTES];
-    struct space_location location[SPACE_LOCATIONS_MAX];
-    struct space_device device[SPACE_DEVICES_MAX];
-    struct space_gone gone[SPACE_GONE_MAX]; /* a ring: the n-th departure is at n % MAX */
-    struct counter counter[COUNTER_SETS][COUNTER_WAYS];
-    uint32_t location_bucket[LOCATION_BUCKETS];
-    uint32_t device_bucket[DEVICE_BUCKETS];
-    uint32_t free_location, free_device; /* chained by next_in_bucket */
-    uint32_t fresh_device; /* never used from here on: memory that nobody has touched yet */
-    uint32_t oldest_location, newest_location;
-    uint32_t oldest_device, newest_device;
-    uint64_t version, changed, gone_count, heard;
-    struct space_counters counters;
-    /* console.device_ids: "" for one that is not shown */
-    char (*device_id)[SPACE_DEVICE_NAME_MAX + 1];
-    char (*gone_id)[SPACE_DEVICE_NAME_MAX + 1];
-};
+#define DEPTH_MAX 32 /* of the tree; what is deeper begins at the top again */
 
 int space_new(const uint8_t key[SPACE_KEY_BYTES], bool ids, struct space **ret)
 {
@@ -97,7 +62,7 @@ static uint64_t hash(const struct space *space, const char *bytes, size_t len)
 
 /* ---- devices -------------------------------------------------------------------------------- */
 
-static uint32_t find_device(const struct space *space, uint64_t key)
+uint32_t space_find_device(const struct space *space, uint64_t key)
 {
     uint32_t i = space->device_bucket[key % DEVICE_BUCKETS];
     while (i != SPACE_NONE && space->device[i].key != key) {
@@ -262,7 +227,7 @@ static void see_device(struct space *space, const struct console_record *record,
                        int64_t now_ms)
 {
     uint64_t key = hash(space, record->device.data, record->device.len);
-    uint32_t index = find_device(space, key);
+    uint32_t index = space_find_device(space, key);
     if (index == SPACE_NONE) {
         index = add_device(space, key, record->device, floor);
     } else if (record->timestamp_ms < space->device[index].stamp_ms) {
@@ -327,7 +292,7 @@ static void forget_counters(struct space *space, uint32_t location)
 
 /* ---- locations ------------------------------------------------------------------------------ */
 
-static uint32_t find_location(const struct space *space, struct fh_slice id)
+uint32_t space_find_location(const struct space *space, struct fh_slice id)
 {
     uint32_t i = space->location_bucket[hash(space, id.data, id.len) % LOCATION_BUCKETS];
     while (i != SPACE_NONE && (strlen(space->location[i].id) != id.len ||
@@ -440,7 +405,7 @@ static void see_locations(struct space *space, const struct console_record *reco
 {
     /* All are touched before any is added: what one of them needs is then never driven out. */
     for (uint32_t i = 0; i < record->location_count; i++) {
-        index[i] = find_location(space, record->location[i].id);
+        index[i] = space_find_location(space, record->location[i].id);
         if (index[i] != SPACE_NONE) {
             unlink_location(space, index[i]);
             append_location(space, index[i]);
@@ -449,7 +414,7 @@ static void see_locations(struct space *space, const struct console_record *reco
     for (uint32_t i = 0; i < record->location_count; i++) {
         if (index[i] == SPACE_NONE) {
             /* the same one twice in a chain was added a moment ago */
-            index[i] = find_location(space, record->location[i].id);
+            index[i] = space_find_location(space, record->location[i].id);
         }
         if (index[i] == SPACE_NONE) {
             index[i] = add_location(space, record->location[i].id);
@@ -567,7 +532,8 @@ void space_apply(struct space *space, const struct console_record *record, int64
 {
     uint32_t index[FH_LOCATIONS_MAX];
     if (record->about == CONSOLE_ABOUT_EXIT && record->device.len > 0) {
-        uint32_t device = find_device(space, hash(space, record->device.data, record->device.len));
+        uint32_t device =
+            space_find_device(space, hash(space, record->device.data, record->device.len));
         if (device != SPACE_NONE && record->timestamp_ms >= space->device[device].stamp_ms) {
             drop_device(space, device);
         }
@@ -576,158 +542,10 @@ void space_apply(struct space *space, const struct console_record *record, int64
         return;
     }
     if (record->about == CONSOLE_ABOUT_REMOVED &&
-        find_location(space, record->location[0].id) == SPACE_NONE) {
+        space_find_location(space, record->location[0].id) == SPACE_NONE) {
         return;
     }
     see_locations(space, record, index);
     set_map(space, floor_of(record, index), record);
     apply_about(space, record, index, now_ms);
-}
-
-/* ---- for those who look --------------------------------------------------------------------- */
-
-void space_counters(const struct space *space, struct space_counters *ret)
-{
-    *ret = space->counters;
-}
-
-uint64_t space_version(const struct space *space)
-{
-    return space->version;
-}
-
-uint32_t space_find(const struct space *space, const char *id)
-{
-    return id[0] ? find_location(space, (struct fh_slice){id, strlen(id)}) : SPACE_NONE;
-}
-
-const struct space_location *space_location(const struct space *space, uint32_t index)
-{
-    return &space->location[index];
-}
-
-uint32_t space_next(const struct space *space, uint32_t index)
-{
-    while (index < SPACE_LOCATIONS_MAX && !space->location[index].id[0]) {
-        index++;
-    }
-    return index < SPACE_LOCATIONS_MAX ? index : SPACE_NONE;
-}
-
-void space_count_cameras(const struct space *space, int64_t *counts)
-{
-    for (uint32_t i = 0; i < SPACE_LOCATIONS_MAX; i++) {
-        counts[i] = SPACE_COUNT_UNKNOWN;
-    }
-    for (uint32_t i = 0; i < COUNTER_SETS * COUNTER_WAYS; i++) {
-        const struct counter *counter = &space->counter[i / COUNTER_WAYS][i % COUNTER_WAYS];
-        if (counter->location != SPACE_NONE) {
-            int64_t *into = &counts[counter->location];
-            *into = (*into < 0 ? 0 : *into) + counter->value;
-        }
-    }
-    for (uint32_t i = 0; i < SPACE_LOCATIONS_MAX; i++) {
-        if (space->location[i].id[0] && space->location[i].camera >= 0) {
-            counts[i] = space->location[i].camera; /* the service's own sum */
-        }
-    }
-}
-
-int64_t space_present(const struct space_location *location)
-{
-    return location->users >= 0 ? location->users : location->presence;
-}
-
-static int64_t devices_in(const struct space_location *location, int64_t inside)
-{
-    if (location->device_count >= 0) {
-        return location->device_count;
-    }
-    bool shared = location->level == CONSOLE_LEVEL_FLOOR && location->device_seen > 0;
-    return location->device_seen + (shared ? 0 : inside);
-}
-
-void space_count_devices(const struct space *space, int64_t *counts)
-{
-    uint32_t waits_for[SPACE_LOCATIONS_MAX] = {0}; /* so many children */
-    uint32_t ready[SPACE_LOCATIONS_MAX], ready_count = 0;
-    for (uint32_t i = 0; i < SPACE_LOCATIONS_MAX; i++) {
-        counts[i] = 0;
-        if (space->location[i].id[0] && space->location[i].parent != SPACE_NONE) {
-            waits_for[space->location[i].parent]++;
-        }
-    }
-    for (uint32_t i = space_next(space, 0); i != SPACE_NONE; i = space_next(space, i + 1)) {
-        if (waits_for[i] == 0) {
-            ready[ready_count++] = i;
-        }
-    }
-    while (ready_count > 0) { /* from the leaves up: there are no rings */
-        uint32_t i = ready[--ready_count];
-        uint32_t parent = space->location[i].parent;
-        counts[i] = devices_in(&space->location[i], counts[i]);
-        if (parent != SPACE_NONE) {
-            counts[parent] += counts[i];
-            if (--waits_for[parent] == 0) {
-                ready[ready_count++] = parent;
-            }
-        }
-    }
-}
-
-uint64_t space_changed(const struct space *space)
-{
-    return space->changed;
-}
-
-const struct space_device *space_device(const struct space *space, uint32_t index)
-{
-    return &space->device[index];
-}
-
-bool space_remembers(const struct space *space, uint64_t since)
-{
-    return space->gone_count <= SPACE_GONE_MAX ||
-           space->gone[space->gone_count % SPACE_GONE_MAX].changed <= since;
-}
-
-const struct space_gone *space_departure(const struct space *space, uint64_t since,
-                                         uint64_t *inout_back)
-{
-    if (*inout_back >= space->gone_count || *inout_back >= SPACE_GONE_MAX) {
-        return NULL;
-    }
-    const struct space_gone *gone =
-        &space->gone[(space->gone_count - 1 - *inout_back) % SPACE_GONE_MAX];
-    (*inout_back)++;
-    return gone->changed > since ? gone : NULL;
-}
-
-bool space_is_on(const struct space *space, uint64_t key, uint32_t floor)
-{
-    uint32_t index = find_device(space, key);
-    return index != SPACE_NONE && space->device[index].floor == floor;
-}
-
-static const char *name(uint64_t key, const char *id, char text[SPACE_DEVICE_NAME_MAX + 1])
-{
-    if (id && id[0]) {
-        return id;
-    }
-    snprintf(text, SPACE_DEVICE_NAME_MAX + 1, "%016llx", (unsigned long long)key);
-    return text;
-}
-
-const char *space_device_name(const struct space *space, const struct space_device *device,
-                              char text[SPACE_DEVICE_NAME_MAX + 1])
-{
-    size_t at = (size_t)(device - space->device);
-    return name(device->key, space->device_id ? space->device_id[at] : NULL, text);
-}
-
-const char *space_gone_name(const struct space *space, const struct space_gone *gone,
-                            char text[SPACE_DEVICE_NAME_MAX + 1])
-{
-    size_t at = (size_t)(gone - space->gone);
-    return name(gone->key, space->gone_id ? space->gone_id[at] : NULL, text);
 }

@@ -30,7 +30,7 @@ int streams_open(struct streams *streams, struct fh_web_stream *web, const char 
         struct stream *stream = &streams->stream[i];
         if (!stream->web) {
             *stream = (struct stream){.web = web, .fresh = true, .full = true, .index = SPACE_NONE};
-            strcpy(stream->floor, floor ? floor : "");
+            memcpy(stream->floor, floor ? floor : "", floor ? strlen(floor) + 1 : 1);
             r = 0;
         }
     }
