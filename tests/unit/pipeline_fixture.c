@@ -17,7 +17,7 @@ static void promise(const struct fh_config_sink *config, char *text, size_t size
 static int far_open(const struct fh_config_sink *config, const struct fh_sink_context *context,
                     struct fh_error *err, void **ret)
 {
-    struct far_side *far = &current->far[strcmp(config->name, "second") == 0];
+    struct far_side *far = &current->far[context->replay ? 2 : strcmp(config->name, "second") == 0];
     pthread_mutex_lock(&far->lock);
     far->opens++;
     far->context = context;

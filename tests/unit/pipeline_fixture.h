@@ -56,7 +56,7 @@ struct far_side {
 
 struct fixture {
     struct fh_pipeline *pipeline;
-    struct far_side far[2];
+    struct far_side far[3]; /* the last: of replays, whatever the sink */
     char directory[64];
     uint64_t size_limit; /* of the store; 0: 64 MiB */
     bool bulky;          /* records that compress badly */
