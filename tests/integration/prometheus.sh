@@ -159,5 +159,6 @@ fires FirehosedNoPrimary 'pair="test"'
 # ---- the port that was taken
 left=$((blocked + 34 - $(date +%s)))
 wait_log "$WORK/c.log" '\[watch-listening\]' $((left > 1 ? left : 1))
-curl -sS "http://127.0.0.1:${PORT[c]}/metrics" | grep -q '^firehosed_node_info{node="c",peer="",channel="http",paired="false"} 1' || fail "the single node does not answer"
+curl -sS "http://127.0.0.1:${PORT[c]}/metrics" >"$WORK/single.txt" || fail "no answer"
+grep -q '^firehosed_node_info{node="c",peer="",channel="http",paired="false"} 1' "$WORK/single.txt" || fail "the single node does not answer"
 echo "the port that was taken is listened on since it is free"
