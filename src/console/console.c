@@ -1,8 +1,8 @@
 /* console.c: how the parts are joined: the web server, the thread that reads records and sends
  * events, and the hand-over of snapshots from the main thread.
  *
- * The thread wakes TURN_MS after TURN_MS and reads for at most READ_MS of it: whatever comes in,
- * looking at it never takes more than that share of a core from those who deliver. */
+ * The thread wakes TURN_MS after TURN_MS and works on records for at most WORK_MS of it: whatever
+ * comes in, looking at it never takes more than that share of a core from those who deliver. */
 #include "fh/console.h"
 
 #include "assets.h"
@@ -16,12 +16,11 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #define TURN_MS 100
-#define READ_MS 25
-#define NICE    5 /* a little behind all others of the daemon */
+#define READ_MS 80
+#define WORK_MS 25
 
 struct fh_console {
     struct assets assets;
@@ -140,12 +139,12 @@ static void *run(void *userdata)
 {
     struct fh_console *console = userdata;
     bool fresh = false;
-    setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone, on Linux */
+    pthread_setname_np(pthread_self(), "fh-console");
     struct fh_time turn = wait_clock();
     while (wait_turn(console, turn, &fresh)) {
         struct fh_time now = fh_now();
         turn = fh_time_add_ms(wait_clock(), TURN_MS);
-        feed_turn(&console->feed, console->space, fh_time_add_ms(now, READ_MS));
+        feed_turn(&console->feed, console->space, fh_time_add_ms(now, READ_MS), WORK_MS);
         now = fh_now();
         space_expire(console->space, now.ns / 1000000);
         const struct stream_view view = {

@@ -4,6 +4,8 @@
 
 #include "fh/log.h"
 
+#include <time.h>
+
 void feed_init(struct feed *feed, struct fh_pipeline *pipeline)
 {
     uint64_t first = 0;
@@ -49,7 +51,15 @@ static bool read_batch(struct feed *feed, struct space *space, struct fh_time no
     return true;
 }
 
-void feed_turn(struct feed *feed, struct space *space, struct fh_time until)
+/* Time of the processor that this thread had. */
+static int64_t worked_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void feed_turn(struct feed *feed, struct space *space, struct fh_time until, int64_t work_ms)
 {
     uint64_t first = 0, next = 0;
     fh_pipeline_read_range(feed->pipeline, &first, &next);
@@ -57,8 +67,9 @@ void feed_turn(struct feed *feed, struct space *space, struct fh_time until)
     if (next > feed->sequence + FEED_BEHIND_MAX) {
         skip_to(feed, next - FEED_BACKLOG);
     }
+    int64_t work_until = worked_ms() + work_ms;
     struct fh_time now = fh_now();
-    while (fh_time_before(now, until) && read_batch(feed, space, now)) {
+    while (fh_time_before(now, until) && worked_ms() < work_until && read_batch(feed, space, now)) {
         now = fh_now();
     }
 }

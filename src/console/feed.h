@@ -23,7 +23,7 @@ struct feed {
 
 /* Begins with what comes from now on. */
 void feed_init(struct feed *feed, struct fh_pipeline *pipeline);
-/* Reads until nothing is left or that instant has come. */
-void feed_turn(struct feed *feed, struct space *space, struct fh_time until);
+/* Reads until nothing is left, that instant has come, or this thread has worked for so long. */
+void feed_turn(struct feed *feed, struct space *space, struct fh_time until, int64_t work_ms);
 
 #endif

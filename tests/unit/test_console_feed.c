@@ -80,7 +80,7 @@ static int teardown(void **state)
 
 static void turn(int64_t limit_ms)
 {
-    feed_turn(&feed, space, fh_time_add_ms(fh_now(), limit_ms));
+    feed_turn(&feed, space, fh_time_add_ms(fh_now(), limit_ms), 60000);
 }
 
 static void test_from_now_on(void **state)
@@ -101,6 +101,8 @@ static void test_the_time_is_over(void **state)
     (void)state;
     next += 200;
     turn(0);
+    assert_true(feed.read == 0);
+    feed_turn(&feed, space, fh_time_add_ms(fh_now(), 60000), 0);
     assert_true(feed.read == 0);
     turn(60000); /* and goes on where it stopped */
     assert_true(feed.read == 200 && feed.skipped == 0);
