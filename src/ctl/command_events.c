@@ -22,13 +22,12 @@ struct show {
 /* false: enough, or nobody reads any more. */
 static bool show_one(struct show *show, struct fh_slice record, int64_t stamp)
 {
-    struct fh_record_facts facts;
+    struct fh_look look;
     if (!fh_past_holds(&show->pick.interval, stamp)) {
         return true;
     }
     if (show->table || fh_pick_needs_facts(&show->pick)) {
-        fh_record_facts(record.data, record.len, &facts);
-        if (!fh_pick_wants(&show->pick, &facts)) {
+        if (!fh_pick_look(&show->pick, record, show->table, &look)) {
             return true;
         }
     }
@@ -42,7 +41,7 @@ static bool show_one(struct show *show, struct fh_slice record, int64_t stamp)
                fh_past_options_write("\n", 1, &show->exit);
     }
     fh_buf_clear(&show->line);
-    if (fh_row_print(&show->plan, &facts, &show->line) < 0) {
+    if (fh_row_print(&show->plan, &look.facts, &show->line) < 0) {
         show->exit = fh_ctl_fail("out of memory");
         return false;
     }

@@ -21,19 +21,18 @@ static bool parse_by(const char *text, enum fh_tally_by *ret)
     return false;
 }
 
-static int count_block(struct fh_tally *tally, const struct fh_pick *pick,
+static int count_block(struct fh_tally *tally, const struct fh_pick *pick, bool whole,
                        const struct fh_past_block *block)
 {
     for (uint32_t i = 0; i < block->count; i++) {
-        struct fh_record_facts facts;
+        struct fh_look look;
         if (!fh_past_holds(&pick->interval, block->key[i].timestamp_ms)) {
             continue;
         }
-        fh_record_facts(block->record[i].data, block->record[i].len, &facts);
-        if (!fh_pick_wants(pick, &facts)) {
+        if (!fh_pick_look(pick, block->record[i], whole, &look)) {
             continue;
         }
-        int r = fh_tally_add(tally, &facts);
+        int r = fh_tally_add(tally, &look.facts);
         if (r < 0) {
             return r;
         }
@@ -41,7 +40,7 @@ static int count_block(struct fh_tally *tally, const struct fh_pick *pick,
     return 0;
 }
 
-static enum fh_ctl_exit count_all(struct fh_past *past, const struct fh_pick *pick,
+static enum fh_ctl_exit count_all(struct fh_past *past, const struct fh_pick *pick, bool whole,
                                   struct fh_tally *tally)
 {
     struct fh_error err = {""};
@@ -54,7 +53,7 @@ static enum fh_ctl_exit count_all(struct fh_past *past, const struct fh_pick *pi
             exit = fh_ctl_fail("%s; going on behind it", err.text);
             r = 0;
         } else if (r == 1) {
-            r = count_block(tally, pick, &block);
+            r = count_block(tally, pick, whole, &block);
             fh_past_block_done(&block);
             if (r < 0) {
                 fh_error_set(&err, r, "out of memory");
@@ -85,7 +84,7 @@ static enum fh_ctl_exit run(struct fh_past *past, const struct fh_pick *pick, en
     struct fh_buf text;
     struct fh_tally_sum sum;
     fh_buf_init(&text, FH_TALLY_TEXT_MAX);
-    enum fh_ctl_exit exit = count_all(past, pick, tally);
+    enum fh_ctl_exit exit = count_all(past, pick, by == FH_TALLY_LOCATION, tally);
     fh_tally_sum(tally, &sum);
     if (sum.events == 0 && exit == FH_CTL_OK) {
         fh_past_options_nothing(past);

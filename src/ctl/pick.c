@@ -32,13 +32,19 @@ static bool same(struct fh_slice a, struct fh_slice b)
     return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
-bool fh_pick_wants(const struct fh_pick *pick, const struct fh_record_facts *facts)
+static bool wants_type(const struct fh_pick *pick, struct fh_slice type)
 {
     bool wanted = pick->type_count == 0;
     for (size_t i = 0; i < pick->type_count && !wanted; i++) {
-        wanted = same(pick->type[i], facts->type);
+        wanted = same(pick->type[i], type);
     }
-    if (!wanted || (pick->device.len > 0 && !same(pick->device, facts->device))) {
+    return wanted;
+}
+
+bool fh_pick_wants(const struct fh_pick *pick, const struct fh_record_facts *facts)
+{
+    if (!wants_type(pick, facts->type) ||
+        (pick->device.len > 0 && !same(pick->device, facts->device))) {
         return false;
     }
     bool here = pick->location.len == 0;
@@ -46,6 +52,29 @@ bool fh_pick_wants(const struct fh_pick *pick, const struct fh_record_facts *fac
         here = same(pick->location, facts->location[i]);
     }
     return here;
+}
+
+bool fh_pick_look(const struct fh_pick *pick, struct fh_slice record, bool whole,
+                  struct fh_look *ret)
+{
+    struct fh_envelope *envelope = &ret->envelope;
+    if (fh_envelope_scan(record.data, record.len, envelope) != FH_ENVELOPE_OK) {
+        *envelope = (struct fh_envelope){.type = {"", 0}, .tenant = {"", 0}, .uid = {"", 0}};
+    }
+    if (!wants_type(pick, envelope->type)) {
+        return false;
+    }
+    if (whole || pick->device.len > 0 || pick->location.len > 0) {
+        fh_record_facts(record.data, record.len, &ret->facts);
+        return fh_pick_wants(pick, &ret->facts);
+    }
+    ret->facts.uid = envelope->uid;
+    ret->facts.type = envelope->type;
+    ret->facts.tenant = envelope->tenant;
+    ret->facts.timestamp_ms = envelope->timestamp_ms;
+    ret->facts.device = (struct fh_slice){"", 0};
+    ret->facts.location_count = 0;
+    return true;
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */

@@ -24,6 +24,14 @@ static inline bool fh_pick_needs_facts(const struct fh_pick *pick)
     return pick->type_count > 0 || pick->device.len > 0 || pick->location.len > 0;
 }
 bool fh_pick_wants(const struct fh_pick *pick, const struct fh_record_facts *facts);
+/* Look at a record; facts belongs to the look. Whom it is about and where is found out only when
+ * the choice asks for it, or whole does: the rest costs a small part of that. false: not wanted. */
+struct fh_look {
+    struct fh_record_facts facts;
+    struct fh_envelope envelope;
+};
+bool fh_pick_look(const struct fh_pick *pick, struct fh_slice record, bool whole,
+                  struct fh_look *ret);
 
 /* Widths of the columns time, type, tenant, device, location for a terminal of that many columns;
  * 0: no terminal, nothing is cut. */

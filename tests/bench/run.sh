@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-$PWD/build}
 export BIN=$BUILD/bin
-for bench in scan shape dedup store console metrics world; do
+for bench in scan shape dedup store past console metrics world; do
     if [ -x "$BUILD/bench/bench_$bench" ]; then
         printf '\n== %s\n' "$bench"
         "$BUILD/bench/bench_$bench"

@@ -148,6 +148,32 @@ static void choice(void **state)
     assert_false(fh_pick_wants(&pick, &facts));
 }
 
+static void looks(void **state)
+{
+    (void)state;
+    static const char record[] =
+        "{\"recordUid\":\"event-1\",\"recordTimestamp\":1700000000123,\"spacesTenantId\":\"acme\","
+        "\"eventType\":\"DEVICE_ENTRY\",\"deviceEntry\":{\"device\":{\"deviceId\":\"device-7\"},"
+        "\"location\":{\"locationId\":\"zone\",\"parent\":{\"locationId\":\"floor\"}}}}";
+    struct fh_pick pick = {0};
+    struct fh_look look;
+    struct fh_error err = {""};
+    assert_true(fh_pick_look(&pick, slice(record), false, &look));
+    assert_int_equal(look.facts.timestamp_ms, INT64_C(1700000000123));
+    assert_int_equal(look.facts.tenant.len, 4);
+    assert_int_equal(look.facts.location_count, 0); /* nobody asked */
+    assert_true(fh_pick_look(&pick, slice(record), true, &look));
+    assert_int_equal(look.facts.location_count, 2);
+    pick.location = slice("floor");
+    assert_true(fh_pick_look(&pick, slice(record), false, &look));
+    pick.device = slice("device-8");
+    assert_false(fh_pick_look(&pick, slice(record), false, &look));
+    pick.device = slice("device-7");
+    assert_int_equal(fh_pick_types(&pick, "DEVICE_EXIT", &err), 0);
+    assert_false(fh_pick_look(&pick, slice(record), true, &look));
+    assert_false(fh_pick_look(&pick, slice("not JSON"), false, &look));
+}
+
 static size_t characters(const char *line)
 {
     size_t count = 0;
@@ -285,9 +311,9 @@ static void too_many_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(times),      cmocka_unit_test(no_times),          cmocka_unit_test(choice),
-        cmocka_unit_test(table_fits), cmocka_unit_test(table_is_harmless), cmocka_unit_test(counts),
-        cmocka_unit_test(hours),      cmocka_unit_test(too_many_names),
+        cmocka_unit_test(times),  cmocka_unit_test(no_times),   cmocka_unit_test(choice),
+        cmocka_unit_test(looks),  cmocka_unit_test(table_fits), cmocka_unit_test(table_is_harmless),
+        cmocka_unit_test(counts), cmocka_unit_test(hours),      cmocka_unit_test(too_many_names),
     };
     return cmocka_run_group_tests(tests, use_berlin, NULL);
 }
