@@ -26,7 +26,7 @@ export async function launch(options = {}) {
         executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
         headless: true,
         args: FLAGS,
-        viewport: { width: 1280, height: 900 },
+        viewport: { width: 1280, height: 985 },
         ...options,
     });
     return {
