@@ -52,6 +52,38 @@ static int64_t may_come_again(const struct intake *intake, const struct fh_check
     return ordered > 0 ? lower(since, ordered) : since;
 }
 
+/* The same for a partition that nobody reads at the moment, because the partitions are being split
+ * anew: its next receiver goes on from the checkpoint, minus an overlap that is known only then and
+ * is at most the replay window. */
+static int64_t may_come_later(const struct fh_store_state *state, unsigned partition,
+                              int64_t overlap_max_ms)
+{
+    int64_t since = INT64_MAX;
+    int64_t received = state->received.partition_ms[partition - 1];
+    int64_t delivered = state->delivered.partition_ms[partition - 1];
+    since = received > 0 ? lower(since, received - overlap_max_ms) : since;
+    return delivered > 0 ? lower(since, delivered - overlap_max_ms) : since;
+}
+
+static unsigned partitions_of(struct fh_range range)
+{
+    unsigned partitions = 0;
+    for (unsigned p = range.first; p >= 1 && p <= range.last && p <= FH_PARTITIONS; p++) {
+        partitions |= 1U << p;
+    }
+    return partitions;
+}
+
+/* Which partitions are read here does not change while the daemon runs, only by how many. */
+static unsigned all_partitions(const struct fh_config_firehose *config)
+{
+    unsigned partitions = 0;
+    for (size_t i = 0; i < config->ranges.count; i++) {
+        partitions |= partitions_of(config->ranges.range[i]);
+    }
+    return partitions;
+}
+
 /* The oldest timestamp that may be delivered again; INT64_MAX when nothing was ever received. */
 static int64_t oldest_open(struct delivery *delivery, struct fh_store_last *ret_last)
 {
@@ -61,10 +93,17 @@ static int64_t oldest_open(struct delivery *delivery, struct fh_store_last *ret_
     if (fh_store_last(pipeline->store, delivery->config.name, ret_last) < 0) {
         *ret_last = (struct fh_store_last){.oldest_ms = INT64_MAX};
     }
+    const struct fh_config_firehose *config = &pipeline->config.firehose;
+    unsigned unread = all_partitions(config);
     int64_t since = ret_last->oldest_ms;
     for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
-        since = lower(since, may_come_again(intake, &state.delivered,
-                                            pipeline->config.firehose.overlap_min_ms));
+        since = lower(since, may_come_again(intake, &state.delivered, config->overlap_min_ms));
+        unread &= ~partitions_of(intake->range);
+    }
+    for (unsigned p = 1; p <= FH_PARTITIONS; p++) {
+        if (unread & 1U << p) {
+            since = lower(since, may_come_later(&state, p, config->replay_window_ms));
+        }
     }
     return since;
 }

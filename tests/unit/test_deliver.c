@@ -239,6 +239,32 @@ static void asking_is_tried_again(void **state)
     fixture_expect(f, 0, 1, 100, 1);
 }
 
+static void two_ranges(struct fh_config *config)
+{
+    config->firehose.ranges = (struct fh_ranges){.count = 2, .range = {{1, 6}, {7, FH_PARTITIONS}}};
+}
+
+/* A role is taken while the partitions are split anew: what the receiver that is not there yet will
+ * bring again counts, too, although the one that is there never received anything. */
+static void a_range_that_is_being_closed_counts(void **state)
+{
+    struct fixture *f = *state;
+    f->configure = two_ranges;
+    fixture_start(f, asked, false);
+    fixture_append(f, 100); /* by the first */
+    fixture_lead(f, 3);
+    fixture_wait(f, fixture_pending(f, 0) == 0);
+    fh_pipeline_follow(f->pipeline);
+    fixture_wait(f, f->stopped == 1);
+    atomic_store(&f->pipeline->intake[0].active, false);
+    fixture_lead(f, 5);
+    fixture_wait(f, FAR(f, 0, recovers) == 2);
+    int64_t window_ms = f->pipeline->config.firehose.replay_window_ms;
+    assert_true(FAR(f, 0, asked_since) <= key_of(100).timestamp_ms - window_ms);
+    assert_true(FAR(f, 0, asked_since) > T0 - 2 * window_ms); /* but not the whole past */
+    atomic_store(&f->pipeline->intake[0].active, true);
+}
+
 static void draining_ends_with_the_batch(void **state)
 {
     struct fixture *f = *state;
@@ -429,6 +455,7 @@ int main(void)
         CASE(the_newest_position_counts),
         CASE(an_error_is_looked_into),
         CASE(asking_is_tried_again),
+        CASE(a_range_that_is_being_closed_counts),
         CASE(draining_ends_with_the_batch),
         CASE(an_optional_sink_gives_way),
         CASE(alone_with_what_the_peer_delivered_meanwhile),
