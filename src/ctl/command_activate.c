@@ -208,7 +208,7 @@ static void say_what_is_left(const struct activate *activate)
     }
     printf("next         the same key on the other host of a pair, then on each:\n"
            "             systemctl %s firehosed\n",
-           moved ? "restart" : "reload");
+           moved || activate->place.credential ? "restart" : "reload");
 }
 
 static int run(struct activate *activate, struct fh_error *err)

@@ -44,6 +44,7 @@ int fh_key_place_init(struct fh_key_place *place, const char *path, bool force,
     }
     snprintf(place->path, sizeof(place->path), "%s", path);
     snprintf(place->beside, sizeof(place->beside), "%s.new", path);
+    place->credential = is_credential(path);
     if (lstat(path, &st) == 0 && (!force || S_ISDIR(st.st_mode))) {
         return fh_error_set(err, -EEXIST, "%s exists and is left as it is%s", path,
                             force ? ": it is a directory" : "; --force replaces it");
@@ -74,7 +75,7 @@ int fh_key_place_reserve(struct fh_key_place *place, struct fh_error *err)
         return failed(err, -errno, "create", place->beside);
     }
     const struct passwd *user =
-        geteuid() == 0 && !is_credential(place->path) ? getpwnam(FH_SETUP_USER) : NULL;
+        geteuid() == 0 && !place->credential ? getpwnam(FH_SETUP_USER) : NULL;
     int r = fchmod(place->fd, S_IRUSR | S_IWUSR) < 0 ? -errno : 0;
     if (r == 0 && user && fchown(place->fd, user->pw_uid, user->pw_gid) < 0) {
         r = -errno;

@@ -12,6 +12,7 @@ struct fh_key_place {
     char path[FH_PATH_MAX];
     char beside[FH_PATH_MAX + 8]; /* what it is called until it holds the secret */
     bool force;                   /* replace what is there */
+    bool credential;              /* below a credential store of systemd, read at a start alone */
     bool given_away;              /* it belongs to the service's user */
     int fd;                       /* -1: not reserved */
 };
