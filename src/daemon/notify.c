@@ -128,7 +128,8 @@ void notify_status(struct app *app, const struct fh_pipeline_status *status)
     }
     list_sinks(status, sinks, sizeof(sinks));
     memset(line, 0, sizeof(line));
-    snprintf(line, sizeof(line), "STATUS=%s; %s%s ev/s; lag %.1f s%s", role, receivers,
+    snprintf(line, sizeof(line), "STATUS=%s; %s%s%s ev/s; lag %.1f s%s", role,
+             status->backpressure ? "NOT reading, no room; " : "", receivers,
              grouped((uint64_t)(app->rate + 0.5), rate), (double)lag_ms(status) / 1000.0, sinks);
     if (strcmp(line, last) != 0) {
         sd_notify(0, line);

@@ -311,6 +311,7 @@ struct fh_pipeline {
     struct fh_time first_staged;
     struct fh_time first_arrived;  /* of what is staged */
     uint64_t first_sequence;       /* of the records staged; 0 = none is */
+    struct fh_time commit_again;   /* set while there is no room for what is staged */
     bool must_commit;              /* a command waits for durability */
     bool missing[FH_SINKS_MAX];    /* that the sink lets records go was said */
     uint64_t missed[FH_SINKS_MAX]; /* as of the last commit */

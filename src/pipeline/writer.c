@@ -17,6 +17,7 @@
 /* Commit before more than this is staged, so that a transaction's dirty pages stay in memory. */
 #define STAGED_MAX         ((size_t)8 * 1024 * 1024)
 #define DOUBLED_SETTLED_MS 3000
+#define COMMIT_AGAIN_MS    100 /* after one for which there was no room */
 #define TAIL_MAX           ((size_t)64 * 1024)
 
 /* Later stamps are only believed when several agree (watermark.h). */
@@ -186,15 +187,18 @@ static int drain_batch(struct fh_pipeline *pipeline, struct intake *intake)
     return 0;
 }
 
-static void set_backpressure(struct fh_pipeline *pipeline, bool on)
+/* why: NULL when there is room. */
+static void set_backpressure(struct fh_pipeline *pipeline, const char *why)
 {
+    bool on = why != NULL;
     if (atomic_exchange(&pipeline->backpressure, on) == on) {
         return;
     }
     if (on) {
         fh_log_event(LOG_WARNING, FH_LOG_BACKPRESSURE_ON, NULL, 0,
-                     "the store is full (store.size_limit): not reading the stream until a sink "
-                     "has delivered; the cloud keeps about an hour");
+                     "%s: not reading the stream until there is room; the cloud keeps about an "
+                     "hour",
+                     why);
     } else {
         fh_log_event(LOG_NOTICE, FH_LOG_BACKPRESSURE_OFF, NULL, 0,
                      "the store has room again: reading the stream");
@@ -209,14 +213,15 @@ int fh_writer_drain_intake(struct fh_pipeline *pipeline)
         }
         int r = drain_batch(pipeline, intake);
         if (r == -ENOSPC || r == -ENOMEM) {
-            set_backpressure(pipeline, true);
+            set_backpressure(pipeline, r == -ENOMEM ? "out of memory"
+                                                    : "the store is full (store.size_limit)");
             return r;
         }
         if (r < 0) {
             return r;
         }
     }
-    set_backpressure(pipeline, false);
+    set_backpressure(pipeline, NULL);
     return 0;
 }
 
@@ -337,8 +342,10 @@ int fh_writer_commit(struct fh_pipeline *pipeline)
     }
     struct fh_error err = {""};
     int r = fh_store_commit(pipeline->store, &err);
-    if (r == -ENOSPC) {
-        return r; /* stays staged; room comes when sinks deliver */
+    if (r == -ENOSPC) { /* stays staged; room comes when sinks deliver, or on the disk */
+        set_backpressure(pipeline, err.text);
+        pipeline->commit_again = fh_time_add_ms(fh_now(), COMMIT_AGAIN_MS);
+        return r;
     }
     if (r < 0) {
         if (!pipeline->writer_failed) {
@@ -349,6 +356,7 @@ int fh_writer_commit(struct fh_pipeline *pipeline)
         return r;
     }
     pipeline->must_commit = false;
+    pipeline->commit_again = (struct fh_time){0};
     pipeline->first_staged = (struct fh_time){0};
     if (pipeline->first_sequence != 0) {
         fh_arrivals_note(&pipeline->arrivals, pipeline->first_sequence, pipeline->first_arrived);
@@ -426,6 +434,27 @@ static void wait_for_work(struct fh_pipeline *pipeline)
     }
 }
 
+/* While there is no room, nothing more is taken than what is staged already. */
+static void store_and_commit(struct fh_pipeline *pipeline)
+{
+    bool no_room = fh_time_is_set(pipeline->commit_again);
+    if (pipeline->writer_failed || (no_room && fh_time_before(fh_now(), pipeline->commit_again)) ||
+        (no_room && fh_writer_commit(pipeline) < 0)) {
+        return;
+    }
+    int r = fh_writer_drain_intake(pipeline);
+    if (fh_time_is_set(pipeline->commit_again)) {
+        return;
+    }
+    bool due =
+        pipeline->must_commit || r == -ENOSPC ||
+        (fh_time_is_set(pipeline->first_staged) &&
+         fh_time_diff_ms(fh_now(), pipeline->first_staged) >= pipeline->config.store.commit_ms);
+    if (due) {
+        fh_writer_commit(pipeline);
+    }
+}
+
 void *fh_writer_run(void *userdata)
 {
     struct fh_pipeline *pipeline = userdata;
@@ -434,14 +463,7 @@ void *fh_writer_run(void *userdata)
         for (struct command *command; (command = fh_queue_pop(pipeline->commands));) {
             fh_writer_command(pipeline, command);
         }
-        int r = pipeline->writer_failed ? -EIO : fh_writer_drain_intake(pipeline);
-        bool due =
-            pipeline->must_commit || r == -ENOSPC ||
-            (fh_time_is_set(pipeline->first_staged) &&
-             fh_time_diff_ms(fh_now(), pipeline->first_staged) >= pipeline->config.store.commit_ms);
-        if (due && !pipeline->writer_failed) {
-            fh_writer_commit(pipeline);
-        }
+        store_and_commit(pipeline);
         fh_resplit_close_retired(pipeline);
         fh_writer_vouch(pipeline);
         sync_now_and_then(pipeline);

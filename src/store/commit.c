@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #define META_BYTES    (8 * 10 + 8 * FH_PARTITIONS)
 #define ROWS_A_TIME   256
+#define NO_ROOM_BYTES (1 << 20)
 #define STATE_NUMBER  1
 #define READERS_EVERY 256 /* commits */
 
@@ -250,12 +252,12 @@ static int write_all(struct fh_store *store, MDB_txn *txn, struct fh_store_state
 static int explain(const struct fh_store *store, int code, struct fh_error *err)
 {
     char text[128];
+    if (code == -ENOSPC && store->disk_full) {
+        return fh_error_set(err, code, "the file system of %s is full (or a quota is used up)",
+                            store->path);
+    }
     if (code == -ENOSPC) {
-        return fh_error_set(err, code,
-                            "cannot write to %s: no space left; free space on its file system, or "
-                            "raise store.size_limit (%llu bytes), or see why the sinks do not "
-                            "take what waits for them",
-                            store->path, (unsigned long long)store->size_limit);
+        return fh_error_set(err, code, "the store is full (store.size_limit)");
     }
     if (code == -EUCLEAN) {
         return fh_store_damage(store, code, err, "while committing at record",
@@ -263,6 +265,14 @@ static int explain(const struct fh_store *store, int code, struct fh_error *err)
     }
     return fh_error_set(err, code, "cannot write to %s: %s", store->path,
                         fh_strerror(code, text, sizeof(text)));
+}
+
+/* LMDB says EIO of a write that was cut short, as the last one onto a full disk is. */
+static bool no_room_left(const struct fh_store *store)
+{
+    struct statvfs fs;
+    return statvfs(store->path, &fs) == 0 &&
+           (uint64_t)fs.f_bavail * fs.f_frsize < (uint64_t)NO_ROOM_BYTES;
 }
 
 /* One try at everything. */
@@ -278,10 +288,11 @@ static int commit_all(struct fh_store *store)
     if (r < 0) {
         return r;
     }
-    r = fh_lmdb_error(mdb_txn_commit(txn));
+    int code = mdb_txn_commit(txn);
     txn = NULL; /* gone either way */
-    if (r < 0) {
-        return r;
+    store->disk_full = code == ENOSPC || code == EDQUOT || (code == EIO && no_room_left(store));
+    if (code != 0) {
+        return store->disk_full ? -ENOSPC : fh_lmdb_error(code);
     }
     store->retention_due = more;
     for (size_t i = 0; i < store->sinks; i++) {
@@ -336,7 +347,7 @@ int fh_store_commit(struct fh_store *store, struct fh_error *err)
     fh_store_merge_prepare(store);
     r = commit_all(store);
     fh_store_merge_forget(store); /* committed, or tried again another time */
-    if (r == -ENOSPC && make_room(store) == 0) {
+    if (r == -ENOSPC && !store->disk_full && make_room(store) == 0) {
         r = commit_all(store);
     }
     return r < 0 ? explain(store, r, err) : 0;

@@ -99,6 +99,7 @@ struct fh_store {
     /* writer: staged for the next commit */
     struct fh_store_meta meta;
     bool meta_dirty;
+    bool disk_full; /* the last commit failed for want of room on the disk, not in the file */
     bool retention_due;
     struct fh_raw *open; /* block being filled, NULL when empty */
     FH_LIST(struct fh_staged_block) blocks;
