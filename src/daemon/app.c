@@ -172,7 +172,12 @@ void app_reload(struct app *app)
                      "reloaded, but %zu changed option(s) need a restart: %s", count,
                      needs_restart);
     } else {
-        fh_log_event(LOG_NOTICE, FH_LOG_CONFIG_RELOADED, NULL, 0, "configuration reloaded");
+        /* What systemd hands over at the start is not read again. */
+        fh_log_event(
+            LOG_NOTICE, FH_LOG_CONFIG_RELOADED, NULL, 0, "configuration reloaded%s",
+            config.firehose.api_key_file[0]
+                ? ""
+                : "; the API key is a credential: for a new one restart, the standby first");
     }
 }
 

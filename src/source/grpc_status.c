@@ -37,7 +37,8 @@ static const struct row rows[] = {
     {"UNAVAILABLE", FH_VERDICT_RETRY, 503, "the service is not available at the moment"},
     {"DATA_LOSS", FH_VERDICT_RETRY, 0, FAULT},
     {"UNAUTHENTICATED", FH_VERDICT_REFUSED, 401,
-     "the API key is missing, invalid or blocked: check firehose.api_key_file"},
+     "the API key is missing, invalid or blocked: check firehose.api_key_file, or the credential "
+     "api_key"},
 };
 
 static const struct row *row_of(int status)

@@ -154,7 +154,8 @@ const char *fh_http_meaning(long status, enum fh_channel channel)
     case 400:
         return "the service rejects the request: check firehose.replica_id and the ranges";
     case 401:
-        return "the API key is missing, invalid or blocked: check firehose.api_key_file";
+        return "the API key is missing, invalid or blocked: check firehose.api_key_file, or the "
+               "credential api_key";
     case 403:
         return not_enabled(channel);
     case 404:

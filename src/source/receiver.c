@@ -134,6 +134,16 @@ static int once_code(enum fh_failure failure)
     }
 }
 
+/* A new key came while this attempt was under way: that it was refused says nothing of the next. */
+static bool key_is_old(const struct fh_receiver *receiver)
+{
+    struct fh_source_context *context = receiver->context;
+    pthread_mutex_lock(&context->key_lock);
+    bool old = strcmp(receiver->key, context->api_key) != 0;
+    pthread_mutex_unlock(&context->key_lock);
+    return old;
+}
+
 void fh_receiver_fail(struct fh_receiver *receiver, enum fh_failure failure, long code,
                       int64_t retry_after_ms, char *reason, size_t reason_size)
 {
@@ -141,7 +151,7 @@ void fh_receiver_fail(struct fh_receiver *receiver, enum fh_failure failure, lon
     fh_text_clean(reason, reason_size, receiver->key);
     fh_receiver_close(receiver, reason);
     int64_t retry_ms = 0;
-    if (failure == FH_FAILURE_REFUSED) {
+    if (failure == FH_FAILURE_REFUSED && !key_is_old(receiver)) {
         retry_ms = fh_backoff_refused(&receiver->backoff, random32(), config->refused_retry_ms);
         retry_ms = retry_ms < retry_after_ms ? retry_after_ms : retry_ms;
         set_state(receiver, FH_RECEIVER_REFUSED);
