@@ -358,9 +358,8 @@ static void look_for_faults(struct sim_connection *connection)
         while (connection->exchanges && exchange->stream && exchange->fault_seen < generation &&
                !connection->dead) {
             const struct sim_reader_info *info = sim_reader_info(exchange->stream->reader);
-            if (sim_faults_for_stream(faults, exchange->fault_born, info->replica,
-                                      info->min_partition, info->max_partition,
-                                      &exchange->fault_seen, &fault)) {
+            if (sim_faults_for_stream(faults, exchange->fault_born, info, &exchange->fault_seen,
+                                      &fault)) {
                 apply(connection, exchange, &fault);
             }
         }

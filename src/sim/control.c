@@ -191,6 +191,18 @@ static int add_extras(struct sim_server *server, const struct sim_fault *fault)
     return r;
 }
 
+/* Before the streams end, so that none comes back with the key. */
+static void revoke(struct sim_server *server, const struct sim_fault *fault)
+{
+    for (unsigned i = 0; i < server->options->key_count; i++) {
+        if (fault->type == SIM_FAULT_CLEAR) {
+            atomic_store(&server->revoked[i], false);
+        } else if (fault->type == SIM_FAULT_REVOKE && fault->key == (int)i) {
+            atomic_store(&server->revoked[i], true);
+        }
+    }
+}
+
 static int post_fault(struct sim_exchange *exchange, const char *query)
 {
     struct sim_server *server = exchange->server;
@@ -207,6 +219,10 @@ static int post_fault(struct sim_exchange *exchange, const char *query)
     } else if (fault.type == SIM_FAULT_REPLICA_TIMESTAMPS) {
         sim_producer_set_replica_timestamps_differ(server->producer, fault.differ);
     }
+    if (fault.type == SIM_FAULT_REVOKE && fault.key >= (int)server->options->key_count) {
+        return sim_exchange_error(exchange, 400, "key is the number of an API key, from 0");
+    }
+    revoke(server, &fault);
     if (fault.type == SIM_FAULT_REVOKE && fault.ms > 0) {
         struct sim_fault refusal = {.type = SIM_FAULT_STATUS,
                                     .replica = fault.replica,

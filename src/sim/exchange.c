@@ -137,7 +137,8 @@ static const struct sim_key *find_key(const struct sim_exchange *exchange, unsig
     const struct sim_options *options = exchange->server->options;
     const struct sim_key *found = NULL;
     for (unsigned i = 0; i < options->key_count; i++) {
-        if (sim_same_secret(exchange->request.api_key, options->keys[i].text)) {
+        if (sim_same_secret(exchange->request.api_key, options->keys[i].text) &&
+            !atomic_load(&exchange->server->revoked[i])) {
             found = &options->keys[i];
             *ret_index = i;
         }

@@ -2,6 +2,7 @@
  * concerned. */
 #include "faults.h"
 
+#include "feed.h"
 #include "query.h"
 
 #include <errno.h>
@@ -108,7 +109,7 @@ struct parameter {
 /* Every parameter of every type, before it goes into the rule. */
 struct numbers {
     int64_t replica, partition, n, ms, later_ms, zombie_ms, ahead_ms, by, code, retry_after, after,
-        bytes, future_too, differ, pings;
+        bytes, future_too, differ, pings, key;
 };
 
 static const struct parameter parameters[] = {
@@ -128,6 +129,7 @@ static const struct parameter parameters[] = {
     PARAMETER("new", future_too, 0, 1),
     PARAMETER("differ", differ, 0, 1),
     PARAMETER("pings", pings, 0, 1),
+    PARAMETER("key", key, 0, SIM_KEYS_MAX - 1),
 };
 
 static int parse_type(const char *text, struct fh_error *err, enum sim_fault_type *ret)
@@ -165,6 +167,7 @@ static void fill_rule(const struct numbers *numbers, struct sim_fault *fault)
     enum often often = types[fault->type].often;
     fault->replica = (unsigned)numbers->replica;
     fault->partition = (unsigned)numbers->partition;
+    fault->key = (int)numbers->key;
     fault->ms = numbers->ms >= 0 ? numbers->ms : 1000;
     fault->later_ms = numbers->later_ms;
     fault->zombie_ms = numbers->zombie_ms;
@@ -201,6 +204,9 @@ static int judge_numbers(enum sim_fault_type type, struct numbers *numbers, stru
     if (rest && numbers->ms < 0) {
         numbers->ms = 0;
     }
+    if (numbers->key >= 0 && type != SIM_FAULT_REVOKE) {
+        return fh_error_set(err, -EINVAL, "key= is for type=revoke");
+    }
     if (type == SIM_FAULT_REVOKE && numbers->ms < 0) {
         numbers->ms = 0;
     }
@@ -236,8 +242,13 @@ static int parse_location(const char *value, struct sim_fault *fault, struct fh_
 
 int sim_fault_parse(const char *query, struct fh_error *err, struct sim_fault *ret)
 {
-    struct numbers numbers = {
-        .ms = -1, .ahead_ms = 3600000, .by = 5, .code = -1, .retry_after = -1, .differ = 1};
+    struct numbers numbers = {.ms = -1,
+                              .ahead_ms = 3600000,
+                              .by = 5,
+                              .code = -1,
+                              .retry_after = -1,
+                              .differ = 1,
+                              .key = -1};
     bool typed = false;
     char name[32];
     char value[256];
@@ -359,26 +370,26 @@ bool sim_faults_use(struct sim_faults *faults, enum sim_fault_type type, unsigne
     return found;
 }
 
-static bool concerns(const struct sim_fault *rule, unsigned born, unsigned replica,
-                     unsigned min_partition, unsigned max_partition)
+static bool concerns(const struct sim_fault *rule, unsigned born,
+                     const struct sim_reader_info *reader)
 {
     return rule->active && types[rule->type].often == CONNECTION &&
            (rule->future_too || rule->id > born) &&
-           (rule->replica == 0 || rule->replica == replica) &&
+           (rule->replica == 0 || rule->replica == reader->replica) &&
+           (rule->key < 0 || (unsigned)rule->key == reader->key) &&
            (rule->partition == 0 ||
-            (rule->partition >= min_partition && rule->partition <= max_partition));
+            (rule->partition >= reader->min_partition && rule->partition <= reader->max_partition));
 }
 
-bool sim_faults_for_stream(struct sim_faults *faults, unsigned born, unsigned replica,
-                           unsigned min_partition, unsigned max_partition, unsigned *seen,
+bool sim_faults_for_stream(struct sim_faults *faults, unsigned born,
+                           const struct sim_reader_info *reader, unsigned *seen,
                            struct sim_fault *ret)
 {
     struct sim_fault *first = NULL;
     pthread_mutex_lock(&faults->lock);
     for (unsigned i = 0; i < faults->count; i++) {
         struct sim_fault *rule = &faults->rules[i];
-        if (rule->id > *seen && (!first || rule->id < first->id) &&
-            concerns(rule, born, replica, min_partition, max_partition)) {
+        if (rule->id > *seen && (!first || rule->id < first->id) && concerns(rule, born, reader)) {
             first = rule;
         }
     }

@@ -26,7 +26,8 @@ enum sim_fault_type {
     SIM_FAULT_END,       /* the stream ends as its channel says it: the last chunk, a close frame
                             with code= (1011), trailers with the status code= (13) */
     SIM_FAULT_REVOKE,    /* the key is revoked: last chunk, 1008, status 16; with ms= the next
-                            requests are answered 401 for so long */
+                            requests are answered 401 for so long; with key= this key alone, until
+                            cleared */
     SIM_FAULT_GO_AWAY,   /* what is said at shutdown: last chunk, 1001, GOAWAY and status 14 */
     SIM_FAULT_PING,      /* a ping frame of WebSocket or HTTP/2 */
     /* at accept and at the request */
@@ -72,6 +73,7 @@ struct sim_fault {
     enum sim_fault_type type;
     unsigned replica;   /* 0 = any */
     unsigned partition; /* 0 = any */
+    int key;            /* index in the options; -1 = any */
     int64_t remaining;  /* -1 = until cleared or until */
     struct fh_time until;
     int64_t ms;
@@ -113,8 +115,9 @@ bool sim_faults_use(struct sim_faults *faults, enum sim_fault_type type, unsigne
                     unsigned partition, struct sim_fault *ret);
 /* The next rule for connections after *seen that concerns a stream opened when the generation was
  * born; moves *seen. */
-bool sim_faults_for_stream(struct sim_faults *faults, unsigned born, unsigned replica,
-                           unsigned min_partition, unsigned max_partition, unsigned *seen,
+struct sim_reader_info;
+bool sim_faults_for_stream(struct sim_faults *faults, unsigned born,
+                           const struct sim_reader_info *reader, unsigned *seen,
                            struct sim_fault *ret);
 /* JSON array of all that was ordered. */
 int sim_faults_report(struct sim_faults *faults, struct fh_buf *out);

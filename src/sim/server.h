@@ -31,6 +31,7 @@ struct sim_server {
     struct sim_workers *workers; /* woken after an order over the control endpoint */
     _Atomic uint64_t newest_connection;
     _Atomic uint64_t refused;
+    atomic_bool revoked[SIM_KEYS_MAX]; /* by index in the options: 401 */
     _Atomic uint64_t pongs;
     _Atomic uint64_t statuses[600];
 };

@@ -270,7 +270,7 @@ def state_of(sim, replica):
 
 
 def websocket_faults():
-    with Sim("--rate", "400", "--lateness-ms", "0", "--jitter-ms", "0", "--ping-ms", "200") as sim:
+    with Sim("--key", "SECOND", "--rate", "400", "--lateness-ms", "0", "--jitter-ms", "0", "--ping-ms", "200") as sim:
         socket = sim.websocket("replicaId=1")
         socket.events(3)
         equal("a ping of the server", socket.control(9), b"firehose-sim")
@@ -354,6 +354,17 @@ def websocket_faults():
         sim.fault("revoke&ms=60000&replica=3")
         equal("revoked", sim.websocket("replicaId=3").code, 401)
         sim.fault("clear")
+        other = sim.websocket("replicaId=3", key="SECOND")
+        other.events(1)
+        sim.fault("revoke&key=1")
+        equal("revoke&key=1", other.closed(), 1008)
+        equal("this key is revoked", sim.websocket("replicaId=3", key="SECOND").code, 401)
+        socket.events(1)
+        sim.fault("clear")
+        other = sim.websocket("replicaId=2", key="SECOND")
+        equal("accepted again", other.code, 101)
+        other.kill()
+        sim.connected(1)
         for query in ("cut", "cut&after=5000", "reset", "half_line"):
             other = sim.websocket("replicaId=3")
             other.events(1)
