@@ -47,10 +47,16 @@ enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call)
         return fh_ctl_fail("%s", err.text);
     }
     printf("%s\n", public_key);
-    fprintf(stderr,
-            "secret key in %s: pair.secret_key_file of this node; the service has to own it:\n"
-            "    chown firehosed: %s\n"
-            "public key above: pair.peer_public_key of the peer\n",
-            secret_path, secret_path);
+    /* What lies there is root's, and systemd hands the service a copy. */
+    if (strncmp(secret_path, "/etc/credstore", strlen("/etc/credstore")) == 0) {
+        fprintf(stderr, "secret key in %s: a credential of the service, leave it to root\n",
+                secret_path);
+    } else {
+        fprintf(stderr,
+                "secret key in %s: pair.secret_key_file of this node; the service has to own it:\n"
+                "    chown firehosed: %s\n",
+                secret_path, secret_path);
+    }
+    fprintf(stderr, "public key above: pair.peer_public_key of the peer\n");
     return FH_CTL_OK;
 }
