@@ -436,6 +436,7 @@ void fixture_append(struct fixture *f, uint64_t count)
     struct intake *intake = &f->pipeline->intake[0];
     uint64_t one = 1;
     pthread_mutex_lock(&intake->lock);
+    intake->filling->since = fh_now();
     for (uint64_t i = 0; i < count; i++) {
         char text[600];
         uint64_t number = ++f->appended;

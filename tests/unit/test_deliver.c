@@ -32,6 +32,39 @@ static void everything_arrives_once(void **state)
     assert_int_equal(counters.doubled, 0);
 }
 
+static uint64_t timed(const struct fixture *f, size_t sink)
+{
+    struct fh_pipeline_latency latency;
+    uint64_t sum = 0;
+    fh_latency_read(&f->pipeline->delivery[sink].latency, &latency);
+    for (size_t i = 0; i <= FH_LATENCY_BOUNDS; i++) {
+        sum += latency.count[i];
+    }
+    return sum;
+}
+
+/* What arrived before the process is not timed; what was written again after an error once. */
+static void each_delivery_is_timed_once(void **state)
+{
+    struct fixture *f = *state;
+    SET_FAR(f, 0, accept_result, -EIO);
+    fixture_start(f, both, false);
+    fixture_append(f, 100);
+    fixture_wait(f, fixture_pending(f, 1) == 100);
+    fixture_restart(f, both, false);
+    fixture_append(f, 300);
+    fixture_lead(f, 3);
+    fixture_wait(f, timed(f, 1) == 300 && fixture_pending(f, 1) == 0);
+    fixture_wait(f, atomic_load(&f->pipeline->delivery[0].failures) >= 2);
+    assert_int_equal(timed(f, 0), 0);
+    assert_int_equal(atomic_load(&f->pipeline->delivery[1].failures), 0);
+    assert_false(fh_time_is_set(fh_arrivals_at(&f->pipeline->arrivals, 100)));
+    assert_true(fh_time_is_set(fh_arrivals_at(&f->pipeline->arrivals, 101)));
+    SET_FAR(f, 0, accept_result, 0);
+    fixture_wait(f, atomic_load(&f->pipeline->delivery[0].delivered) == 400);
+    fixture_wait(f, timed(f, 0) == 300);
+}
+
 static void the_fence_is_seen_by_the_sink(void **state)
 {
     struct fixture *f = *state;
@@ -446,6 +479,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         CASE(everything_arrives_once),
+        CASE(each_delivery_is_timed_once),
         CASE(the_fence_is_seen_by_the_sink),
         CASE(leading_is_tried_again),
         CASE(not_yet_keeps_the_batch),
