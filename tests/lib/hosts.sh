@@ -186,6 +186,14 @@ host_kill() {
     unset "PID[host-$1]" "HOST_INIT[$1]"
 }
 
+# host_off NAME: an orderly shutdown.
+host_off() {
+    on "$1" systemctl poweroff >/dev/null 2>&1
+    timeout 60 tail --pid="${PID[host-$1]}" -f /dev/null || fail "host $1 does not shut down"
+    wait "${PID[host-$1]}" 2>/dev/null
+    unset "PID[host-$1]" "HOST_INIT[$1]"
+}
+
 # host_cursor NAME: a place in its journal, for the two below.
 host_cursor() { on "$1" journalctl -q -n1 --show-cursor | sed -n 's/^-- cursor: //p'; }
 

@@ -200,7 +200,7 @@ story() {
 ledger_until() {
     local newest
     newest=$(awk '$2 > newest {newest = $2} END {printf "%.0f", newest}' "$WORK/ledger.txt")
-    "$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" --exclude-tail-ms $((newest > $1 ? newest - $1 : 0)) "${@:2}" "$WORK/seen-a" "$WORK/seen-b"
+    "$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" --exclude-tail-ms $((newest > $1 ? newest - $1 : 0)) "${@:2}" "$WORK"/seen-*
 }
 
 # balance WORDS: everything that was sent up to now is in the published files of both hosts, once, while the
@@ -213,6 +213,8 @@ balance() {
             rm -rf "$seen-$name" && mkdir -p "$seen-$name"
             find "$WORK/$name/events/" -maxdepth 1 -type f -name '*.ndjson' -exec ln -s -t "$seen-$name" {} +
         done
+        rm -rf "$seen-archived" && mkdir -p "$seen-archived" "$WORK/archived"
+        find "$WORK/archived" -type f -exec ln -s -t "$seen-archived" {} +
         sim_get /sim/ledger >"$WORK/ledger.txt"
         said=$(ledger_until "$now") && break
         # What is lost may be on its way; what is there twice stays.
@@ -221,4 +223,47 @@ balance() {
         sleep 0.3
     done
     echo "$*: $said"
+}
+
+# ---- the first look ---------------------------------------------------------------------------
+
+scenario_first_look() {
+    local name told story part complaints exposure memory tries=0
+    step "targets and hooks"
+    for name in a b; do wait_followed $name "$([ $name = a ] && echo primary || echo standby)"; done
+    wait_hook a 'primary [1-9][0-9]* (stopped|standby) a [^ ]'
+    wait_hook b 'standby [0-9]+ stopped b [^ ]'
+    for told in '20-hang for role primary was stopped' '30-fail for role primary failed .exit status 3' '40-foreign for role primary was not run'; do
+        until on a journalctl -q -u firehosed "MESSAGE_ID=$HOOK_ID" | grep -q "$told"; do
+            [ $((tries += 1)) -le 100 ] || fail "nobody says: $told"
+            sleep 0.1
+        done
+    done
+    on a journalctl -q -u firehosed-hooks | grep -q 'the hook was told primary' || fail "what a hook prints is lost"
+    [ ! -e "$(host_root a)/var/tmp/foreign" ] || fail "a hook that others may write was run as root"
+
+    step "the journal"
+    for name in a b; do
+        on $name journalctl -q -u firehosed -o json "MESSAGE_ID=$ROLE_ID" |
+            jq -es 'length > 0 and all(.[]; .FIREHOSED_ROLE and (.FIREHOSED_EPOCH | test("^[0-9]+$")) and .FIREHOSED_NODE)' >/dev/null ||
+            fail "role entries of host $name lack fields"
+        story=$(on $name journalctl -q -x -u firehosed "MESSAGE_ID=$ROLE_ID")
+        for part in 'primary delivers; standby receives and stores' 'changed to (primary|standby)' 'Why: [a-z]+ ' 'Seen by: [a-z]+ '; do
+            grep -qE "$part" <<<"$story" || fail "journalctl -x on host $name does not say \"$part\": $story"
+        done
+    done
+
+    step "sandbox and memory"
+    complaints=$(on a systemd-analyze verify --man=no firehosed.service firehosed@x.service firehosed-role.path firehosed-role@x.path \
+        firehosed-hooks.service firehosed-primary.target firehosed-standby@x.target 2>&1 | grep firehosed) &&
+        fail "systemd-analyze verify: $complaints"
+    on a systemd-analyze security --no-pager firehosed >"$WORK/security.txt" 2>&1
+    exposure=$(sed -n 's/.*exposure level for firehosed.service: \([0-9.]*\).*/\1/p' "$WORK/security.txt")
+    echo "systemd-analyze security: exposure ${exposure:-unknown}"
+    awk -v e="${exposure:-10}" 'BEGIN { exit !(e <= 1.5) }' || fail "exposure is above 1.5: $(cat "$WORK/security.txt")"
+    memory=$(property a MemoryCurrent)
+    case $memory in # not counted where the hierarchy of the machine gives the host no memory controller
+    *[!0-9]*) memory="not counted here; resident $(on a sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$(property a MainPID)/status")" ;;
+    esac
+    echo "systemctl show: MemoryCurrent $memory"
 }
