@@ -6,7 +6,8 @@
 #                                sanitize clang bench long
 #   tests/run.sh model --seeds N any number of schedules of the role machine
 #   tests/run.sh e2e --rounds N  any number of kills
-#   tests/run.sh long            what takes minutes: more kills of nodes whose replicas differ
+#   tests/run.sh long            what takes minutes: more kills of nodes whose replicas differ, the whole life
+#                                of two booted hosts, RPM packages built twice
 #
 # Ends with a line "N passed, N failed".
 set -uo pipefail
@@ -21,7 +22,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --seeds) SEEDS=$2; shift 2 ;;
     --rounds) ROUNDS=$2; shift 2 ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) suites+=("$1"); shift ;;
     esac
 done
