@@ -11,7 +11,6 @@
 
 #include "fh/snapshot.h"
 
-/* now_ms: wall clock, for people */
 bool show_pair(struct text *text, const struct fh_snapshot *snapshot);
 bool show_history(struct text *text, const struct graph *graph);
 /* The newest one; false when there is none. */

@@ -28,8 +28,7 @@ struct stream {
 struct streams {
     pthread_mutex_t lock; /* the table: held while it is sent to, as web.h asks for */
     struct stream stream[FH_WEB_STREAMS_MAX];
-    struct text text; /* all below: the console's thread alone */
-    struct text sample;
+    struct text text;                    /* all below: the console's thread alone */
     struct fh_time devices_at, space_at; /* sent last */
     uint64_t devices_since;              /* change up to which devices were sent */
     uint64_t space_version;
