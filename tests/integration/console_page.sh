@@ -4,7 +4,7 @@
 # gone; and that no personal data of the records gets onto page or stream (tests/console/page.mjs).
 #
 # Environment: BIN, RATE (400 events/s), PICTURES (where screenshots go, default: pictures beside BIN), WARM
-# (seconds to wait first, so that graphs have something to show: those in the README had 300).
+# (seconds to wait first, so that graphs have something to show; those in the README: WARM=200 RATE=1200).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 RATE=${RATE:-400}

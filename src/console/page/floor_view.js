@@ -289,8 +289,10 @@ export class FloorView {
         }
         context.drawImage(this.plan, 0, 0);
         const ratio = this.canvas.width / this.canvas.clientWidth;
-        let largest = crowd ? 2 : HALOS.length - 1;
-        while (largest > 0 && HALOS[largest] > this.canvas.clientWidth * 0.032) largest--;
+        /* The more there are, the smaller the largest halo, or nothing else would be seen. */
+        const room = Math.max(8, this.canvas.clientWidth * 0.032 * Math.min(1, Math.sqrt(80 / model.count)));
+        let largest = HALOS.length - 1;
+        while (largest > 0 && HALOS[largest] > room) largest--;
         const { x, y, confidence, seen, ids, used } = model;
         for (let i = 0; i < used; i++) {
             if (ids[i] === null) continue;
@@ -355,7 +357,7 @@ export class FloorView {
         const more = model.left > 0 ? `; ${count(model.left)} more are not drawn` : "";
         setText(
             this.words,
-            `${count(model.count)} devices located in the last five minutes${more}. Dots fade with time; the halo is where a device may be.`,
+            `${count(model.count)} devices located in the last five minutes${more}. Dots fade with time; the larger a halo, the less sure the place.`,
         );
     }
 
