@@ -46,6 +46,7 @@ struct fh_web_stream {
     struct connection *connection;
     struct MHD_Connection *mhd;
     struct fh_web_stream *next, *previous;
+    bool cut_off;   /* its connection was ended */
     bool suspended; /* nothing was there to send: resumed when there is */
     bool kept;      /* opened() took it: closed() is due */
     pthread_mutex_t lock;

@@ -162,7 +162,9 @@ void web_streams_resume(struct fh_web *web, bool all)
             stream->connection->deadline = fh_time_add_ms(fh_now(), web->answer_ms);
             MHD_resume_connection(stream->mhd);
         }
-        if (cut) { /* it may be stuck in writing, where its reader is never asked */
+        if (cut &&
+            !stream->cut_off) { /* it may be stuck in writing, where its reader is never asked */
+            stream->cut_off = true;
             web_cut_off(web, stream->connection);
         }
     }
