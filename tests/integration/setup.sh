@@ -41,6 +41,11 @@ for secret in "$API_KEY" "$(cat "$WORK/a/etc/pair.key")" "$(cat "$bundle/pair.ke
 done
 "$BIN/firehosed" --config "$WORK/a/etc/firehosed.conf" --check >/dev/null || fail "--check refuses what setup wrote"
 
+ctl setup --url "$SIM_URL" --ca-file "$CA" --address 10.0.0.1 --peer-address 10.0.0.2 --output "$WORK/elsewhere" --sink-dir "$WORK/archive" \
+    --api-key-file "$WORK/key" >"$WORK/elsewhere.out" 2>&1 || fail "setup --sink-dir: $(cat "$WORK/elsewhere.out")"
+grep -qF "ReadWritePaths=$WORK/archive" "$WORK/elsewhere.out" ||
+    fail "setup does not tell which permission a sink elsewhere needs: $(cat "$WORK/elsewhere.out")"
+
 echo "-- again: nothing changes; other answers: refused, then forced"
 sum() { (cd "$WORK/a/etc" && find . -type f ! -name '*.old' -exec md5sum {} + | sort); }
 before=$(sum)
@@ -258,6 +263,23 @@ PID[witness]=$!
 wait_log "$WORK/witness.log" '\[witness-started\]' 10
 broken ok arbiter 'knows this node' "$arbiter"
 broken FAIL arbiter 'does not know this node' "$arbiter; s|a/etc/pair.key|stranger.key|"
+
+if command -v etcd >/dev/null; then
+    echo "-- doctor: etcd"
+    etcd_port=$(free_port)
+    etcd --data-dir "$WORK/etcd" --listen-client-urls "http://127.0.0.1:$etcd_port" --advertise-client-urls "http://127.0.0.1:$etcd_port" \
+        --listen-peer-urls "http://127.0.0.1:$(free_port)" >"$WORK/etcd.log" 2>&1 &
+    PID[etcd]=$!
+    for _ in $(seq 200); do curl -s "http://127.0.0.1:$etcd_port/version" >/dev/null && break; sleep 0.1; done
+    etcd_at() { echo "s|^sinks: (|arbiter: { type = \"etcd\"; endpoints = ( $1 ); };\n&|"; }
+    broken ok arbiter "etcd at http://127.0.0.1:$etcd_port answers" "$(etcd_at "\"http://127.0.0.1:$etcd_port\"")"
+    # one member that is away is no failure, all of them are
+    broken warn arbiter 'etcd at .*onnect' "$(etcd_at "\"http://127.0.0.1:$(free_port)\", \"http://127.0.0.1:$etcd_port\"")"
+    broken FAIL arbiter 'no member of etcd answers' "$(etcd_at "\"http://127.0.0.1:$(free_port)\"")"
+    broken FAIL arbiter 'no member of etcd answers' "$(etcd_at "\"http://127.0.0.1:${SIM_URL##*:}\"")"
+else
+    echo "left out: doctor and etcd (etcd is not installed)"
+fi
 
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b

@@ -261,9 +261,11 @@ scenario_first_look() {
     exposure=$(sed -n 's/.*exposure level for firehosed.service: \([0-9.]*\).*/\1/p' "$WORK/security.txt")
     echo "systemd-analyze security: exposure ${exposure:-unknown}"
     awk -v e="${exposure:-10}" 'BEGIN { exit !(e <= 1.5) }' || fail "exposure is above 1.5: $(cat "$WORK/security.txt")"
+    [ "$(property a TasksMax)" = 256 ] || fail "TasksMax is $(property a TasksMax)"
+    [[ "$(property a MemoryMax)" =~ ^[0-9]+$ ]] || fail "MemoryMax is $(property a MemoryMax)"
     memory=$(property a MemoryCurrent)
     case $memory in # not counted where the hierarchy of the machine gives the host no memory controller
     *[!0-9]*) memory="not counted here; resident $(on a sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$(property a MainPID)/status")" ;;
     esac
-    echo "systemctl show: MemoryCurrent $memory"
+    echo "systemctl show: MemoryCurrent $memory of $(property a MemoryMax), TasksCurrent $(property a TasksCurrent) of 256"
 }

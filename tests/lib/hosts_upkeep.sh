@@ -112,6 +112,13 @@ scenario_keys() {
         jq -r .MESSAGE || exit 1
     restart_both
     wait_streams 2
+    # "Revoke the old key when firehosectl doctor accepts the new one on both hosts."
+    for name in a b; do
+        on $name firehosectl doctor >"$WORK/said.log" 2>&1 || fail "doctor on host $name: $(cat "$WORK/said.log")"
+        for part in 'api_key_file.*/etc/credstore/firehosed.api_key' 'secret_key_file.*/etc/credstore/firehosed.pair_key'; do
+            grep -qE "^ok +secrets +.*$part" "$WORK/said.log" || fail "doctor on host $name says nothing of $part: $(cat "$WORK/said.log")"
+        done
+    done
     cursor=$(host_cursor "$primary")
     revoke 1
     balance "new key as a credential"
@@ -142,6 +149,8 @@ CONF
             "${HOST_ADDRESS[sim]}" "$public" >>"$(config_of $name)"
     done
     restart_both
+    on "$primary" firehosectl doctor >"$WORK/said.log" 2>&1 || fail "doctor with a witness: $(cat "$WORK/said.log")"
+    grep -qE '^ok +arbiter ' "$WORK/said.log" || fail "doctor says nothing of the witness: $(cat "$WORK/said.log")"
     cursor=$(host_cursor "$standby")
     in_network "$primary" ip link set eth0 down
     role_taken "$standby" "$cursor" 20 >/dev/null || exit 1
