@@ -57,6 +57,9 @@ struct fh_console;
 /* Main thread. api_key is used with console.maps only, copied. */
 int fh_console_new(const struct fh_config *config, const char *api_key,
                    struct fh_pipeline *pipeline, struct fh_error *err, struct fh_console **ret);
+/* Main thread: from now on the service is asked with this key (after a reload). */
+void fh_console_use_key(struct fh_console *console, const struct fh_config *config,
+                        const char *api_key);
 /* Main thread, once a second; copied. */
 void fh_console_update(struct fh_console *console, const struct fh_snapshot *snapshot);
 /* Before the pipeline's end. NULL allowed. */

@@ -254,6 +254,14 @@ void fh_console_update(struct fh_console *console, const struct fh_snapshot *sna
     pthread_mutex_unlock(&console->lock);
 }
 
+void fh_console_use_key(struct fh_console *console, const struct fh_config *config,
+                        const char *api_key)
+{
+    if (console->maps) {
+        maps_use_key(console->maps, config, api_key);
+    }
+}
+
 void fh_console_free(struct fh_console *console)
 {
     if (!console) {

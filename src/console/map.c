@@ -35,7 +35,8 @@ struct maps {
     size_t bytes;
     bool stop;
     bool complained;
-    struct fh_rest *rest; /* the thread's own, but for cancel */
+    struct fh_rest *rest;  /* the thread's own, but for cancel */
+    struct fh_rest *fresh; /* takes its place, with another key */
 };
 
 static struct map *find(struct maps *maps, const char *id)
@@ -195,6 +196,11 @@ static void *run(void *userdata)
     struct maps *maps = userdata;
     pthread_mutex_lock(&maps->lock);
     while (!maps->stop) {
+        if (maps->fresh) {
+            fh_rest_free(maps->rest);
+            maps->rest = maps->fresh;
+            maps->fresh = NULL;
+        }
         const struct map *wanted = next(maps, fh_now());
         if (wanted) {
             fetch(maps, wanted);
@@ -235,6 +241,26 @@ int maps_new(const struct fh_config *config, const char *api_key, struct fh_erro
     return 0;
 }
 
+void maps_use_key(struct maps *maps, const struct fh_config *config, const char *api_key)
+{
+    struct fh_error err = {""};
+    struct fh_rest *fresh = NULL;
+    if (fh_rest_new(config, api_key, &err, &fresh) < 0) {
+        return;
+    }
+    pthread_mutex_lock(&maps->lock);
+    fh_rest_free(maps->fresh);
+    maps->fresh = fresh;
+    for (size_t i = 0; i < MAPS_MAX; i++) { /* what the old key was refused may be granted now */
+        if (maps->map[i].image.len == 0) {
+            maps->map[i].due = (struct fh_time){0};
+        }
+    }
+    maps->complained = false;
+    pthread_cond_signal(&maps->wanted);
+    pthread_mutex_unlock(&maps->lock);
+}
+
 void maps_free(struct maps *maps)
 {
     if (!maps) {
@@ -247,6 +273,7 @@ void maps_free(struct maps *maps)
     fh_rest_cancel(maps->rest);
     pthread_join(maps->thread, NULL);
     fh_rest_free(maps->rest);
+    fh_rest_free(maps->fresh);
     for (size_t i = 0; i < MAPS_MAX; i++) {
         fh_buf_done(&maps->map[i].image);
     }

@@ -20,6 +20,8 @@
 struct maps;
 int maps_new(const struct fh_config *config, const char *api_key, struct fh_error *err,
              struct maps **ret);
+/* Another key from the next request on; without memory for it the old one stays. Main thread. */
+void maps_use_key(struct maps *maps, const struct fh_config *config, const char *api_key);
 void maps_free(struct maps *maps); /* NULL allowed; ends what is in progress */
 
 struct maps_known {

@@ -166,6 +166,7 @@ void app_reload(struct app *app)
         fh_config_restart_needed(&app->config, &config, needs_restart, sizeof(needs_restart));
     fh_log_set_level((int)config.log.level);
     fh_pipeline_reload(app->pipeline, &config, key);
+    app_watch_use_key(app, key);
     explicit_bzero(key, sizeof(key));
     if (count > 0) {
         fh_log_event(LOG_WARNING, FH_LOG_CONFIG_RELOADED, NULL, 0,

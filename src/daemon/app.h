@@ -89,6 +89,8 @@ int app_watch_start(struct app *app, struct fh_error *err);
 void app_watch_tick(struct app *app, const struct fh_pipeline_status *status);
 /* Before the end of what is looked at. */
 void app_watch_stop(struct app *app);
+/* After a reload: what asks the service does so with this key. */
+void app_watch_use_key(struct app *app, const char *key);
 
 /* notify.c */
 void notify_ready(void);

@@ -72,6 +72,19 @@ static int open_console(struct app *app, struct fh_error *err)
 }
 #endif
 
+void app_watch_use_key(struct app *app, const char *key)
+{
+#ifdef FH_HAVE_CONSOLE
+    struct fh_console *console = app->watch ? app->watch->watcher[WATCHER_CONSOLE].opened : NULL;
+    if (console) {
+        fh_console_use_key(console, &app->config, key);
+    }
+#else
+    (void)app;
+    (void)key;
+#endif
+}
+
 static void open_watcher(struct app *app, struct watcher *watcher, struct fh_time now)
 {
     struct fh_error err = {""};

@@ -24,14 +24,15 @@ static bool cancelled, hang;
 static int map_result, image_result;
 static size_t image_len;
 static char last_tenant[64];
+static char clients[2]; /* stand for a client with the old key and one with the new one */
+static bool old_refused;
 
 int fh_rest_new(const struct fh_config *config, const char *api_key, struct fh_error *err,
                 struct fh_rest **ret)
 {
     (void)config;
-    (void)api_key;
     (void)err;
-    *ret = NULL;
+    *ret = (struct fh_rest *)(strcmp(api_key, "new key") == 0 ? &clients[1] : &clients[0]);
     return 0;
 }
 
@@ -52,7 +53,6 @@ void fh_rest_cancel(struct fh_rest *rest)
 int fh_rest_map(struct fh_rest *rest, const char *map_id, const char *partner_tenant_id,
                 struct fh_rest_map *ret, struct fh_error *err)
 {
-    (void)rest;
     (void)map_id;
     pthread_mutex_lock(&lock);
     asked++;
@@ -62,6 +62,9 @@ int fh_rest_map(struct fh_rest *rest, const char *map_id, const char *partner_te
         pthread_cond_wait(&changed, &lock);
     }
     int r = cancelled ? -ECANCELED : map_result;
+    if (r == 0 && old_refused && rest == (struct fh_rest *)&clients[0]) {
+        r = -EACCES;
+    }
     pthread_mutex_unlock(&lock);
     if (r == 0) {
         *ret = (struct fh_rest_map){.width = 200, .length = 100};
@@ -99,7 +102,7 @@ static int setup(void **state)
     struct fh_error err;
     (void)state;
     asked = 0;
-    cancelled = hang = false;
+    cancelled = hang = old_refused = false;
     map_result = image_result = 0;
     image_len = 100;
     return maps_new(&config, "key", &err, &maps);
@@ -194,6 +197,20 @@ static void test_refusals(void **state)
     assert_int_equal(asked, 2);
 }
 
+static void test_a_new_key_is_used_at_once(void **state)
+{
+    (void)state;
+    pthread_mutex_lock(&lock);
+    old_refused = true;
+    pthread_mutex_unlock(&lock);
+    look("m1");
+    wait_asked(1);
+    assert_false(look("m1").image);
+    maps_use_key(maps, &config, "new key"); /* what was refused is asked again */
+    wait_image("m1");
+    assert_int_equal(asked, 2);
+}
+
 static void test_images_within_bounds(void **state)
 {
     (void)state;
@@ -243,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_an_image_comes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_new_key_is_used_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_images_within_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_maps_than_are_known, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_end_waits_for_no_answer, setup, teardown),
