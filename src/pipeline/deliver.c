@@ -401,6 +401,9 @@ static int write_some(struct delivery *delivery)
         return 1;
     }
     if (r == 0) {
+        struct fh_store_state state;
+        fh_store_state(pipeline->store, &state);
+        atomic_store(&delivery->reached, state.next_sequence);
         return 0;
     }
     r = batch.count > 0 ? give_to_sink(delivery, &batch, &next, &err) : 0;

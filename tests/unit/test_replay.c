@@ -249,6 +249,21 @@ static void live_delivery_goes_first(void **state)
     expect_replayed(f, 1, 2001);
 }
 
+/* After a restart the live sink has nothing to do, and so is not behind. */
+static void with_nothing_to_deliver_live(void **state)
+{
+    struct fixture *f = *state;
+    lead_and_deliver(f, one_phase, 8000);
+    fixture_restart(f, one_phase, false);
+    fixture_lead(f, 4);
+    fixture_wait(f, atomic_load(&f->pipeline->lead_epoch) == 4);
+    struct fh_replay_order order = order_of(1, 8001);
+    start(f, &order);
+    fixture_wait(f, status_of(f).state == FH_REPLAY_DONE);
+    expect_replayed(f, 1, 8001);
+    assert_int_equal(FAR(f, 0, there_count), 8000);
+}
+
 static void stopping_ends_it(void **state)
 {
     struct fixture *f = *state;
@@ -266,9 +281,16 @@ static void stopping_ends_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_interval_arrives),   TEST(beside_a_live_stream),        TEST(filters_and_dry_run),
-        TEST(a_far_side_that_fails), TEST(refused_records_are_counted), TEST(cancelled_and_gone_on),
-        TEST(the_role_ends_it),      TEST(live_delivery_goes_first),    TEST(stopping_ends_it),
+        TEST(an_interval_arrives),
+        TEST(beside_a_live_stream),
+        TEST(filters_and_dry_run),
+        TEST(a_far_side_that_fails),
+        TEST(refused_records_are_counted),
+        TEST(cancelled_and_gone_on),
+        TEST(the_role_ends_it),
+        TEST(live_delivery_goes_first),
+        TEST(with_nothing_to_deliver_live),
+        TEST(stopping_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
