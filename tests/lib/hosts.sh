@@ -194,8 +194,9 @@ host_off() {
     unset "PID[host-$1]" "HOST_INIT[$1]"
 }
 
-# host_cursor NAME: a place in its journal, for the two below.
-host_cursor() { on "$1" journalctl -q -n1 --show-cursor | sed -n 's/^-- cursor: //p'; }
+# host_cursor NAME: a place in its journal, for the two below. Of an entry of the unit: journalctl of systemd 252
+# passes over the first one that matches when the entry of the cursor does not match itself.
+host_cursor() { on "$1" journalctl -q -n1 -u firehosed --show-cursor | sed -n 's/^-- cursor: //p'; }
 
 # host_journal NAME CURSOR [MATCHES]: the entries since then, as JSON lines.
 host_journal() {

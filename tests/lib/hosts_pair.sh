@@ -267,5 +267,5 @@ scenario_first_look() {
     case $memory in # not counted where the hierarchy of the machine gives the host no memory controller
     *[!0-9]*) memory="not counted here; resident $(on a sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$(property a MainPID)/status")" ;;
     esac
-    echo "systemctl show: MemoryCurrent $memory of $(property a MemoryMax), TasksCurrent $(property a TasksCurrent) of 256"
+    echo "systemctl show: MemoryCurrent $memory of at most $(property a MemoryMax)"
 }

@@ -204,7 +204,7 @@ scenario_upgrade() {
     echo "host $primary: $(on "$primary" firehosectl status | head -n1)"
     echo "host $standby: $(on "$standby" firehosectl status | head -n1)"
     hand_over
-    story "$primary" "$cursor" 'Subject: firehosed has stopped' "firehosed 9.9.9 started" 'changed to standby' 'changed to primary'
+    story "$primary" "$cursor" 'Subject: firehosed is stopping' "firehosed 9.9.9 started" 'changed to standby' 'changed to primary'
     upgrade "$standby" "$newer" 9.9.9
     cmp -s "$(config_of a)" "$WORK/config-before" || fail "the upgrade changed the configuration of host a"
     balance "upgrade"
@@ -232,8 +232,8 @@ scenario_reboot() {
     for name in a b; do host_boot $name; done
     wait_status "$primary" '.protected or .peer.protected or .role == "standby"' 60
     wait_one_primary
-    story a "$cursor_a" 'Subject: firehosed has stopped' 'Subject: firehosed has started'
-    story b "$cursor_b" 'Subject: firehosed has stopped' 'Subject: firehosed has started'
+    story a "$cursor_a" 'Subject: firehosed is stopping' 'Subject: firehosed has stopped' 'Subject: firehosed has started'
+    story b "$cursor_b" 'Subject: firehosed is stopping' 'Subject: firehosed has stopped' 'Subject: firehosed has started'
     balance "both rebooted"
 }
 
