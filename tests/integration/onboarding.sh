@@ -8,7 +8,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 . tests/lib/pair.sh
 
-section() { sed -n "/^## From the vendor's sheet to a running pair/,/^## What/p" README.md; }
+section() { sed -n "/^## From the vendor's sheet to a running pair/,/^## Tests/p" README.md; }
 section | sed -n '/^```sh$/,/^```$/{/^```/!p}' >"$WORK/walk.sh"
 [ "$(wc -l <"$WORK/walk.sh")" -ge 25 ] || fail "README.md has no walk any more: $(cat "$WORK/walk.sh")"
 
