@@ -18,6 +18,7 @@ struct preview {
     int64_t from_ms;
     FILE *capture; /* NULL = none */
     bool failed;   /* nobody takes the output any more */
+    bool left_off; /* ... because the reader has gone, as head does: no error */
 };
 
 static bool can_take(void *userdata, unsigned receiver)
@@ -25,6 +26,12 @@ static bool can_take(void *userdata, unsigned receiver)
     struct preview *preview = userdata;
     (void)receiver;
     return preview->left != 0 && !preview->failed;
+}
+
+static void not_written(struct preview *preview)
+{
+    preview->left_off = preview->left_off || errno == EPIPE;
+    preview->failed = true;
 }
 
 static void take_line(void *userdata, unsigned receiver, const char *line, size_t len,
@@ -48,7 +55,7 @@ static void take_line(void *userdata, unsigned receiver, const char *line, size_
     FILE *files[] = {stdout, preview->capture};
     for (size_t i = 0; i < FH_ARRAY_LEN(files); i++) {
         if (files[i] && (fwrite(line, 1, len, files[i]) != len || fputc('\n', files[i]) == EOF)) {
-            preview->failed = true;
+            not_written(preview);
         }
     }
     preview->left -= preview->left > 0;
@@ -59,7 +66,7 @@ static void flush(void *userdata, unsigned receiver)
     struct preview *preview = userdata;
     (void)receiver;
     if (fflush(stdout) != 0 || (preview->capture && fflush(preview->capture) != 0)) {
-        preview->failed = true;
+        not_written(preview);
     }
 }
 
@@ -80,7 +87,8 @@ static void connected(void *userdata, unsigned receiver, int64_t asked_from_ms)
 static void disconnected(void *userdata, unsigned receiver, const char *reason)
 {
     (void)receiver;
-    if (((struct preview *)userdata)->left != 0) { /* else it was us */
+    const struct preview *preview = userdata;
+    if (preview->left != 0 && !preview->failed) { /* else it was us */
         fprintf(stderr, "firehosectl: disconnected: %s\n", reason);
     }
 }
@@ -150,7 +158,7 @@ static enum fh_ctl_exit run(const struct fh_config *config, struct preview *prev
     if (r < 0) {
         return fh_ctl_fail("%s", err.text);
     }
-    if (preview->failed) {
+    if (preview->failed && !preview->left_off) {
         return fh_ctl_fail("cannot write the events");
     }
     /* With a count, fewer events mean that the service ended the stream. */

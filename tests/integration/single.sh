@@ -53,6 +53,8 @@ jq -e .recordUid <<<"$line" >/dev/null || fail "tail shows no event: $line"
 
 # preview: another replica, state untouched; the pair's own replica only with --force.
 "$BIN/firehosectl" preview --config "$WORK/a/firehosed.conf" --count 3 >"$WORK/preview.out" || fail "preview"
+"$BIN/firehosectl" preview --config "$WORK/a/firehosed.conf" 2>"$WORK/preview.err" | head -1 >"$WORK/preview.head"
+expect "leaving of preview | head" "${PIPESTATUS[0]} $(grep -c . "$WORK/preview.head") $(grep -c 'cannot' "$WORK/preview.err")" "0 1 0"
 expect "events in the preview" "$(wc -l <"$WORK/preview.out")" 3
 "$BIN/firehosectl" preview --config "$WORK/a/firehosed.conf" --replica 1 --count 1 2>"$WORK/preview.err" &&
     fail "preview takes the node's own replica without --force"
