@@ -56,6 +56,8 @@ static void an_interval_arrives(void **state)
 {
     struct fixture *f = *state;
     lead_and_deliver(f, one_phase, 4000);
+    fixture_wait(f, f->report_keys == 4000 &&
+                        atomic_load(&f->pipeline->delivery[0].delivered) == 4000);
     uint64_t reports = f->reports;
     struct fh_replay_order order = order_of(1001, 3001);
     start(f, &order);
