@@ -64,18 +64,27 @@ static int make_id(struct replay *replay, struct fh_error *err)
     return 0;
 }
 
+/* For people and the journal: of a URL only the host, for its path may be what lets one in. */
 static void where_to(const struct fh_config_sink *config, char *text, size_t size)
 {
-    bool file = strcmp(config->type, "file") == 0;
-    bool webhook = strcmp(config->type, "webhook") == 0;
-    bool zeromq = strcmp(config->type, "zeromq") == 0;
-    const char *place = file                        ? config->directory
-                        : webhook                   ? config->url
-                        : zeromq                    ? config->listen
-                        : config->command_count > 0 ? config->command[0]
-                        : config->server_count > 0  ? config->servers[0]
-                                                    : "";
-    snprintf(text, size, "%s %.*s", config->type, FH_PATH_MAX, place);
+    const char *place = config->command_count > 0  ? config->command[0]
+                        : config->server_count > 0 ? config->servers[0]
+                                                   : config->url;
+    if (strcmp(config->type, "file") == 0) {
+        place = config->directory;
+    } else if (strcmp(config->type, "zeromq") == 0) {
+        place = config->listen;
+    }
+    size_t len = FH_PATH_MAX;
+    const char *host = place[0] == '/' ? NULL : strstr(place, "://");
+    if (host) {
+        place = host + 3;
+        len = strcspn(place, "/?#");
+        const char *at = memrchr(place, '@', len);
+        len -= at ? (size_t)(at + 1 - place) : 0;
+        place = at ? at + 1 : place;
+    }
+    snprintf(text, size, "%s %.*s", config->type, (int)len, place);
 }
 
 static int begin(struct fh_pipeline *pipeline, struct replay *replay, struct fh_error *err)
