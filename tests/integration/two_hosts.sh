@@ -87,6 +87,10 @@ step "the end: the stream stands still, and the ledger is exact"
 sim_post /sim/stop >/dev/null
 wait_status "$primary" 'all(.receivers[]; .state == "streaming") and all(.sinks[]; .pending == 0)' 60
 balance "in the end"
+resident=$(on "$primary" sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(property "$primary" MainPID)/status")
+tasks=$(on "$primary" sed -n 's/^Threads:[^0-9]*//p' "/proc/$(property "$primary" MainPID)/status")
+echo "the primary had at most $resident kB resident, and has $tasks tasks"
+[ "$resident" -lt 262144 ] && [ "$tasks" -le 64 ] || fail "more memory or tasks than the unit tells of"
 on "$primary" systemctl stop firehosed || fail "systemctl stop on host $primary"
 [ -n "${FULL:-}" ] || echo "left out, see FULL=1: kills, power-off and full disks again on the upgraded pair with a witness, a cut between the" \
     "nodes alone, the watchdog's own 30 s, the way back to the older version, the RPM package's upgrade to a newer version"

@@ -6,12 +6,11 @@ packages_tree() { git ls-files -z -- ':!tests' ':!.ci' | xargs -0 sha256sum | sh
 
 # packages_built deb|rpm VERSION: prints the directory. VERSION "" is the tree's own. What belongs to other trees goes.
 packages_built() {
-    local cache=$PWD/build/packages-cache tree directory other log
+    local cache=$PWD/build/packages-cache tree directory log
     tree=$(packages_tree)
     directory=$cache/$tree/$1-${2:-own}
-    for other in "$cache"/*; do
-        [ "$other" = "$cache/$tree" ] || rm -rf "$other"
-    done
+    # not those of a run that is still using them, should the tree change under it
+    find "$cache" -mindepth 1 -maxdepth 1 -mmin +120 ! -name "$tree" -exec rm -rf {} + 2>/dev/null
     if [ ! -e "$directory/done" ]; then
         log=$(mktemp)
         VERSION=${2:-} "packaging/build-$1.sh" "$directory" >"$log" 2>&1 || { tail -n 20 "$log" >&2; rm -f "$log"; return 1; }
