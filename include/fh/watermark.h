@@ -36,6 +36,9 @@ void fh_watermark_seed(struct fh_watermark *mark, int64_t high_ms);
 void fh_watermark_expect(struct fh_watermark *mark, int64_t lateness_ms);
 /* One record's stamp, KEEP_ALIVE included. Stamps <= 0 are ignored. */
 void fh_watermark_observe(struct fh_watermark *mark, int64_t timestamp_ms);
+/* The same of a record that was seen before: it comes again because it was asked for again, so its
+ * age says nothing about lateness. (It would double the overlap with each reconnect.) */
+void fh_watermark_observe_again(struct fh_watermark *mark, int64_t timestamp_ms);
 /* max(min_overlap_ms, 2 * lateness), at most max_overlap_ms (the replay window). */
 int64_t fh_watermark_overlap(const struct fh_watermark *mark, int64_t min_overlap_ms,
                              int64_t max_overlap_ms);

@@ -96,28 +96,37 @@ static void observe_jump(struct fh_watermark *mark, int64_t timestamp_ms)
     }
 }
 
-void fh_watermark_observe(struct fh_watermark *mark, int64_t timestamp_ms)
+/* Returns how far the stamp lies behind the mark. */
+static int64_t observe(struct fh_watermark *mark, int64_t timestamp_ms)
 {
-    if (timestamp_ms <= 0) {
-        return;
-    }
-    if (mark->high_ms == 0) {
-        observe_first(mark, timestamp_ms);
-        return;
-    }
     /* Both are positive: the difference cannot overflow. */
     int64_t ahead = timestamp_ms - mark->high_ms;
     if (ahead > mark->max_jump_ms || (ahead == mark->max_jump_ms && mark->candidate_ms != 0)) {
         observe_jump(mark, timestamp_ms);
-        return;
+        return 0;
     }
     if (-ahead <= mark->max_jump_ms) {
         forget_candidate(mark);
     }
-    if (ahead > 0) {
-        raise_to(mark, timestamp_ms);
-    } else {
-        note_lateness(mark, -ahead);
+    raise_to(mark, timestamp_ms);
+    return ahead < 0 ? -ahead : 0;
+}
+
+void fh_watermark_observe(struct fh_watermark *mark, int64_t timestamp_ms)
+{
+    if (timestamp_ms > 0 && mark->high_ms == 0) {
+        observe_first(mark, timestamp_ms);
+    } else if (timestamp_ms > 0) {
+        note_lateness(mark, observe(mark, timestamp_ms));
+    }
+}
+
+void fh_watermark_observe_again(struct fh_watermark *mark, int64_t timestamp_ms)
+{
+    if (timestamp_ms > 0 && mark->high_ms == 0) {
+        observe_first(mark, timestamp_ms);
+    } else if (timestamp_ms > 0) {
+        observe(mark, timestamp_ms);
     }
 }
 

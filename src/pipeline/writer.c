@@ -80,7 +80,7 @@ void fh_writer_note_minute(struct fh_pipeline *pipeline, struct fh_record_key ke
     }
 }
 
-/* One record. 0, -ENOSPC (nothing was changed: the same again later), -ENOMEM. */
+/* One record. 1: seen before; 0; -ENOSPC (nothing was changed: the same again later), -ENOMEM. */
 static int take_record(struct fh_pipeline *pipeline, struct intake *intake, const struct item *item,
                        const char *bytes)
 {
@@ -94,7 +94,7 @@ static int take_record(struct fh_pipeline *pipeline, struct intake *intake, cons
     seen = looked ? fh_dedup_add(pipeline->dedup, known) : seen;
     if (seen == 0) {
         atomic_fetch_add_explicit(&pipeline->duplicates, 1, memory_order_relaxed);
-        return 0;
+        return 1;
     }
     if (seen == -ENOMEM) {
         if (looked) {
@@ -145,6 +145,7 @@ static int take_item(struct fh_pipeline *pipeline, struct intake *intake, const 
     if (r < 0) {
         return r;
     }
+    bool again = r > 0;
     if (item->kind == ITEM_KEEP_ALIVE) {
         atomic_fetch_add_explicit(&pipeline->keep_alives, 1, memory_order_relaxed);
     } else {
@@ -153,7 +154,11 @@ static int take_item(struct fh_pipeline *pipeline, struct intake *intake, const 
         fh_event_types_count(&intake->types, item->type);
     }
     /* Only what is stored may move the resume point. */
-    fh_watermark_observe(&intake->mark, item->key.timestamp_ms);
+    if (again) {
+        fh_watermark_observe_again(&intake->mark, item->key.timestamp_ms);
+    } else {
+        fh_watermark_observe(&intake->mark, item->key.timestamp_ms);
+    }
     return 0;
 }
 

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 expect() { [ "$2" = "$3" ] || fail "$1: expected '$3', got '$2'"; }
 
 sim_start --rate 1000 --seed 5 --lateness-ms 2000 --paused
-FIREHOSE_EXTRA='silence_ms = 16000;' node_config a 1 single
+FIREHOSE_EXTRA='silence_ms = 16000; backoff_max_ms = 500;' node_config a 1 single
 "$BIN/firehosed" --config "$WORK/a/firehosed.conf" --check >/dev/null || fail "--check refuses a good configuration"
 sed 's/receivers = 4/recievers = 4/' "$WORK/a/firehosed.conf" >"$WORK/bad.conf"
 "$BIN/firehosed" --config "$WORK/bad.conf" --check >"$WORK/check.out" && fail "--check accepts a misspelt key"
@@ -39,6 +39,15 @@ sim_post '/sim/fault?type=status&code=503&count=2' >/dev/null
 sim_post '/sim/fault?type=cut' >/dev/null
 wait_log "$WORK/a.log" '\[stream-down\]' 10 $mark
 wait_status a 'all(.receivers[]; .state == "streaming")' 20
+
+# However often the connections break, what is asked for again stays as short as the events are late: the
+# simulator's are at most 3 s late here, so the least overlap of 10 s does.
+for round in 1 2 3 4 5 6; do
+    connects=$(node_status a | jq '[.receivers[].connects] | add')
+    sim_post '/sim/fault?type=cut' >/dev/null
+    wait_status a "([.receivers[].connects] | add) > $connects and all(.receivers[]; .state == \"streaming\")" 20
+done
+wait_status a 'all(.receivers[]; .last_timestamp - .asked_from < 25000)' 1
 
 # A second daemon on the same state directory refuses and says why.
 sed "s|/control\.sock|/control2.sock|" "$WORK/a/firehosed.conf" >"$WORK/second.conf"

@@ -35,6 +35,27 @@ static void rises_and_never_falls(void **state)
     assert_int_equal(mark.high_ms, NOW + 5 + 10 * MINUTE);
 }
 
+/* Each reconnect asks for the overlap again: what comes again must not make the next one longer. */
+static void reconnects_do_not_lengthen_the_overlap(void **state)
+{
+    (void)state;
+    struct fh_watermark mark = seeded(NOW);
+    for (int i = 0; i < 20; i++) {
+        int64_t from = fh_watermark_resume(&mark, 10000, 55 * MINUTE);
+        assert_int_equal(from, mark.high_ms - 10000);
+        for (int64_t stamp = from; stamp <= mark.high_ms; stamp += 100) {
+            fh_watermark_observe_again(&mark, stamp);
+        }
+        fh_watermark_observe(&mark, mark.high_ms + 50);
+    }
+    assert_int_equal(mark.lateness_ms, 0);
+    fh_watermark_observe_again(&mark,
+                               mark.high_ms + 50); /* known from another range: it is there */
+    assert_int_equal(mark.high_ms, NOW + 21 * 50);
+    fh_watermark_observe(&mark, mark.high_ms - 7000); /* a new one is late indeed */
+    assert_int_equal(fh_watermark_overlap(&mark, 10000, 55 * MINUTE), 14000);
+}
+
 static void nonsense_is_ignored(void **state)
 {
     (void)state;
@@ -191,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rises_and_never_falls),
+        cmocka_unit_test(reconnects_do_not_lengthen_the_overlap),
         cmocka_unit_test(nonsense_is_ignored),
         cmocka_unit_test(first_stamp_needs_a_second),
         cmocka_unit_test(one_wrong_clock_does_not_move_it),
