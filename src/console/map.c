@@ -183,7 +183,9 @@ static void fetch(struct maps *maps, const struct map *wanted)
         if (r == 0) {
             keep_image(maps, map, &image, type);
         }
-        map->due = fh_time_add_ms(fh_now(), r == 0 ? MAPS_KEEP_MS : MAPS_AGAIN_MS);
+        /* A refusal of the old key says nothing about the new one. */
+        int64_t wait_ms = r == 0 ? MAPS_KEEP_MS : maps->fresh ? 0 : MAPS_AGAIN_MS;
+        map->due = fh_time_add_ms(fh_now(), wait_ms);
     }
     if (r != -ECANCELED) {
         complain(maps, r, &err);
