@@ -4,7 +4,7 @@
 # ledger over the files of both: nothing lost, nothing twice, and the journal tells it.
 #
 # Needs root, debootstrap, systemd-nspawn, iproute2 on Debian; else says SKIPPED and exits with 77.
-# FULL=1 (tests/run.sh long) adds what it names at the end as left out; ONLY="killed keys" runs some scenarios.
+# FULL=1 (tests/run.sh e2e) adds what it names at the end as left out; ONLY="killed keys" runs some scenarios.
 # Environment: BIN, RATE (1000 events/s), SEED (printed), FH_ROOT_CACHE, FH_MIRROR, KEEP_WORK.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -92,6 +92,6 @@ tasks=$(on "$primary" sed -n 's/^Threads:[^0-9]*//p' "/proc/$(property "$primary
 echo "the primary had at most $resident kB resident, and has $tasks tasks"
 [ "$resident" -lt 262144 ] && [ "$tasks" -le 64 ] || fail "more memory or tasks than the unit tells of"
 on "$primary" systemctl stop firehosed || fail "systemctl stop on host $primary"
-[ -n "${FULL:-}" ] || echo "left out, see FULL=1: kills, power-off and full disks again on the upgraded pair with a witness, a cut between the" \
+[ -n "${FULL:-}" ] || echo "left out here, in tests/run.sh e2e: kills, power-off and full disks again on the upgraded pair with a witness, a cut between the" \
     "nodes alone, the watchdog's own 30 s, the way back to the older version, the RPM package's upgrade to a newer version"
 echo "two hosts: all as expected"
