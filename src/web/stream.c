@@ -137,6 +137,12 @@ int web_stream_open(struct fh_web_request *request, const struct fh_web_route *r
 void web_stream_close(struct fh_web_stream *stream)
 {
     struct fh_web *web = stream->web;
+    pthread_mutex_lock(&stream->lock);
+    bool uncounted = stream->cut && !stream->cut_off; /* its reader came by first */
+    pthread_mutex_unlock(&stream->lock);
+    if (uncounted) {
+        atomic_fetch_add(&web->cut, 1);
+    }
     if (stream->kept) {
         stream->route->closed(web->userdata, stream);
     }

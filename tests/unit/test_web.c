@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -504,8 +503,9 @@ static void *sender(void *userdata)
             fh_web_send(stream, event, sizeof(event) - 1);
         }
         pthread_mutex_unlock(&lock);
-        if (!room) {
-            sched_yield();
+        if (!room) { /* a little more now and then: only so the end of a connection is noticed */
+            usleep(1000);
+            send_event(event, sizeof(event) - 1);
         }
     }
     return NULL;
