@@ -12,6 +12,10 @@
 
 /* Lines are handed on at the end of a turn, and at the latest after this many bytes: with libcurl's
  * 16 KiB pieces this keeps the handler's promise of "one chunk of at most 512 KiB". */
+/* Between the end of a good connection that we close and the next one. While the service has not
+ * noticed the end it shares the events between both (firehose-api.md 11.3), and what the old one is
+ * given nobody gets. */
+#define REOPEN_MS   300
 #define FLUSH_BYTES ((size_t)256 * 1024)
 
 /* How long the body of an answer that is no stream may take. */
@@ -542,8 +546,14 @@ void fh_receiver_wake(struct fh_receiver *receiver)
 
 void fh_receiver_reconnect(struct fh_receiver *receiver)
 {
+    enum fh_receiver_state before = receiver->status.state;
     fh_receiver_close(receiver, "reconnecting as asked");
-    fh_receiver_open(receiver);
+    if (before == FH_RECEIVER_STREAMING || before == FH_RECEIVER_PAUSED) {
+        receiver->retry_at = fh_time_add_ms(receiver->group->now, REOPEN_MS);
+        set_state(receiver, FH_RECEIVER_WAITING);
+    } else {
+        fh_receiver_open(receiver);
+    }
 }
 
 void fh_receiver_shut(struct fh_receiver *receiver)

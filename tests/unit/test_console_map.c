@@ -215,7 +215,7 @@ static void test_images_within_bounds(void **state)
 {
     (void)state;
     struct fh_web_answer answer;
-    char id[8];
+    char id[16];
     pthread_mutex_lock(&lock);
     image_len = MAPS_BYTES_MAX / 4;
     pthread_mutex_unlock(&lock);
@@ -236,7 +236,7 @@ static void test_more_maps_than_are_known(void **state)
 {
     (void)state;
     struct fh_web_answer answer;
-    char id[8];
+    char id[16];
     for (int i = 0; i < 2 * MAPS_MAX; i++) {
         snprintf(id, sizeof(id), "m%d", i);
         wait_image(id);
