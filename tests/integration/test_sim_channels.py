@@ -498,13 +498,13 @@ def over_tls():
         check("HTTP/2 307" in answer.head() and f"location: {EVENTS}?replicaId=3" in answer.head(), answer.head())
         sim.fault("missing_payload&n=2&replica=3")
         until("no payload", lambda: len([event for event in lines.records() if len(event) == 6]) == 2)
-        sim.fault("slow_tls&ms=400")
+        sim.fault("slow_tls&ms=2000")  # far more than a busy machine takes for a handshake
         begin = time.monotonic()
         sim.connect().close()
-        check(time.monotonic() - begin >= 0.4, "slow_tls")
+        check(time.monotonic() - begin >= 2, "slow_tls")
         begin = time.monotonic()
         sim.connect().close()
-        check(time.monotonic() - begin < 0.4, "slow_tls does not end")
+        check(time.monotonic() - begin < 2, "slow_tls does not end")
 
 
 def unpad(text):
