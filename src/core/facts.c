@@ -17,7 +17,8 @@ enum place {
     DEVICE_INFO,
     USER,
     RSSI_NOTIFICATION,
-    NETWORK_DEVICE,
+    CONNECTOR,
+    CONTROLLER,
     LOCATION,
     PLACE_COUNT,
 };
@@ -29,7 +30,8 @@ enum about {
     ABOUT_DEVICE_INFO_ID,
     ABOUT_OWN_ID,
     ABOUT_TELEPRESENCE,
-    ABOUT_NETWORK_DEVICE,
+    ABOUT_CONNECTOR,
+    ABOUT_CONTROLLER,
     ABOUT_MAC,
     ABOUT_INFO_MAC,
     ABOUT_INFO_OTHER_MAC,
@@ -83,8 +85,8 @@ static const struct member in_payload[] = {
     ENTER("deviceInfo", DEVICE_INFO),
     ENTER("user", USER),
     ENTER("rssiNotification", RSSI_NOTIFICATION),
-    ENTER("connectorInfo", NETWORK_DEVICE),
-    ENTER("controllerInfo", NETWORK_DEVICE),
+    ENTER("connectorInfo", CONNECTOR),
+    ENTER("controllerInfo", CONTROLLER),
     TAKE("deviceId", ABOUT_OWN_ID),
     TAKE("tpDeviceId", ABOUT_TELEPRESENCE),
     TAKE("macAddress", ABOUT_OWN_MAC),
@@ -103,7 +105,8 @@ static const struct member in_device_info[] = {
 };
 static const struct member in_user[] = {TAKE("userId", ABOUT_USER)};
 static const struct member in_rssi_notification[] = {TAKE("macAddress", ABOUT_MEASURED_MAC)};
-static const struct member in_network_device[] = {TAKE("id", ABOUT_NETWORK_DEVICE)};
+static const struct member in_connector[] = {TAKE("id", ABOUT_CONNECTOR)};
+static const struct member in_controller[] = {TAKE("id", ABOUT_CONTROLLER)};
 static const struct member in_location[] = {
     TAKE("locationId", LOCATION_ID), ENTER("parent", LOCATION), /* from the leaf to the root */
 };
@@ -121,7 +124,8 @@ static const struct {
     [DEVICE_INFO] = MEMBERS(in_device_info),
     [USER] = MEMBERS(in_user),
     [RSSI_NOTIFICATION] = MEMBERS(in_rssi_notification),
-    [NETWORK_DEVICE] = MEMBERS(in_network_device),
+    [CONNECTOR] = MEMBERS(in_connector),
+    [CONTROLLER] = MEMBERS(in_controller),
     [LOCATION] = MEMBERS(in_location),
 };
 #define NAME_MAX_LEN 16 /* of all names above */

@@ -132,6 +132,8 @@ static const struct {
      "m", "", 0},
     {RECORD(",\"x\":{\"cameraId\":\"c\",\"user\":{\"userId\":\"u\"}}"), "u", "", 0},
     {RECORD(",\"x\":{\"cameraId\":\"c\",\"device\":\"none\",\"user\":[]}"), "c", "", 0},
+    {RECORD(",\"x\":{\"controllerInfo\":{\"id\":\"k\"},\"connectorInfo\":{\"id\":\"i\"}}"), "i", "",
+     0},
     /* the first of equal keys, even when it is of no use */
     {RECORD(",\"x\":{\"device\":7,\"device\":{\"deviceId\":\"d\"},\"cameraId\":\"c\","
             "\"cameraId\":\"e\"}"),
