@@ -164,11 +164,19 @@ struct fh_pipeline_sink {
     uint64_t missed;  /* optional: let go because the store had no room for its backlog */
     uint64_t pending;
     uint64_t failures; /* attempts that failed, and times it was found stuck */
+    bool replaying;    /* an operator's replay into it is in progress; no dry run */
     /* Since the oldest pending record arrived; since the start when that was before it; 0: none is
      * pending. */
     int64_t oldest_pending_age_ms;
     struct fh_pipeline_latency latency;
     char last_error[256];
+};
+
+/* Of the operator's replays (replay.h) into all sinks since start, dry runs left out. */
+struct fh_pipeline_replays {
+    uint64_t delivered, filtered, refused, dropped; /* records, as in fh_replay_status */
+    uint64_t done, cancelled, failed;               /* replays, by how they ended */
+    uint64_t pending; /* records that those in progress have not looked at yet */
 };
 
 /* What was stored of one minute of source time: the same on both nodes when their replicas carry
@@ -204,6 +212,7 @@ struct fh_pipeline_status {
     size_t receiver_count;
     struct fh_pipeline_sink sink[FH_SINKS_MAX];
     size_t sink_count;
+    struct fh_pipeline_replays replays;
     uint64_t store_id;
     struct fh_store_state store;
     struct fh_checkpoint covered_from;

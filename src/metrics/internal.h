@@ -94,6 +94,8 @@ void rows_receiver_state(struct writer *writer, const struct fh_snapshot *snapsh
 void rows_receiver_lag(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_sink_info(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_sink_latency(struct writer *writer, const struct fh_snapshot *snapshot);
+void rows_replays(struct writer *writer, const struct fh_snapshot *snapshot);
+void rows_replay_outcomes(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_store_events(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_match(struct writer *writer, const struct fh_snapshot *snapshot);
 

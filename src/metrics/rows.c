@@ -62,21 +62,48 @@ void rows_types(struct writer *writer, const struct fh_snapshot *snapshot)
     write_u64(writer, "", &label, 1, other);
 }
 
+/* One sample of a metric whose one label has fixed values. */
+struct row {
+    const char *name;
+    uint64_t value;
+};
+
+static void write_rows(struct writer *writer, const char *label, const struct row *rows,
+                       size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct label value = {label, rows[i].name};
+        write_u64(writer, "", &value, 1, rows[i].value);
+    }
+}
+
 void rows_outcomes(struct writer *writer, const struct fh_snapshot *snapshot)
 {
     const struct fh_pipeline_counters *counters = &snapshot->pipeline.counters;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
+    const struct row rows[] = {
         {"received", counters->received},   {"duplicate", counters->duplicates},
         {"late", counters->late},           {"quarantined", counters->quarantined},
         {"delivered", counters->delivered}, {"doubled", counters->doubled},
     };
-    for (size_t i = 0; i < FH_ARRAY_LEN(rows); i++) {
-        const struct label label = {"outcome", rows[i].name};
-        write_u64(writer, "", &label, 1, rows[i].value);
-    }
+    write_rows(writer, "outcome", rows, FH_ARRAY_LEN(rows));
+}
+
+void rows_replays(struct writer *writer, const struct fh_snapshot *snapshot)
+{
+    const struct fh_pipeline_replays *replays = &snapshot->pipeline.replays;
+    const struct row rows[] = {
+        {"done", replays->done}, {"cancelled", replays->cancelled}, {"failed", replays->failed}};
+    write_rows(writer, "result", rows, FH_ARRAY_LEN(rows));
+}
+
+void rows_replay_outcomes(struct writer *writer, const struct fh_snapshot *snapshot)
+{
+    const struct fh_pipeline_replays *replays = &snapshot->pipeline.replays;
+    const struct row rows[] = {{"delivered", replays->delivered},
+                               {"filtered", replays->filtered},
+                               {"refused", replays->refused},
+                               {"dropped", replays->dropped}};
+    write_rows(writer, "outcome", rows, FH_ARRAY_LEN(rows));
 }
 
 static void write_points(struct writer *writer, const char *point,

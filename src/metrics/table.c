@@ -178,6 +178,21 @@ const struct metric metrics_table[] = {
      .help = "From an event's arrival at this node to its delivery, the confirmation of the other "
              "node included. Events that arrived before the process started are not in it."},
 
+    /* replays: of the operator, beside the live stream */
+    {"firehosed_replay_running", GAUGE, PLAIN, SINK(replaying), .value = VALUE_BOOL,
+     .help = "1: a replay into the sink, ordered by an operator, is in progress."},
+    {"firehosed_replay_pending_events", GAUGE, PLAIN, NODE(pipeline.replays.pending),
+     .value = VALUE_U64, .help = "Events of the replays in progress that were not looked at yet."},
+    {"firehosed_replay_events", COUNTER, PLAIN, ROWS(rows_replay_outcomes, 4, "outcome"),
+     .help = "What became of the events of replays, dry runs left out; the live stream's counters "
+             "do not have them. delivered: the far side has them; filtered: not ordered, or not "
+             "wanted by the sink; refused: the far side will never take them; dropped: nobody took "
+             "them (kinds that promise at most once)."},
+    {"firehosed_replays", COUNTER, PLAIN, ROWS(rows_replays, 3, "result"),
+     .help = "Replays that have ended, dry runs left out. failed: the far side took nothing for a "
+             "minute, or the node ceased to deliver; the journal says which, and from when on to "
+             "go on."},
+
     /* itself */
     {"firehosed_scrapes", COUNTER, PLAIN, SELF(scrapes), .value = VALUE_U64,
      .help = "Answers to scrapes before this one."},

@@ -276,6 +276,7 @@ struct fh_pipeline {
     struct delivery delivery[FH_SINKS_MAX];
     size_t delivery_count;
     struct replay *replay[FH_SINKS_MAX]; /* the last of each sink, or NULL; main thread */
+    struct fh_pipeline_replays replayed; /* what was before these; main thread */
 
     atomic_int key;          /* enum fh_dedup_key in force; set by the writer */
     atomic_bool rest_wanted; /* the keys are about to change: the sinks let go of theirs */

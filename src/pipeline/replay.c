@@ -152,6 +152,7 @@ int fh_replay_start(struct fh_pipeline *pipeline, const struct fh_replay_order *
         release(replay);
         return r;
     }
+    fh_replay_add(pipeline, index, &pipeline->replayed);
     release(before);
     pipeline->replay[index] = replay;
     *ret_index = index;
@@ -168,6 +169,30 @@ void fh_replay_status(struct fh_pipeline *pipeline, size_t index, struct fh_repl
     pthread_mutex_lock(&replay->lock);
     *ret = replay->status;
     pthread_mutex_unlock(&replay->lock);
+}
+
+bool fh_replay_add(const struct fh_pipeline *pipeline, size_t index,
+                   struct fh_pipeline_replays *inout)
+{
+    struct replay *replay = pipeline->replay[index];
+    if (!replay || replay->order.dry_run) {
+        return false;
+    }
+    pthread_mutex_lock(&replay->lock); /* not copied: the whole of it is long */
+    const struct fh_replay_status *status = &replay->status;
+    bool running = status->state == FH_REPLAY_RUNNING;
+    inout->delivered += status->delivered;
+    inout->filtered += status->filtered;
+    inout->refused += status->refused;
+    inout->dropped += status->dropped;
+    inout->done += status->state == FH_REPLAY_DONE;
+    inout->cancelled += status->state == FH_REPLAY_CANCELLED;
+    inout->failed += status->state == FH_REPLAY_FAILED;
+    if (running && status->records > status->looked_at) {
+        inout->pending += status->records - status->looked_at;
+    }
+    pthread_mutex_unlock(&replay->lock);
+    return running;
 }
 
 void fh_replay_cancel(struct fh_pipeline *pipeline, size_t index)

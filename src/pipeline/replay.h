@@ -63,6 +63,9 @@ bool fh_replay_fenced(void *replay);
 int fh_replay_refused(void *replay, struct fh_slice record, const char *reason,
                       struct fh_error *err);
 void fh_replay_dropped(void *replay, uint64_t records);
+/* Adds the last replay into a sink to a sum. True: it is in progress. Main thread. */
+bool fh_replay_add(const struct fh_pipeline *pipeline, size_t index,
+                   struct fh_pipeline_replays *inout);
 /* Before the store is closed: all of them have ended, because the pipeline is stopping. */
 void fh_replay_join_all(struct fh_pipeline *pipeline);
 

@@ -59,6 +59,7 @@ static void oldest_pending(struct fh_pipeline_status *ret)
 static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
 {
     ret->sink_count = pipeline->delivery_count;
+    ret->replays = pipeline->replayed;
     ret->sinks_healthy = true;
     for (size_t i = 0; i < pipeline->delivery_count; i++) {
         struct delivery *delivery = &pipeline->delivery[i];
@@ -79,6 +80,7 @@ static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
         sink->pending = cursor.pending;
         sink->missed = cursor.missed;
         sink->failures = atomic_load(&delivery->failures);
+        sink->replaying = fh_replay_add(pipeline, i, &ret->replays);
         sink->oldest_pending_age_ms = pending_age_ms(pipeline, &cursor);
         fh_latency_read(&delivery->latency, &sink->latency);
         pthread_mutex_lock(&delivery->lock);

@@ -20,14 +20,26 @@ ctl() { local node=$1; shift; "$BIN/firehosectl" --socket "$WORK/$node/control.s
 events() { local node=$1; shift; "$BIN/firehosectl" events --config "$WORK/$node/firehosed.conf" --format json "$@"; }
 stats() { local node=$1; shift; "$BIN/firehosectl" stats --config "$WORK/$node/firehosed.conf" "$@"; }
 now_ms() { date +%s%3N; }
+declare -A METRICS=()
+# metric NODE LINE: until the metrics of a node, made anew once a second, have that line.
+metric() {
+    local until=$(($(now_ms) + 5000))
+    until curl -sS "http://127.0.0.1:${METRICS[$1]}/metrics" >"$WORK/metrics" 2>&1 && grep -qxF "$2" "$WORK/metrics"; do
+        [ "$(now_ms)" -lt $until ] || fail "no metric '$2' of node $1, but: $(grep replay "$WORK/metrics" | grep -v '^#')"
+        sleep 0.1
+    done
+}
 UIDS='"\(.recordUid) \(.recordTimestamp)"'
 
 far_start
 sim_start --rate "$RATE" --seed "$SEED" --lateness-ms 1000 --jitter-ms 200 --paused
 pair_keys
 SINK_EXTRA="}, $(far_sink a | sed 's/ *}$//')"
-node_config a 1 true
-node_config b 2 false
+for node in a b; do
+    METRICS[$node]=$(free_port)
+    CONFIG_EXTRA="metrics: { listen = \"127.0.0.1:${METRICS[$node]}\"; };"
+    if [ $node = a ]; then node_config a 1 true; else node_config b 2 false; fi
+done
 node_start a
 node_start b
 wait_pair_protected a b
@@ -120,6 +132,11 @@ expect "keys the replay's requests share with others" "$(jq -r '"\(.key) \(.repl
     cut -d' ' -f1 | uniq -d | wc -l)" 0
 grep -q "\[replay-ended\].*$id.*done" "$WORK/a.log" || fail "the journal does not tell the end of replay $id"
 
+metric a 'firehosed_replays_total{result="done"} 2'
+metric a "firehosed_replay_events_total{outcome=\"delivered\"} $((all + $(wc -l <"$WORK/got")))"
+metric a "firehosed_replay_events_total{outcome=\"filtered\"} $((all - $(wc -l <"$WORK/got")))"
+metric a 'firehosed_replay_running{sink="archive"} 0'
+
 # ---- a record the far side will never take ----
 curl -sS --fail --cacert "$WORK/far/ca.pem" --data '[{"match": "RAW_CAMERA_COUNT", "status": 422}]' "https://127.0.0.1:$FAR_PORT/control" >/dev/null
 wait_status a '.sinks[1].refused > 0' 20
@@ -133,6 +150,9 @@ jq -e -s 'length > 0 and all(.[]; .sink == "out" and (.reason | test("422")) and
 ctl a replay --sink archive $INTERVAL --rate 300 >"$WORK/replay.killed" 2>&1 &
 killed=$!
 wait_status a '.sinks[0].replay.looked_at > 200 and .sinks[0].replay.state == "running"' 10
+metric a 'firehosed_replay_running{sink="archive"} 1'
+metric a 'firehosed_replay_running{sink="out"} 0'
+grep -q '^firehosed_replay_pending_events [1-9]' "$WORK/metrics" || fail "a replay in progress has nothing pending"
 node_signal a KILL
 wait $killed && fail "a replay goes on without its primary"
 grep -q 'the daemon has ended' "$WORK/replay.killed" || fail "not said why the replay ended: $(cat "$WORK/replay.killed")"
@@ -147,6 +167,9 @@ go_on=$(node_status b | jq '.sinks[0].replay.go_on_ms')
 ctl b replay --sink archive --since "$go_on" --until $UNTIL >"$WORK/replay.rest" || fail "the rest of a replay: $(cat "$WORK/replay.rest")"
 cat "$WORK"/b/events/replay-*/archive-*.ndjson | jq -r "$UIDS" | sort -u >"$WORK/got"
 same "what was replayed in two parts" "$WORK/wanted" "$WORK/got"
+metric b 'firehosed_replays_total{result="cancelled"} 1'
+metric b 'firehosed_replays_total{result="done"} 1'
+metric b "firehosed_replay_events_total{outcome=\"delivered\"} $(cat "$WORK"/b/events/replay-*/archive-*.ndjson | wc -l)"
 
 # ---- the live stream: nothing lost, nothing twice, nothing marked ----
 sim_post /sim/stop >/dev/null

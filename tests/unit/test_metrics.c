@@ -146,6 +146,35 @@ static void a_histogram_is_cumulative(void **state)
     has_line(open, LATENCY "_count{sink=\"s\"} 7");
 }
 
+static void replays_are_counted_apart(void **state)
+{
+    (void)state;
+    snapshot.pipeline.sink_count = 2;
+    snprintf(snapshot.pipeline.sink[0].name, FH_SINK_NAME_MAX, "live");
+    snprintf(snapshot.pipeline.sink[1].name, FH_SINK_NAME_MAX, "again");
+    snapshot.pipeline.sink[1].replaying = true;
+    snapshot.pipeline.replays = (struct fh_pipeline_replays){.delivered = 11,
+                                                             .filtered = 12,
+                                                             .refused = 13,
+                                                             .dropped = 14,
+                                                             .done = 15,
+                                                             .cancelled = 16,
+                                                             .failed = 17,
+                                                             .pending = 18};
+    const char *open = render(FH_METRICS_OPEN);
+    has_line(open, "firehosed_replay_running{sink=\"live\"} 0");
+    has_line(open, "firehosed_replay_running{sink=\"again\"} 1");
+    has_line(open, "firehosed_replay_pending_events 18");
+    has_line(open, "firehosed_replay_events_total{outcome=\"delivered\"} 11");
+    has_line(open, "firehosed_replay_events_total{outcome=\"filtered\"} 12");
+    has_line(open, "firehosed_replay_events_total{outcome=\"refused\"} 13");
+    has_line(open, "firehosed_replay_events_total{outcome=\"dropped\"} 14");
+    has_line(open, "firehosed_replays_total{result=\"done\"} 15");
+    has_line(open, "firehosed_replays_total{result=\"cancelled\"} 16");
+    has_line(open, "firehosed_replays_total{result=\"failed\"} 17");
+    has_line(open, "firehosed_sink_delivered_events_total{sink=\"again\"} 0");
+}
+
 static void a_single_node_says_nothing_of_a_pair(void **state)
 {
     (void)state;
@@ -290,6 +319,7 @@ int main(void)
         TEST(values_come_out_in_base_units),
         TEST(the_two_formats_differ_where_they_must),
         TEST(a_histogram_is_cumulative),
+        TEST(replays_are_counted_apart),
         TEST(a_single_node_says_nothing_of_a_pair),
         TEST(names_from_outside_cannot_break_the_answer),
         TEST(the_answer_is_bounded),

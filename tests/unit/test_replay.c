@@ -31,6 +31,16 @@ static struct fh_replay_status status_of(struct fixture *f)
     return status;
 }
 
+/* What the metrics say of all replays since start; running: one into the first sink is in progress.
+ */
+static struct fh_pipeline_replays sum_of(struct fixture *f, bool running)
+{
+    struct fh_pipeline_replays sum = f->pipeline->replayed;
+    assert_true(fh_replay_add(f->pipeline, 0, &sum) == running);
+    assert_false(fh_replay_add(f->pipeline, 1, &sum)); /* there was none */
+    return sum;
+}
+
 /* The replayed records' stamps are those of from..to - 1, in order. */
 static void expect_replayed(struct fixture *f, uint64_t from, uint64_t to)
 {
@@ -83,6 +93,10 @@ static void an_interval_arrives(void **state)
     fixture_wait(f, status_of(f).state == FH_REPLAY_DONE);
     expect_replayed(f, 1001, 3001);
     assert_int_not_equal(f->far[2].there[0].fingerprint, before.fingerprint);
+    struct fh_pipeline_replays sum = sum_of(f, false);
+    assert_int_equal(sum.done, 2);
+    assert_int_equal(sum.delivered, 4000);
+    assert_int_equal(sum.pending + sum.failed + sum.cancelled + sum.refused, 0);
 }
 
 static void beside_a_live_stream(void **state)
@@ -134,6 +148,10 @@ static void filters_and_dry_run(void **state)
     assert_int_equal(status_of(f).delivered, 1000);
     assert_int_equal(status_of(f).filtered, 3000);
     assert_int_equal(FAR(f, 2, there_count), 1000);
+    struct fh_pipeline_replays sum = sum_of(f, false); /* without the dry run */
+    assert_int_equal(sum.done, 1);
+    assert_int_equal(sum.delivered, 1000);
+    assert_int_equal(sum.filtered, 3000);
 }
 
 static void a_far_side_that_fails(void **state)
@@ -179,6 +197,8 @@ static void refused_records_are_counted(void **state)
     char path[FH_PATH_MAX + 64];
     fh_dead_letters_path(f->directory, "first", path, sizeof(path));
     assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(sum_of(f, false).refused, 100);
+    assert_int_equal(sum_of(f, false).delivered, 900);
 }
 
 static void cancelled_and_gone_on(void **state)
@@ -193,6 +213,8 @@ static void cancelled_and_gone_on(void **state)
     fixture_wait(f, status_of(f).delivered > 500);
     assert_int_equal(fh_replay_start(f->pipeline, &order, &err, &index), -EBUSY);
     assert_non_null(strstr(err.text, status_of(f).id));
+    struct fh_pipeline_replays sum = sum_of(f, true);
+    assert_true(sum.pending > 0 && sum.pending < 3500 && sum.delivered > 500);
     fh_replay_cancel(f->pipeline, 0);
     fixture_wait(f, status_of(f).state == FH_REPLAY_CANCELLED);
     struct fh_replay_status status = status_of(f);
@@ -204,6 +226,11 @@ static void cancelled_and_gone_on(void **state)
     start(f, &order);
     fixture_wait(f, status_of(f).state == FH_REPLAY_DONE);
     assert_int_equal(status_of(f).delivered, 3500 - done);
+    sum = sum_of(f, false);
+    assert_int_equal(sum.delivered, 3500);
+    assert_int_equal(sum.cancelled, 1);
+    assert_int_equal(sum.done, 1);
+    assert_int_equal(sum.pending, 0);
     pthread_mutex_lock(&f->far[2].lock);
     for (uint64_t n = 501; n < 4001; n++) {
         assert_int_equal(f->far[2].there[n - 501].timestamp_ms, key_of(n).timestamp_ms);
@@ -229,6 +256,7 @@ static void the_role_ends_it(void **state)
     fixture_wait(f, status_of(f).state == FH_REPLAY_FAILED);
     assert_string_equal(status_of(f).error, "this node no longer leads");
     assert_true(status_of(f).go_on_ms == order.since_ms);
+    assert_int_equal(sum_of(f, false).failed, 1);
     assert_int_equal(FAR(f, 2, there_count), 0);
     snprintf(order.sink, sizeof(order.sink), "third");
     assert_int_equal(fh_replay_start(f->pipeline, &order, &err, &index), -ENOENT);
