@@ -69,7 +69,8 @@ int fh_sources_new(const struct fh_config *config, const char *api_key,
 int fh_sources_start(struct fh_sources *sources, struct fh_error *err);
 /* Any thread. Room again: paused receivers go on. */
 void fh_sources_wake(struct fh_sources *sources);
-/* Any thread. Close and reopen these receivers (bit per receiver) from their resume point, now. */
+/* Any thread. Close these receivers (bit per receiver) and reopen them from their resume point:
+ * after 300 ms, in which the service notices the end, or at once where no connection was open. */
 void fh_sources_reconnect(struct fh_sources *sources, uint16_t receivers);
 /* Any thread: a new key for the connections to come. */
 int fh_sources_set_api_key(struct fh_sources *sources, const char *api_key);

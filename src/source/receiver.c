@@ -8,15 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 /* Lines are handed on at the end of a turn, and at the latest after this many bytes: with libcurl's
  * 16 KiB pieces this keeps the handler's promise of "one chunk of at most 512 KiB". */
-/* Between the end of a good connection that we close and the next one. While the service has not
- * noticed the end it shares the events between both (firehose-api.md 11.3), and what the old one is
- * given nobody gets. */
-#define REOPEN_MS   300
 #define FLUSH_BYTES ((size_t)256 * 1024)
+
+/* Between the end of a connection that we close ourselves and the next one. While the service has
+ * not noticed the end it shares the events between both (firehose-api.md 11.3), and what the old
+ * one is given nobody gets. */
+#define REOPEN_MS 300
 
 /* How long the body of an answer that is no stream may take. */
 #define BODY_MS 2000
@@ -64,7 +64,7 @@ void fh_receiver_done(struct fh_receiver *receiver)
     pthread_mutex_destroy(&receiver->lock);
 }
 
-static void set_state(struct fh_receiver *receiver, enum fh_receiver_state state)
+void fh_receiver_set_state(struct fh_receiver *receiver, enum fh_receiver_state state)
 {
     receiver->status.state = state;
     receiver->changed = true;
@@ -107,72 +107,12 @@ void fh_receiver_close(struct fh_receiver *receiver, const char *reason)
     fh_service_headers_free(receiver->headers);
     receiver->headers = NULL;
     receiver->verdict = FH_VERDICT_NONE;
+    receiver->condemned = false;
     receiver->context->channel->decoder_reset(receiver->decoder);
     flush(receiver);
     if (was_open) {
         receiver->context->handler.disconnected(receiver->context->userdata, receiver->index,
                                                 reason);
-    }
-}
-
-static uint32_t random32(void)
-{
-    uint32_t value = 0;
-    if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != (ssize_t)sizeof(value)) {
-        value = (uint32_t)fh_now().ns; /* jitter, no secret */
-    }
-    return value;
-}
-
-static int once_code(enum fh_failure failure)
-{
-    switch (failure) {
-    case FH_FAILURE_ENDED:
-        return 0;
-    case FH_FAILURE_REFUSED:
-        return -EACCES;
-    case FH_FAILURE_SILENT:
-        return -ETIMEDOUT;
-    default:
-        return -EIO;
-    }
-}
-
-/* A new key came while this attempt was under way: that it was refused says nothing of the next. */
-static bool key_is_old(const struct fh_receiver *receiver)
-{
-    struct fh_source_context *context = receiver->context;
-    pthread_mutex_lock(&context->key_lock);
-    bool old = strcmp(receiver->key, context->api_key) != 0;
-    pthread_mutex_unlock(&context->key_lock);
-    return old;
-}
-
-void fh_receiver_fail(struct fh_receiver *receiver, enum fh_failure failure, long code,
-                      int64_t retry_after_ms, char *reason, size_t reason_size)
-{
-    const struct fh_config_firehose *config = &receiver->context->config;
-    fh_text_clean(reason, reason_size, receiver->key);
-    fh_receiver_close(receiver, reason);
-    int64_t retry_ms = 0;
-    if (failure == FH_FAILURE_REFUSED && !key_is_old(receiver)) {
-        retry_ms = fh_backoff_refused(&receiver->backoff, random32(), config->refused_retry_ms);
-        retry_ms = retry_ms < retry_after_ms ? retry_after_ms : retry_ms;
-        set_state(receiver, FH_RECEIVER_REFUSED);
-    } else {
-        retry_ms =
-            fh_backoff_failed(&receiver->backoff, receiver->group->now, random32(), retry_after_ms);
-        set_state(receiver, FH_RECEIVER_WAITING);
-    }
-    receiver->retry_at = fh_time_add_ms(receiver->group->now, retry_ms);
-    receiver->status.failures++;
-    snprintf(receiver->status.last_error, sizeof(receiver->status.last_error), "%.*s",
-             (int)sizeof(receiver->status.last_error) - 1, reason);
-    fh_receiver_log_failure(receiver, failure, code, retry_ms, reason);
-    if (receiver->context->once) {
-        receiver->once_result = once_code(failure);
-        fh_error_set(&receiver->once_error, receiver->once_result, "%s", reason);
-        atomic_store(&receiver->group->stop, true);
     }
 }
 
@@ -246,7 +186,7 @@ static size_t wait_for_room(struct fh_receiver *receiver)
     if (receiver->context->once) {
         return 0;
     }
-    set_state(receiver, FH_RECEIVER_PAUSED);
+    fh_receiver_set_state(receiver, FH_RECEIVER_PAUSED);
     return CURL_WRITEFUNC_PAUSE;
 }
 
@@ -266,7 +206,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *userdata)
         return wait_for_room(receiver);
     }
     if (receiver->status.state != FH_RECEIVER_STREAMING) {
-        set_state(receiver, FH_RECEIVER_STREAMING);
+        fh_receiver_set_state(receiver, FH_RECEIVER_STREAMING);
     }
     int r = decode(receiver, bytes, len);
     if (r == -EAGAIN) {
@@ -320,7 +260,7 @@ static void on_answer(struct fh_receiver *receiver)
     if (receiver->verdict != FH_VERDICT_STREAM) {
         return;
     }
-    set_state(receiver, FH_RECEIVER_STREAMING);
+    fh_receiver_set_state(receiver, FH_RECEIVER_STREAMING);
     receiver->byte_at = receiver->group->now;
     receiver->pinged = false;
     receiver->status.connects++;
@@ -429,11 +369,11 @@ void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url)
     receiver->decode_error = 0;
     receiver->delivering = false;
     receiver->send_idle = false;
-    receiver->condemned = false;
+    receiver->reopening = false;
     receiver->skip = 0;
     receiver->deadline =
         fh_time_add_ms(receiver->group->now, config->connect_timeout_ms + config->silence_ms);
-    set_state(receiver, FH_RECEIVER_CONNECTING);
+    fh_receiver_set_state(receiver, FH_RECEIVER_CONNECTING);
     struct fh_error err = {""};
     if (prepare(receiver, url, &err) < 0) {
         fh_receiver_fail(receiver, FH_FAILURE_SETUP, 0, 0, err.text, sizeof(err.text));
@@ -533,7 +473,7 @@ void fh_receiver_wake(struct fh_receiver *receiver)
     if (receiver->status.state != FH_RECEIVER_PAUSED) {
         return;
     }
-    set_state(receiver, FH_RECEIVER_STREAMING);
+    fh_receiver_set_state(receiver, FH_RECEIVER_STREAMING);
     receiver->byte_at = receiver->group->now;
     receiver->pinged = false;
     receiver->send_idle = false; /* CONT lets both directions go on */
@@ -544,13 +484,25 @@ void fh_receiver_wake(struct fh_receiver *receiver)
     }
 }
 
+void fh_receiver_open_soon(struct fh_receiver *receiver)
+{
+    /* Not the turn's time: that may be older than the close, by as much as the thread had to wait
+     * for a processor, and the service would have so much less time to notice. */
+    receiver->retry_at = fh_time_add_ms(fh_now(), REOPEN_MS);
+    receiver->reopening = true;
+    fh_receiver_set_state(receiver, FH_RECEIVER_WAITING);
+}
+
+/* An attempt without an answer counts as a connection: the service may have taken it for one. */
 void fh_receiver_reconnect(struct fh_receiver *receiver)
 {
-    enum fh_receiver_state before = receiver->status.state;
+    bool was_under_way = receiver->transfer;
+    if (receiver->reopening) {
+        return; /* it is what is about to happen */
+    }
     fh_receiver_close(receiver, "reconnecting as asked");
-    if (before == FH_RECEIVER_STREAMING || before == FH_RECEIVER_PAUSED) {
-        receiver->retry_at = fh_time_add_ms(receiver->group->now, REOPEN_MS);
-        set_state(receiver, FH_RECEIVER_WAITING);
+    if (was_under_way) {
+        fh_receiver_open_soon(receiver);
     } else {
         fh_receiver_open(receiver);
     }
@@ -559,7 +511,7 @@ void fh_receiver_reconnect(struct fh_receiver *receiver)
 void fh_receiver_shut(struct fh_receiver *receiver)
 {
     fh_receiver_close(receiver, "stopping");
-    set_state(receiver, FH_RECEIVER_IDLE);
+    fh_receiver_set_state(receiver, FH_RECEIVER_IDLE);
 }
 
 void fh_receiver_turn_end(struct fh_receiver *receiver)

@@ -85,6 +85,7 @@ struct fh_receiver {
     bool delivering; /* a byte of the stream has come */
     bool pinged;     /* since the last sign of the stream */
     bool condemned;  /* the connection it shares is dead (multiplex.c) */
+    bool reopening;  /* WAITING for the service to notice the end of the last connection */
     bool send_idle;  /* libcurl waits until there is something to send */
     int sockets[8];  /* of a two-way channel's attempt, -1 = none */
     size_t unflushed;
@@ -118,7 +119,10 @@ void fh_receiver_done(struct fh_receiver *receiver);
 
 /* All below on the group's thread, with group->now set. */
 void fh_receiver_open(struct fh_receiver *receiver);
-/* curl has finished with the transfer (receiver_judge.c). */
+/* Open once the service has had time to notice that a connection of ours has just ended. */
+void fh_receiver_open_soon(struct fh_receiver *receiver);
+void fh_receiver_set_state(struct fh_receiver *receiver, enum fh_receiver_state state);
+/* curl has finished with the transfer. This and the next one are in receiver_judge.c. */
 void fh_receiver_finished(struct fh_receiver *receiver, CURLcode code);
 /* The attempt or the connection is over. reason is cleaned, so that nothing a server sent reaches
  * log, status or handler as it was. */

@@ -2,13 +2,80 @@
  * operator reads, and whether to back off, to wait slowly, or to follow a redirect. */
 #include "receiver.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define REDIRECTS_MAX 3
 
 /* A Retry-After beyond this is a mistake, or a date seen by a clock that is wrong. */
 #define RETRY_AFTER_MAX_MS 3600000
+
+static uint32_t random32(void)
+{
+    uint32_t value = 0;
+    if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != (ssize_t)sizeof(value)) {
+        value = (uint32_t)fh_now().ns; /* jitter, no secret */
+    }
+    return value;
+}
+
+static int once_code(enum fh_failure failure)
+{
+    switch (failure) {
+    case FH_FAILURE_ENDED:
+        return 0;
+    case FH_FAILURE_REFUSED:
+        return -EACCES;
+    case FH_FAILURE_SILENT:
+        return -ETIMEDOUT;
+    default:
+        return -EIO;
+    }
+}
+
+/* A new key came while this attempt was under way: that it was refused says nothing of the next. */
+static bool key_is_old(const struct fh_receiver *receiver)
+{
+    struct fh_source_context *context = receiver->context;
+    pthread_mutex_lock(&context->key_lock);
+    bool old = strcmp(receiver->key, context->api_key) != 0;
+    pthread_mutex_unlock(&context->key_lock);
+    return old;
+}
+
+void fh_receiver_fail(struct fh_receiver *receiver, enum fh_failure failure, long code,
+                      int64_t retry_after_ms, char *reason, size_t reason_size)
+{
+    const struct fh_config_firehose *config = &receiver->context->config;
+    fh_text_clean(reason, reason_size, receiver->key);
+    fh_receiver_close(receiver, reason);
+    bool old_key = failure == FH_FAILURE_REFUSED && key_is_old(receiver);
+    int64_t retry_ms = 0;
+    if (failure == FH_FAILURE_REFUSED && !old_key) {
+        retry_ms = fh_backoff_refused(&receiver->backoff, random32(), config->refused_retry_ms);
+        retry_ms = retry_ms < retry_after_ms ? retry_after_ms : retry_ms;
+        fh_receiver_set_state(receiver, FH_RECEIVER_REFUSED);
+    } else {
+        retry_ms =
+            fh_backoff_failed(&receiver->backoff, receiver->group->now, random32(), retry_after_ms);
+        fh_receiver_set_state(receiver, FH_RECEIVER_WAITING);
+    }
+    receiver->retry_at = fh_time_add_ms(receiver->group->now, retry_ms);
+    receiver->status.failures++;
+    snprintf(receiver->status.last_error, sizeof(receiver->status.last_error), "%.*s",
+             (int)sizeof(receiver->status.last_error) - 1, reason);
+    if (old_key && receiver->logged != FH_FAILURE_REFUSED) {
+        failure = FH_FAILURE_STATUS; /* nothing the operator has to act on: the next key is there */
+    }
+    fh_receiver_log_failure(receiver, failure, code, retry_ms, reason);
+    if (receiver->context->once) {
+        receiver->once_result = once_code(failure);
+        fh_error_set(&receiver->once_error, receiver->once_result, "%s", reason);
+        atomic_store(&receiver->group->stop, true);
+    }
+}
 
 /* An answer that is neither a stream nor a redirect we follow. */
 static void judge_answer(struct fh_receiver *receiver, int64_t retry_after_ms)

@@ -1,7 +1,7 @@
 /* test_channel_contract.c: the promises every channel makes, as one suite of dialogues that runs
  * over each of them: what is asked for, what arrives, what happens when the server is silent, cuts
  * or refuses, and that stopping is possible in every state. Back-pressure is in
- * test_channel_pressure.c.
+ * test_channel_pressure.c, what the daemon orders in test_channel_orders.c.
  * Usage: test_channel_contract http|websocket|grpc */
 #include "channel_fixture.h"
 
@@ -274,23 +274,6 @@ static void a_stream_that_ends_is_opened_again(void **state)
     assert_true(fixture->server.peers[1].previous_closed);
 }
 
-static void reconnecting_closes_before_it_opens(void **state)
-{
-    struct fixture *fixture = *state;
-    channel_serve(fixture, channel, channel_play_one, true);
-    fixture_start(fixture);
-    for (unsigned i = 1; i <= 5; i++) {
-        assert_true(fixture_wait_lines(fixture, i));
-        fh_sources_reconnect(fixture->sources, 1);
-        assert_true(scripted_wait_requests(&fixture->server, i + 1));
-    }
-    fh_sources_stop(fixture->sources);
-    for (unsigned i = 1; i <= 5; i++) {
-        assert_true(fixture->server.peers[i].previous_closed);
-    }
-    assert_int_equal(fixture->server.accepted, 6);
-}
-
 /* ---- statuses ---- */
 
 static atomic_int refusal;
@@ -514,7 +497,6 @@ int main(int argc, char **argv)
         DIALOGUE(half_a_record_over_tls),
         DIALOGUE(a_server_that_goes_without_a_word_is_noticed),
         DIALOGUE(a_stream_that_ends_is_opened_again),
-        DIALOGUE(reconnecting_closes_before_it_opens),
         DIALOGUE(a_bad_request_names_replica_and_ranges),
         DIALOGUE(a_bad_key_names_the_key_file),
         DIALOGUE(a_channel_not_granted_names_the_channel),
