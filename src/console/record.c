@@ -141,6 +141,7 @@ static const struct {
 struct frame {
     uint8_t place;
     uint8_t level; /* of a location: 0 = the leaf */
+    uint32_t seen; /* bit per member: the first of several equal keys counts */
 };
 
 struct pass {
@@ -153,8 +154,10 @@ struct pass {
     struct fh_slice location[FH_LOCATIONS_MAX][LOCATION_VALUES];
 };
 
-static const struct member *find(const struct frame *frame, struct fh_slice key)
+/* NULL: a name that no member has. */
+static const struct member *find(struct frame *frame, struct fh_slice key)
 {
+    static const struct member again = {.enter = NOWHERE, .take = NOTHING};
     char scratch[NAME_MAX_LEN];
     if (!fh_json_name(key, scratch, sizeof(scratch), &key)) {
         return NULL;
@@ -162,7 +165,9 @@ static const struct member *find(const struct frame *frame, struct fh_slice key)
     const struct member *member = members_of[frame->place].member;
     for (size_t i = 0; i < members_of[frame->place].count; i++) {
         if (member[i].len == key.len && memcmp(member[i].name, key.data, key.len) == 0) {
-            return &member[i];
+            bool first = (frame->seen & UINT32_C(1) << i) == 0;
+            frame->seen |= UINT32_C(1) << i;
+            return first ? &member[i] : &again;
         }
     }
     return NULL;
@@ -214,7 +219,7 @@ static void take(struct pass *pass, const struct frame *frame, const struct memb
  * that was entered. NULL: no JSON. */
 static const uint8_t *pass_member(struct pass *pass, const uint8_t *p, bool *ret_entered)
 {
-    const struct frame *frame = &pass->frame[pass->top];
+    struct frame *frame = &pass->frame[pass->top];
     struct fh_slice key = {"", 0};
     const uint8_t *value = fh_json_key(pass->ops, &pass->json, p, &key);
     if (!value || value == pass->json.end) {

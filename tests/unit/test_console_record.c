@@ -251,6 +251,31 @@ static void test_deep_chain(void **state)
     expect(record.location[15].id, "l-15");
 }
 
+/* As cJSON and fh_record_facts take it; a payload has no name of its own and may be one of several.
+ */
+static void test_the_first_of_equal_keys_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *device;
+    } cases[] = {
+        {"{\"a\":{\"device\":{\"deviceId\":\"1\",\"deviceId\":\"2\"},\"xPos\":1,\"yPos\":1}}", "1"},
+        {"{\"a\":{\"device\":{},\"device\":{\"deviceId\":\"2\"},\"xPos\":1,\"yPos\":1}}", ""},
+        {"{\"a\":{\"device\":1,\"d\\u0065vice\":{\"deviceId\":\"2\"},\"xPos\":1,\"yPos\":1}}", ""},
+        {"{\"a\":{\"device\":{}},\"a\":{\"device\":{\"deviceId\":\"2\"},\"xPos\":1,\"yPos\":1}}",
+         "2"},
+        {"{\"eventType\":1,\"eventType\":{\"device\":{\"deviceId\":\"2\"},\"xPos\":1,\"yPos\":1}}",
+         ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct console_record record;
+        assert_int_equal(read_text(cases[i].text, &record), cases[i].device[0] != '\0');
+        if (cases[i].device[0]) {
+            expect(record.device, cases[i].device);
+        }
+    }
+}
+
 /* Whatever it reads of the samples, these are not among it. */
 static void test_personal_data_is_never_read(void **state)
 {
@@ -296,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_odd_values),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_deep_chain),
+        cmocka_unit_test(test_the_first_of_equal_keys_counts),
         cmocka_unit_test(test_personal_data_is_never_read),
     };
     return cmocka_run_group_tests(tests, load, NULL);
