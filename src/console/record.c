@@ -5,15 +5,15 @@
  * Which member says what: sections 7, 7.1 and 7.2 of the API's reference. */
 #include "record.h"
 
-#include "json.h" /* of src/core */
+#include "fh/json_walk.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Where the pass is: an object some of whose members matter. */
+/* Objects some of whose members matter. */
 enum place {
-    NOWHERE,
     OUTERMOST,
     PAYLOAD,
     DEVICE,
@@ -26,7 +26,7 @@ enum place {
     PLACE_COUNT,
 };
 
-/* Values that are kept while the pass goes on; of several equal ones the first. */
+/* Values that are kept while the walk goes on; of several equal ones the first. */
 enum taken {
     NOTHING,
     TYPE,
@@ -57,220 +57,93 @@ enum taken {
 };
 #define LOCATION_VALUES (TAKE_COUNT - VALUE_COUNT)
 
-struct member {
-    const char *name;
-    uint8_t len;
-    uint8_t enter; /* enum place; NOWHERE: no object that matters */
-    uint8_t take;  /* enum taken */
+static const struct fh_json_member in_outermost[] = {
+    FH_JSON_TAKE("eventType", TYPE),
+    FH_JSON_TAKE("recordTimestamp", STAMP),
+    FH_JSON_TAKE("partnerTenantId", TENANT),
 };
-#define ENTER(text, place)                                                                         \
-    {                                                                                              \
-        .name = (text), .len = sizeof(text) - 1, .enter = (place)                                  \
-    }
-#define TAKE(text, value)                                                                          \
-    {                                                                                              \
-        .name = (text), .len = sizeof(text) - 1, .take = (value)                                   \
-    }
-
-static const struct member in_outermost[] = {
-    TAKE("eventType", TYPE),
-    TAKE("recordTimestamp", STAMP),
-    TAKE("partnerTenantId", TENANT),
+static const struct fh_json_member in_payload[] = {
+    FH_JSON_ENTER("location", LOCATION),
+    FH_JSON_ENTER("device", DEVICE),
+    FH_JSON_ENTER("deviceInfo", DEVICE),
+    FH_JSON_ENTER("detectedPosition", POSITION),
+    FH_JSON_ENTER("locationDetails", DETAILS),
+    FH_JSON_ENTER("activeUsersCount", USERS),
+    FH_JSON_TAKE("mapId", MAP_ID),
+    FH_JSON_TAKE("xPos", X),
+    FH_JSON_TAKE("yPos", Y),
+    FH_JSON_TAKE("confidenceFactor", CONFIDENCE),
+    FH_JSON_TAKE("presenceEventType", PRESENCE),
+    FH_JSON_TAKE("changeType", CHANGE),
+    FH_JSON_TAKE("associatedCount", ASSOCIATED),
+    FH_JSON_TAKE("activeDevicesCount", ACTIVE_DEVICES),
+    FH_JSON_TAKE("count", COUNT),
+    FH_JSON_TAKE("peopleCount", PEOPLE),
+    FH_JSON_TAKE("cameraId", COUNTER_ID),
+    FH_JSON_TAKE("cameraZoneId", COUNTER_ZONE),
+    FH_JSON_TAKE("tpDeviceId", COUNTER_ID),
 };
-static const struct member in_payload[] = {
-    ENTER("location", LOCATION),
-    ENTER("device", DEVICE),
-    ENTER("deviceInfo", DEVICE),
-    ENTER("detectedPosition", POSITION),
-    ENTER("locationDetails", DETAILS),
-    ENTER("activeUsersCount", USERS),
-    TAKE("mapId", MAP_ID),
-    TAKE("xPos", X),
-    TAKE("yPos", Y),
-    TAKE("confidenceFactor", CONFIDENCE),
-    TAKE("presenceEventType", PRESENCE),
-    TAKE("changeType", CHANGE),
-    TAKE("associatedCount", ASSOCIATED),
-    TAKE("activeDevicesCount", ACTIVE_DEVICES),
-    TAKE("count", COUNT),
-    TAKE("peopleCount", PEOPLE),
-    TAKE("cameraId", COUNTER_ID),
-    TAKE("cameraZoneId", COUNTER_ZONE),
-    TAKE("tpDeviceId", COUNTER_ID),
+static const struct fh_json_member in_device[] = {FH_JSON_TAKE("deviceId", DEVICE_ID)};
+static const struct fh_json_member in_users[] = {FH_JSON_TAKE("totalUsers", ACTIVE_USERS)};
+static const struct fh_json_member in_position[] = {
+    FH_JSON_TAKE("mapId", MAP_ID),
+    FH_JSON_TAKE("xPos", X),
+    FH_JSON_TAKE("yPos", Y),
+    FH_JSON_TAKE("confidenceFactor", CONFIDENCE),
 };
-static const struct member in_device[] = {TAKE("deviceId", DEVICE_ID)};
-static const struct member in_users[] = {TAKE("totalUsers", ACTIVE_USERS)};
-static const struct member in_position[] = {
-    TAKE("mapId", MAP_ID),
-    TAKE("xPos", X),
-    TAKE("yPos", Y),
-    TAKE("confidenceFactor", CONFIDENCE),
-};
-static const struct member in_details[] = {ENTER("mapDetails", MAP)};
-static const struct member in_map[] = {TAKE("mapId", MAP_ID), ENTER("dimension", DIMENSION)};
-static const struct member in_dimension[] = {TAKE("width", WIDTH), TAKE("length", LENGTH)};
-static const struct member in_location[] = {
-    TAKE("locationId", LOCATION_ID), TAKE("name", LOCATION_NAME),
-    TAKE("inferredLocationTypes", LOCATION_TYPES),
-    ENTER("parent", LOCATION), /* from the leaf to the root */
+static const struct fh_json_member in_details[] = {FH_JSON_ENTER("mapDetails", MAP)};
+static const struct fh_json_member in_map[] = {FH_JSON_TAKE("mapId", MAP_ID),
+                                               FH_JSON_ENTER("dimension", DIMENSION)};
+static const struct fh_json_member in_dimension[] = {FH_JSON_TAKE("width", WIDTH),
+                                                     FH_JSON_TAKE("length", LENGTH)};
+static const struct fh_json_member in_location[] = {
+    FH_JSON_TAKE("locationId", LOCATION_ID), FH_JSON_TAKE("name", LOCATION_NAME),
+    FH_JSON_TAKE("inferredLocationTypes", LOCATION_TYPES),
+    FH_JSON_ENTER("parent", LOCATION), /* from the leaf to the root */
 };
 
-#define MEMBERS(of)                                                                                \
-    {                                                                                              \
-        (of), sizeof(of) / sizeof((of)[0])                                                         \
-    }
-static const struct {
-    const struct member *member;
-    size_t count;
-} members_of[PLACE_COUNT] = {
-    [OUTERMOST] = MEMBERS(in_outermost),
-    [PAYLOAD] = MEMBERS(in_payload),
-    [DEVICE] = MEMBERS(in_device),
-    [USERS] = MEMBERS(in_users),
-    [POSITION] = MEMBERS(in_position),
-    [DETAILS] = MEMBERS(in_details),
-    [MAP] = MEMBERS(in_map),
-    [DIMENSION] = MEMBERS(in_dimension),
-    [LOCATION] = MEMBERS(in_location),
+static const struct fh_json_place places[PLACE_COUNT] = {
+    [OUTERMOST] = FH_JSON_PLACE(in_outermost),
+    [PAYLOAD] = FH_JSON_PLACE(in_payload),
+    [DEVICE] = FH_JSON_PLACE(in_device),
+    [USERS] = FH_JSON_PLACE(in_users),
+    [POSITION] = FH_JSON_PLACE(in_position),
+    [DETAILS] = FH_JSON_PLACE(in_details),
+    [MAP] = FH_JSON_PLACE(in_map),
+    [DIMENSION] = FH_JSON_PLACE(in_dimension),
+    [LOCATION] = FH_JSON_PLACE(in_location),
 };
-#define NAME_MAX_LEN 21 /* of all names above */
-
-/* outermost, payload, and the deeper of location and details */
-#define FRAMES_MAX (2 + FH_LOCATIONS_MAX)
-
-struct frame {
-    uint8_t place;
-    uint8_t level; /* of a location: 0 = the leaf */
-    uint32_t seen; /* bit per member: the first of several equal keys counts */
-};
+/* A location is in a payload, whose depth is 1. The walk enters as many of its levels as we have.
+ */
+#define LEAF_DEPTH 2
+static_assert(FH_JSON_WALK_DEPTH == LEAF_DEPTH + FH_LOCATIONS_MAX, "room for every level");
 
 struct pass {
-    const struct fh_json_ops *ops;
-    struct fh_json json;
-    struct frame frame[FRAMES_MAX];
-    unsigned top;
     bool located;                       /* a location was entered */
     struct fh_slice value[VALUE_COUNT]; /* as they stand, quotes and all; data NULL: none */
     struct fh_slice location[FH_LOCATIONS_MAX][LOCATION_VALUES];
 };
 
-/* NULL: a name that no member has. */
-static const struct member *find(struct frame *frame, struct fh_slice key)
+/* Of the locations of several payloads the first. */
+static bool enter(void *userdata, unsigned depth, uint8_t place)
 {
-    static const struct member again = {.enter = NOWHERE, .take = NOTHING};
-    char scratch[NAME_MAX_LEN];
-    if (!fh_json_name(key, scratch, sizeof(scratch), &key)) {
-        return NULL;
+    struct pass *pass = userdata;
+    if (place != LOCATION || depth >= LEAF_DEPTH) {
+        return true;
     }
-    const struct member *member = members_of[frame->place].member;
-    for (size_t i = 0; i < members_of[frame->place].count; i++) {
-        if (member[i].len == key.len && memcmp(member[i].name, key.data, key.len) == 0) {
-            bool first = (frame->seen & UINT32_C(1) << i) == 0;
-            frame->seen |= UINT32_C(1) << i;
-            return first ? &member[i] : &again;
-        }
-    }
-    return NULL;
-}
-
-/* The value of this member is an object: the place to look into. */
-static enum place enter(struct pass *pass, const struct member *member)
-{
-    const struct frame *around = &pass->frame[pass->top];
-    if (around->place == OUTERMOST && !member) {
-        return PAYLOAD;
-    }
-    if (!member || member->enter != LOCATION) {
-        return member ? (enum place)member->enter : NOWHERE;
-    }
-    bool deeper = around->place == LOCATION;
-    if (deeper ? around->level + 1 == FH_LOCATIONS_MAX : pass->located) {
-        return NOWHERE;
-    }
+    bool first = !pass->located;
     pass->located = true;
-    return LOCATION;
+    return first;
 }
 
-static void push(struct pass *pass, enum place place)
+static void take(void *userdata, unsigned depth, uint8_t what, struct fh_slice value)
 {
-    const struct frame *around = &pass->frame[pass->top];
-    bool deeper = place == LOCATION && around->place == LOCATION;
-    pass->frame[++pass->top] = (struct frame){
-        .place = (uint8_t)place,
-        .level = (uint8_t)(deeper ? around->level + 1 : 0),
-    };
-}
-
-static void take(struct pass *pass, const struct frame *frame, const struct member *member,
-                 struct fh_slice value)
-{
-    if (!member || member->take == NOTHING) {
-        return;
-    }
-    struct fh_slice *into = member->take < VALUE_COUNT
-                                ? &pass->value[member->take]
-                                : &pass->location[frame->level][member->take - VALUE_COUNT];
+    struct pass *pass = userdata;
+    struct fh_slice *into = what < VALUE_COUNT
+                                ? &pass->value[what]
+                                : &pass->location[depth - LEAF_DEPTH][what - VALUE_COUNT];
     if (!into->data) {
         *into = value;
-    }
-}
-
-/* One member, from its key on; p is then behind its value, or behind the opening brace of an object
- * that was entered. NULL: no JSON. */
-static const uint8_t *pass_member(struct pass *pass, const uint8_t *p, bool *ret_entered)
-{
-    struct frame *frame = &pass->frame[pass->top];
-    struct fh_slice key = {"", 0};
-    const uint8_t *value = fh_json_key(pass->ops, &pass->json, p, &key);
-    if (!value || value == pass->json.end) {
-        return NULL;
-    }
-    const struct member *member = find(frame, key);
-    if (*value == '{') {
-        enum place inside = enter(pass, member);
-        *ret_entered = inside != NOWHERE;
-        if (*ret_entered) {
-            push(pass, inside);
-            return value + 1;
-        }
-    }
-    *ret_entered = false;
-    const uint8_t *after = pass->ops->value(&pass->json, value, pass->top + 1);
-    if (after) {
-        take(pass, frame, member, (struct fh_slice){(const char *)value, (size_t)(after - value)});
-    }
-    return after;
-}
-
-/* The whole record; p is behind its opening brace. */
-static const uint8_t *pass_record(struct pass *pass, const uint8_t *p)
-{
-    const uint8_t *end = pass->json.end;
-    bool fresh = true; /* nothing of the object was read yet: it may be empty */
-    for (;;) {
-        p = fh_json_skip_blanks(p, end);
-        if (!fresh || p == end || *p != '}') {
-            p = pass_member(pass, p, &fresh);
-            if (!p) {
-                return NULL;
-            }
-            if (fresh) {
-                continue;
-            }
-            p = fh_json_skip_blanks(p, end);
-        }
-        while (p < end && *p == '}') {
-            p = fh_json_skip_blanks(p + 1, end);
-            if (pass->top == 0) {
-                return p;
-            }
-            pass->top--;
-        }
-        if (p == end || *p != ',') {
-            return NULL;
-        }
-        p++;
-        fresh = false;
     }
 }
 
@@ -489,18 +362,14 @@ static void clear(struct console_record *record)
 
 bool console_record_read(const char *record, size_t len, struct console_record *ret)
 {
-    struct pass pass = {
-        .ops = fh_json_implementation(0),
-        .json = {.start = (const uint8_t *)record, .end = (const uint8_t *)record + len},
-        .frame = {{.place = OUTERMOST}},
+    static const struct fh_json_walk walk = {
+        .place = places,
+        .payload = PAYLOAD,
+        .enter = enter,
+        .take = take,
     };
-    const uint8_t *end = pass.json.end;
-    const uint8_t *p = fh_json_skip_blanks(pass.json.start, end);
-    if (p == end || *p != '{') {
-        return false;
-    }
-    p = pass_record(&pass, p + 1);
-    if (p != end) {
+    struct pass pass = {.located = false};
+    if (!fh_json_walk(&walk, &pass, record, len)) {
         return false;
     }
     clear(ret);

@@ -6,15 +6,11 @@
 #ifndef FH_CORE_JSON_H
 #define FH_CORE_JSON_H
 
-#include "fh/event.h"
+#include "fh/json_walk.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Longest number, in bytes. RFC 8259 section 9 allows a limit; cJSON without the mend of
- * CVE-2023-26819 refuses longer ones, and what we accept every consumer should be able to read. */
-#define FH_JSON_NUMBER_MAX 63
 
 struct fh_json {
     const uint8_t *start;
@@ -61,16 +57,6 @@ static inline const uint8_t *fh_json_skip_blanks(const uint8_t *p, const uint8_t
     return p;
 }
 
-/* ---- for whoever wants the contents of a string that was checked before ---- */
-
-enum fh_json_text {
-    FH_JSON_TEXT_WHOLE,
-    FH_JSON_TEXT_TOO_LONG, /* ret_len = capacity bytes were written */
-    FH_JSON_TEXT_NUL,      /* stopped at a \u0000; ret_len bytes before it were written */
-};
-/* Unescape the bytes between the quotes. The string must have passed string() or value(). */
-enum fh_json_text fh_json_unescape(const uint8_t *text, size_t len, char *out, size_t capacity,
-                                   size_t *ret_len);
 /* The name a key stands for: the key itself, or its text in scratch when it has escapes. False for
  * one that is longer than scratch or has a NUL in it. */
 bool fh_json_name(struct fh_slice key, char *scratch, size_t capacity, struct fh_slice *ret);
