@@ -17,7 +17,6 @@
 #define PATH       "/client/v1/partner/"
 #define ANSWER_MAX ((size_t)64 * 1024)
 #define TIMEOUT_MS 30000
-#define SAID_MAX   200
 
 /* ---- addresses ---- */
 
@@ -89,41 +88,15 @@ int fh_activation_judge_url(const char *base_url, const char *configured_url, st
 
 /* ---- requests ---- */
 
-static const struct {
-    long status;
-    int code;
-    const char *meaning;
-} meanings[] = {
+static const struct fh_rest_meaning meanings[] = {
     {400, -EACCES, "the service rejects the request"},
     {401, -EACCES, "the service does not accept the token: has it expired, or been used already?"},
     {403, -EACCES, "the service does not allow this activation"},
     {404, -EBADMSG, "no activation is offered there: is the address right?"},
     {429, -EAGAIN, "rate limit exceeded: try again in a minute"},
+    {500, -EAGAIN, "the service or a proxy has a problem of its own: try again"},
+    {0, -EBADMSG, "the service answers in a way that is not documented"},
 };
-
-static int judge_status(const struct fh_fetch_answer *answer, const char *secret,
-                        struct fh_error *err)
-{
-    char said[SAID_MAX];
-    const char *meaning = "the service answers in a way that is not documented";
-    int code = -EBADMSG;
-    if (answer->status == 200) {
-        return 0;
-    }
-    if (answer->status >= 500) {
-        code = -EAGAIN;
-        meaning = "the service or a proxy has a problem of its own: try again";
-    }
-    for (size_t i = 0; i < FH_ARRAY_LEN(meanings); i++) {
-        if (meanings[i].status == answer->status) {
-            code = meanings[i].code;
-            meaning = meanings[i].meaning;
-        }
-    }
-    fh_rest_message(answer->body.data, answer->body.len, secret, said, sizeof(said));
-    return fh_error_set(err, code, "answered with %ld: %s%s%s%s", answer->status, meaning,
-                        said[0] ? " (the server says: " : "", said, said[0] ? ")" : "");
-}
 
 /* body NULL: GET. The answer's JSON is the caller's. */
 static int call(const struct fh_config_firehose *config, const char *base_url, const char *name,
@@ -150,7 +123,9 @@ static int call(const struct fh_config_firehose *config, const char *base_url, c
     CURL *easy = curl_easy_init();
     fh_buf_init(&answer.body, ANSWER_MAX);
     r = easy ? fh_fetch(easy, &request, &answer, err) : fh_error_set(err, -ENOMEM, "out of memory");
-    r = r < 0 ? r : judge_status(&answer, secret, err);
+    if (r == 0) {
+        r = fh_rest_judge(meanings, answer.status, answer.body.data, answer.body.len, secret, err);
+    }
     if (r == 0) {
         r = fh_rest_object(answer.body.data, answer.body.len, secret, ret, err);
     }

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOT "/api/partners/v1/"
+#define ROOT     "/api/partners/v1/"
+#define SAID_MAX 200 /* of what a server says, in our message */
 
 /* A floor is no longer than this in feet, nor its image in pixels. */
 #define EXTENT_MAX 1000000.0
@@ -200,4 +201,20 @@ void fh_rest_message(const char *bytes, size_t len, const char *secret, char *re
     }
     snprintf(ret, size, "%s", text ? text : "");
     free(text);
+}
+
+int fh_rest_judge(const struct fh_rest_meaning *meaning, long status, const char *bytes, size_t len,
+                  const char *secret, struct fh_error *err)
+{
+    char said[SAID_MAX];
+    if (status == 200) {
+        return 0;
+    }
+    while (meaning->status != 0 && meaning->status != status &&
+           !(meaning->status == 500 && status > 500)) {
+        meaning++;
+    }
+    fh_rest_message(bytes, len, secret, said, sizeof(said));
+    return fh_error_set(err, meaning->code, "answered with %ld: %s%s%s%s", status, meaning->text,
+                        said[0] ? " (the server says: " : "", said, said[0] ? ")" : "");
 }

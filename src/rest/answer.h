@@ -35,4 +35,15 @@ const char *fh_rest_image_type(const char *bytes, size_t len);
  * size - 1 bytes: printable, and without the secret. "" when there is nothing. */
 void fh_rest_message(const char *bytes, size_t len, const char *secret, char *ret, size_t size);
 
+/* What a status means, other than 200. */
+struct fh_rest_meaning {
+    long status; /* 500: all from there on; 0: all that no row before it names, and the last row */
+    int code;    /* negative errno */
+    const char *text;
+};
+/* 0 for status 200; else the code of the first row that fits, with its text and with what the body
+ * says to people, the secret blanked. */
+int fh_rest_judge(const struct fh_rest_meaning *meaning, long status, const char *bytes, size_t len,
+                  const char *secret, struct fh_error *err);
+
 #endif

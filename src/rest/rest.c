@@ -23,7 +23,6 @@
 /* 429, 503: everything waits as long as the service asks, within reason. */
 #define PAUSE_MS     10000
 #define PAUSE_MAX_MS (10 * (int64_t)MINUTE_MS)
-#define MESSAGE_MAX  200
 
 struct fh_rest {
     struct fh_config_firehose config;
@@ -113,42 +112,16 @@ void fh_rest_cancel(struct fh_rest *rest)
 
 /* ---- what a status means ---- */
 
-static const struct {
-    long status;
-    int code;
-    const char *meaning;
-} meanings[] = {
+static const struct fh_rest_meaning meanings[] = {
     {400, -EBADMSG, "the service rejects the request"},
     {401, -EACCES, "the API key is missing, invalid or blocked: check firehose.api_key_file"},
     {403, -EACCES, "the key may not ask for this tenant"},
     {404, -ENOENT, "the service knows no such thing"},
     {408, -EAGAIN, "the service was too slow"},
     {429, -EAGAIN, "rate limit exceeded"},
+    {500, -EAGAIN, "the service or a proxy has a problem of its own"},
+    {0, -EBADMSG, "the service answers in a way that is not documented"},
 };
-
-static int judge_status(const struct fh_rest *rest, const struct fh_fetch_answer *answer,
-                        struct fh_error *err)
-{
-    char said[MESSAGE_MAX];
-    const char *meaning = "the service answers in a way that is not documented";
-    int code = -EBADMSG;
-    if (answer->status == 200) {
-        return 0;
-    }
-    if (answer->status >= 500) {
-        code = -EAGAIN;
-        meaning = "the service or a proxy has a problem of its own";
-    }
-    for (size_t i = 0; i < FH_ARRAY_LEN(meanings); i++) {
-        if (meanings[i].status == answer->status) {
-            code = meanings[i].code;
-            meaning = meanings[i].meaning;
-        }
-    }
-    fh_rest_message(answer->body.data, answer->body.len, rest->key, said, sizeof(said));
-    return fh_error_set(err, code, "answered with %ld: %s%s%s%s", answer->status, meaning,
-                        said[0] ? " (the server says: " : "", said, said[0] ? ")" : "");
-}
 
 /* ---- how often ---- */
 
@@ -208,7 +181,8 @@ static int ask(struct fh_rest *rest, const char *path, bool image, body_check ch
     }
     if (r == 0) {
         pause_if_asked(rest, &answer);
-        r = judge_status(rest, &answer, err);
+        r = fh_rest_judge(meanings, answer.status, answer.body.data, answer.body.len, rest->key,
+                          err);
     }
     return r < 0 ? r : check(&rest->body, rest->key, err);
 }

@@ -128,6 +128,34 @@ static void test_message(void **state)
     assert_string_equal(text, "");
 }
 
+static void test_judge(void **state)
+{
+    (void)state;
+    static const struct fh_rest_meaning meanings[] = {
+        {404, -ENOENT, "no such thing"}, {500, -EAGAIN, "trouble"}, {0, -EBADMSG, "what?"}};
+    static const struct {
+        long status;
+        int code;
+        const char *body, *text;
+    } cases[] = {
+        {404, -ENOENT, "", "answered with 404: no such thing"},
+        {500, -EAGAIN, "", "answered with 500: trouble"},
+        {599, -EAGAIN, "SECRET?", "answered with 599: trouble (the server says: [key]?)"},
+        {201, -EBADMSG, "{\"message\":\"made\"}",
+         "answered with 201: what? (the server says: made)"},
+        {499, -EBADMSG, "", "answered with 499: what?"},
+    };
+    struct fh_error err = {""};
+    assert_int_equal(fh_rest_judge(meanings, 200, "x", 1, "", &err), 0);
+    assert_string_equal(err.text, "");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(fh_rest_judge(meanings, cases[i].status, cases[i].body,
+                                       strlen(cases[i].body), "SECRET", &err),
+                         cases[i].code);
+        assert_string_equal(err.text, cases[i].text);
+    }
+}
+
 static void test_image(void **state)
 {
     (void)state;
@@ -207,10 +235,10 @@ static void test_cache_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_path),         cmocka_unit_test(test_map),
-        cmocka_unit_test(test_location),     cmocka_unit_test(test_message),
-        cmocka_unit_test(test_image),        cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_cache_limits),
+        cmocka_unit_test(test_path),     cmocka_unit_test(test_map),
+        cmocka_unit_test(test_location), cmocka_unit_test(test_message),
+        cmocka_unit_test(test_judge),    cmocka_unit_test(test_image),
+        cmocka_unit_test(test_cache),    cmocka_unit_test(test_cache_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
