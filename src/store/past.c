@@ -302,110 +302,105 @@ static int find_forward(const struct look *look, uint64_t sequence, uint64_t *re
     return r < 0 && r != -ENOENT ? r : fh_lmdb_seek(look->cursor, sequence, ret_first, ret);
 }
 
-/* A portion: 1 found, 0 nothing is left, -EAGAIN go on at *inout; -EUCLEAN: *ret_damaged, and
- * *inout is behind it. */
-static int search_forward(struct fh_past *past, const struct fh_past_interval *interval,
-                          uint64_t *inout, struct fh_raw **ret, uint64_t *ret_damaged)
+struct search {
+    const struct fh_past_interval *interval;
+    bool back;
+    uint64_t at;      /* where it goes on: forward from here, or back from what is before it */
+    uint64_t damaged; /* the block that could not be read */
+    struct fh_raw *found;
+};
+
+static bool is_over(const struct search *search, int64_t age_ms)
+{
+    return search->back ? is_before(search->interval, age_ms) : is_behind(search->interval, age_ms);
+}
+
+static int search_begin(struct fh_past *past, const struct search *search, struct look *look,
+                        uint64_t *ret_first, MDB_val *ret)
+{
+    if (search->back && search->at <= 1) {
+        return -ENOENT;
+    }
+    int r = look_begin(past, look);
+    if (r < 0) {
+        return r;
+    }
+    return search->back ? fh_lmdb_seek_back(look->cursor, search->at - 1, ret_first, ret)
+                        : find_forward(look, search->at, ret_first, ret);
+}
+
+/* A portion: 1 found, 0 nothing is left, -EAGAIN go on; -EUCLEAN: damaged is set, and at is beyond
+ * it. */
+static int search_portion(struct fh_past *past, struct search *search)
 {
     struct look look FH_CLEANUP(look_done) = {0};
     MDB_val value = {0, NULL};
     uint64_t first = 0;
-    int r = look_begin(past, &look);
-    r = r < 0 ? r : find_forward(&look, *inout, &first, &value);
+    int r = search_begin(past, search, &look, &first, &value);
     for (unsigned i = 0; r == 0; i++) {
         struct fh_block_head head = {0};
         r = peek(first, &value, &head);
-        if (r == 0 && is_behind(interval, head.age_ms)) {
+        if (r == 0 && is_over(search, head.age_ms)) {
             return 0;
         }
-        r = r < 0 ? r : take(past, &look, &value, &head, interval, ret);
+        r = r < 0 ? r : take(past, &look, &value, &head, search->interval, &search->found);
         if (r > 0) {
             return r;
         }
-        *ret_damaged = first;
-        *inout = first + (head.count > 0 ? head.count : 1);
+        search->damaged = first;
+        search->at = search->back ? first : first + (head.count > 0 ? head.count : 1);
         if (r < 0) {
             return r;
         }
-        r = i == PORTION ? -EAGAIN : move(&look, MDB_NEXT, &first, &value);
+        r = i == PORTION ? -EAGAIN
+                         : move(&look, search->back ? MDB_PREV : MDB_NEXT, &first, &value);
     }
     return r == -ENOENT ? 0 : r;
+}
+
+/* 0: found is the block, NULL when nothing is left. Of one that is damaged *inout_sequence is
+ * beyond it. */
+static int search_all(struct fh_past *past, struct search *search, uint64_t *inout_sequence,
+                      struct fh_error *err)
+{
+    int r = -EAGAIN;
+    search->at = search->damaged = *inout_sequence;
+    while (r == -EAGAIN) {
+        r = search_portion(past, search);
+    }
+    if (r == -EUCLEAN) {
+        *inout_sequence = search->at;
+        return damaged(past, search->damaged, err);
+    }
+    return r < 0 ? trouble(past, r, err) : 0;
 }
 
 int fh_past_next(struct fh_past *past, const struct fh_past_interval *interval,
                  uint64_t *inout_sequence, struct fh_past_block *ret, struct fh_error *err)
 {
-    uint64_t sequence = *inout_sequence;
-    uint64_t bad = 0;
-    struct fh_raw *raw = NULL;
-    int r = -EAGAIN;
-    while (r == -EAGAIN) {
-        r = search_forward(past, interval, &sequence, &raw, &bad);
+    struct search forward = {.interval = interval};
+    int r = search_all(past, &forward, inout_sequence, err);
+    struct fh_raw *raw = forward.found;
+    if (r < 0 || !raw) {
+        return r;
     }
-    if (r == -EUCLEAN) {
-        *inout_sequence = sequence;
-        return damaged(past, bad, err);
-    }
-    if (r < 0) {
-        return trouble(past, r, err);
-    }
-    if (r == 0 || !raw) {
-        return 0;
-    }
-    uint64_t from = sequence > raw->first_sequence ? sequence - raw->first_sequence : 0;
+    uint64_t from = forward.at > raw->first_sequence ? forward.at - raw->first_sequence : 0;
     hand_out(raw, (uint32_t)from, raw->count, ret);
     *inout_sequence = raw->first_sequence + raw->count;
     return 1;
 }
 
-static int search_back(struct fh_past *past, const struct fh_past_interval *interval,
-                       uint64_t *inout, struct fh_raw **ret)
-{
-    struct look look FH_CLEANUP(look_done) = {0};
-    MDB_val value = {0, NULL};
-    uint64_t first = 0;
-    int r = *inout <= 1 ? -ENOENT : look_begin(past, &look);
-    r = r < 0 ? r : fh_lmdb_seek_back(look.cursor, *inout - 1, &first, &value);
-    for (unsigned i = 0; r == 0; i++) {
-        struct fh_block_head head = {0};
-        r = peek(first, &value, &head);
-        if (r == 0 && is_before(interval, head.age_ms)) {
-            return 0;
-        }
-        r = r < 0 ? r : take(past, &look, &value, &head, interval, ret);
-        if (r > 0) {
-            return r;
-        }
-        *inout = first;
-        if (r < 0) {
-            return r;
-        }
-        r = i == PORTION ? -EAGAIN : move(&look, MDB_PREV, &first, &value);
-    }
-    return r == -ENOENT ? 0 : r;
-}
-
 int fh_past_previous(struct fh_past *past, const struct fh_past_interval *interval,
                      uint64_t *inout_sequence, struct fh_past_block *ret, struct fh_error *err)
 {
-    uint64_t sequence = *inout_sequence;
-    struct fh_raw *raw = NULL;
-    int r = -EAGAIN;
-    while (r == -EAGAIN) {
-        r = search_back(past, interval, &sequence, &raw);
-    }
-    if (r == -EUCLEAN) {
-        *inout_sequence = sequence;
-        return damaged(past, sequence, err);
-    }
-    if (r < 0) {
-        return trouble(past, r, err);
-    }
-    if (r == 0 || !raw) {
-        return 0;
+    struct search back = {.interval = interval, .back = true};
+    int r = search_all(past, &back, inout_sequence, err);
+    struct fh_raw *raw = back.found;
+    if (r < 0 || !raw) {
+        return r;
     }
     uint64_t end = raw->first_sequence + raw->count;
-    end = sequence < end ? sequence : end; /* what came since was shown already */
+    end = back.at < end ? back.at : end; /* what came since was shown already */
     hand_out(raw, 0, (uint32_t)(end - raw->first_sequence), ret);
     *inout_sequence = raw->first_sequence;
     return 1;
