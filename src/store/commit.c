@@ -324,6 +324,7 @@ static int make_room(struct fh_store *store)
 
 int fh_store_commit(struct fh_store *store, struct fh_error *err)
 {
+    store->disk_full = false;
     int r = fh_store_close_block(store);
     if (r == 0) {
         r = fh_store_give_way(store);

@@ -431,7 +431,7 @@ void fixture_turn(struct fixture *f)
     fh_pipeline_dispatch(f->pipeline);
 }
 
-void fixture_append(struct fixture *f, uint64_t count)
+void fixture_offer(struct fixture *f, uint64_t count)
 {
     struct intake *intake = &f->pipeline->intake[0];
     uint64_t one = 1;
@@ -467,7 +467,12 @@ void fixture_append(struct fixture *f, uint64_t count)
     }
     pthread_mutex_unlock(&intake->lock);
     assert_int_equal(write(f->pipeline->doorbell, &one, sizeof(one)), sizeof(one));
+}
+
+void fixture_append(struct fixture *f, uint64_t count)
+{
     struct fh_store_state state;
+    fixture_offer(f, count);
     fixture_wait(
         f, (fh_store_state(f->pipeline->store, &state), state.next_sequence == f->appended + 1));
 }

@@ -88,7 +88,9 @@ void fixture_start(struct fixture *f, const struct fh_sink_ops *const *sinks, bo
 void fixture_restart(struct fixture *f, const struct fh_sink_ops *const *sinks, bool paired);
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
+/* So many records more, and wait until they are stored; offer: without waiting. */
 void fixture_append(struct fixture *f, uint64_t count);
+void fixture_offer(struct fixture *f, uint64_t count);
 void fixture_lead(struct fixture *f, uint64_t epoch);
 /* Dispatch answers until the condition holds; fails the test after WAIT_MS. */
 #define fixture_wait(f, condition)                                                                 \
