@@ -47,3 +47,21 @@ size_t fh_slips_allowed(const char *word)
     size_t third = len / 3;
     return third > 2 ? third : (len > 2 ? 2 : len / 2);
 }
+
+void fh_nearest_begin(struct fh_nearest *nearest, const char *word)
+{
+    *nearest = (struct fh_nearest){.allowed = fh_slips_allowed(word), .cost = SIZE_MAX};
+}
+
+void fh_nearest_offer(struct fh_nearest *nearest, size_t slips, bool elsewhere,
+                      const char *suggestion)
+{
+    if (slips > (elsewhere ? 1 : nearest->allowed)) {
+        return;
+    }
+    size_t cost = 2 * slips + elsewhere;
+    if (cost < nearest->cost) {
+        nearest->cost = cost;
+        nearest->found = suggestion;
+    }
+}

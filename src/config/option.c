@@ -270,48 +270,34 @@ static size_t slips_of(const char *name, const char *option)
 
 const char *fh_nearest_option(const char *section, const char *name)
 {
-    const char *nearest = NULL;
-    size_t best = SIZE_MAX;
+    struct fh_nearest nearest;
+    fh_nearest_begin(&nearest, name);
     for (size_t i = 0; i < fh_option_count; i++) {
-        size_t slips = slips_of(name, fh_option_name(&fh_options[i]));
-        bool here = fh_option_in(&fh_options[i], section);
-        /* A key of another section is meant only when it is written almost right. */
-        if (slips > (here ? fh_slips_allowed(name) : 1)) {
-            continue;
-        }
-        size_t cost = 2 * slips + (here ? 0 : 1);
-        if (cost < best) {
-            best = cost;
-            nearest = fh_options[i].path;
-        }
+        const struct fh_option *option = &fh_options[i];
+        fh_nearest_offer(&nearest, slips_of(name, fh_option_name(option)),
+                         !fh_option_in(option, section), option->path);
     }
-    return nearest;
+    return nearest.found;
 }
 
 const char *fh_nearest_section(const char *name)
 {
-    const char *nearest = NULL;
-    size_t best = fh_slips_allowed(name) + 1;
+    struct fh_nearest nearest;
+    fh_nearest_begin(&nearest, name);
     for (size_t i = 0; i < fh_section_count; i++) {
-        size_t slips = fh_slips_between(name, fh_sections[i].name);
-        if (slips < best) {
-            best = slips;
-            nearest = fh_sections[i].name;
-        }
+        const char *section = fh_sections[i].name;
+        fh_nearest_offer(&nearest, fh_slips_between(name, section), false, section);
     }
-    return nearest;
+    return nearest.found;
 }
 
 const char *fh_nearest_choice(const struct fh_option *option, const char *text)
 {
-    const char *nearest = NULL;
-    size_t best = fh_slips_allowed(text) + 1;
+    struct fh_nearest nearest;
+    fh_nearest_begin(&nearest, text);
     for (int i = 0; option->choices[i]; i++) {
-        size_t slips = fh_slips_between(text, option->choices[i]);
-        if (slips < best) {
-            best = slips;
-            nearest = option->choices[i];
-        }
+        const char *choice = option->choices[i];
+        fh_nearest_offer(&nearest, fh_slips_between(text, choice), false, choice);
     }
-    return nearest;
+    return nearest.found;
 }

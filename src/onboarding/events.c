@@ -108,14 +108,11 @@ const struct fh_order_event *fh_order_event_find(const char *name)
 
 const char *fh_order_event_nearest(const char *name)
 {
-    const char *nearest = NULL;
-    size_t best = fh_slips_allowed(name) + 1;
+    struct fh_nearest nearest;
+    fh_nearest_begin(&nearest, name);
     for (size_t i = 0; i < fh_order_event_count; i++) {
-        size_t slips = fh_slips_between(name, fh_order_events[i].name);
-        if (slips < best) {
-            best = slips;
-            nearest = fh_order_events[i].name;
-        }
+        const char *event = fh_order_events[i].name;
+        fh_nearest_offer(&nearest, fh_slips_between(name, event), false, event);
     }
-    return nearest;
+    return nearest.found;
 }

@@ -201,35 +201,27 @@ const char *fh_field_expects(const struct fh_field *field)
     return "";
 }
 
-/* A name of another part is meant only when it is written almost right. */
 const char *fh_field_nearest(const char *part, const char *name)
 {
-    const char *nearest = NULL;
-    size_t best = SIZE_MAX;
+    struct fh_nearest nearest;
     size_t part_len = strlen(part);
+    fh_nearest_begin(&nearest, name);
     for (size_t i = 0; i < fh_field_count; i++) {
         const char *path = fh_fields[i].path;
         bool here = strncmp(path, part, part_len) == 0 && path[part_len] == '.';
-        size_t slips = fh_slips_between(name, fh_field_name(&fh_fields[i]));
-        size_t cost = 2 * slips + (here ? 0 : 1);
-        if (slips <= (here ? fh_slips_allowed(name) : 1) && cost < best) {
-            best = cost;
-            nearest = path;
-        }
+        fh_nearest_offer(&nearest, fh_slips_between(name, fh_field_name(&fh_fields[i])), !here,
+                         path);
     }
-    return nearest;
+    return nearest.found;
 }
 
 const char *fh_part_nearest(const char *name)
 {
-    const char *nearest = NULL;
-    size_t best = fh_slips_allowed(name) + 1;
+    struct fh_nearest nearest;
+    fh_nearest_begin(&nearest, name);
     for (size_t i = 0; i < fh_part_count; i++) {
-        size_t slips = fh_slips_between(name, fh_parts[i].name);
-        if (slips < best) {
-            best = slips;
-            nearest = fh_parts[i].name;
-        }
+        const char *part = fh_parts[i].name;
+        fh_nearest_offer(&nearest, fh_slips_between(name, part), false, part);
     }
-    return nearest;
+    return nearest.found;
 }
