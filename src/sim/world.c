@@ -443,57 +443,16 @@ void sim_world_event(const struct sim_world *world, unsigned replica, uint64_t p
     };
 }
 
-/* A stretch of a recorded line and what stands there instead. */
-struct exchange {
-    uint32_t at, length;
-    const char *text;
-    size_t text_length;
-};
-
 /* The line as recorded; with another uid and stamp in it where replicas are to differ. */
 static size_t render_replayed(const struct sim_world *world, unsigned which,
                               const struct sim_record *record, uint64_t index, char *buf,
                               size_t capacity)
 {
     const struct sim_replay_line *line = &world->replay.lines[record->actor];
-    char uid[16];
-    char stamp[24];
-    struct exchange exchanges[] = {
-        {line->uid_at, line->uid_length, line->text + line->uid_at, line->uid_length},
-        {line->stamp_at, line->stamp_length, line->text + line->stamp_at, line->stamp_length},
-    };
-    if (which > 0 && atomic_load_explicit(&world->uids_differ, memory_order_relaxed)) {
-        char *end = sim_put_hex(SIM_PUT(uid, "event-"), uid_for(world, which, record, index));
-        exchanges[0].text = uid;
-        exchanges[0].text_length = (size_t)(end - uid);
-    }
+    uint32_t uid = uid_for(world, which, record, index);
+    bool differs = which > 0 && atomic_load_explicit(&world->uids_differ, memory_order_relaxed);
     int64_t stamp_ms = stamp_for(world, which, line->timestamp_ms, index);
-    if (stamp_ms != line->timestamp_ms) {
-        exchanges[1].text = stamp;
-        exchanges[1].text_length = (size_t)(sim_put_int(stamp, stamp_ms) - stamp);
-    }
-    if (exchanges[0].at > exchanges[1].at) {
-        struct exchange first = exchanges[1];
-        exchanges[1] = exchanges[0];
-        exchanges[0] = first;
-    }
-    size_t length = line->length + 1;
-    for (size_t i = 0; i < FH_ARRAY_LEN(exchanges); i++) {
-        length = length - exchanges[i].length + exchanges[i].text_length;
-    }
-    if (length > capacity) {
-        return length;
-    }
-    char *p = buf;
-    size_t copied = 0;
-    for (size_t i = 0; i < FH_ARRAY_LEN(exchanges); i++) {
-        p = sim_put_bytes(p, line->text + copied, exchanges[i].at - copied);
-        p = sim_put_bytes(p, exchanges[i].text, exchanges[i].text_length);
-        copied = exchanges[i].at + exchanges[i].length;
-    }
-    p = sim_put_bytes(p, line->text + copied, line->length - copied);
-    *p = '\n';
-    return length;
+    return sim_replay_render(line, differs ? &uid : NULL, stamp_ms, buf, capacity);
 }
 
 static size_t render(const struct sim_world *world, unsigned which, uint64_t index, char *buf,

@@ -1,9 +1,10 @@
-/* world_replay.c: loading a recorded stream. */
+/* world_replay.c: loading a recorded stream, and writing its lines again. */
 #include "world_replay.h"
 
 #include "campus.h"
 #include "payload.h"
 #include "world_random.h"
+#include "world_text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -282,4 +283,53 @@ void sim_replay_done(struct sim_replay *replay)
     free(replay->bytes);
     free(replay->lines);
     *replay = (struct sim_replay){0};
+}
+
+/* A stretch of a recorded line and what stands there instead. */
+struct exchange {
+    uint32_t at, length;
+    const char *text;
+    size_t text_length;
+};
+
+size_t sim_replay_render(const struct sim_replay_line *line, const uint32_t *uid, int64_t stamp_ms,
+                         char *buf, size_t capacity)
+{
+    char uid_text[16];
+    char stamp_text[24];
+    struct exchange exchanges[] = {
+        {line->uid_at, line->uid_length, line->text + line->uid_at, line->uid_length},
+        {line->stamp_at, line->stamp_length, line->text + line->stamp_at, line->stamp_length},
+    };
+    if (uid) {
+        char *end = sim_put_hex(SIM_PUT(uid_text, "event-"), *uid);
+        exchanges[0].text = uid_text;
+        exchanges[0].text_length = (size_t)(end - uid_text);
+    }
+    if (stamp_ms != line->timestamp_ms) {
+        exchanges[1].text = stamp_text;
+        exchanges[1].text_length = (size_t)(sim_put_int(stamp_text, stamp_ms) - stamp_text);
+    }
+    if (exchanges[0].at > exchanges[1].at) {
+        struct exchange first = exchanges[1];
+        exchanges[1] = exchanges[0];
+        exchanges[0] = first;
+    }
+    size_t length = line->length + 1;
+    for (size_t i = 0; i < FH_ARRAY_LEN(exchanges); i++) {
+        length = length - exchanges[i].length + exchanges[i].text_length;
+    }
+    if (length > capacity) {
+        return length;
+    }
+    char *p = buf;
+    size_t copied = 0;
+    for (size_t i = 0; i < FH_ARRAY_LEN(exchanges); i++) {
+        p = sim_put_bytes(p, line->text + copied, exchanges[i].at - copied);
+        p = sim_put_bytes(p, exchanges[i].text, exchanges[i].text_length);
+        copied = exchanges[i].at + exchanges[i].length;
+    }
+    p = sim_put_bytes(p, line->text + copied, line->length - copied);
+    *p = '\n';
+    return length;
 }

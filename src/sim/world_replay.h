@@ -33,4 +33,9 @@ struct sim_replay {
 int sim_replay_load(const char *path, struct fh_error *err, struct sim_replay *ret);
 void sim_replay_done(struct sim_replay *replay);
 
+/* The line as recorded, and a newline; with another uid (NULL: its own) and stamp in it. Returns
+ * its length; one longer than capacity is not written. */
+size_t sim_replay_render(const struct sim_replay_line *line, const uint32_t *uid, int64_t stamp_ms,
+                         char *buf, size_t capacity);
+
 #endif
