@@ -170,6 +170,10 @@ static int place(struct sim_stream *stream, struct fh_time now, unsigned partiti
         stream->half = stream->ended = true;
         return 0;
     }
+    if (use(stream, SIM_FAULT_OMIT, partition, &fault)) {
+        out->len = start;
+        return 0;
+    }
     if (use(stream, SIM_FAULT_DUPLICATE, partition, &fault)) {
         if (fault.later_ms > 0) {
             r = hold(stream, fh_time_add_ms(now, fault.later_ms), -1, out->data + start, len);

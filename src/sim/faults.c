@@ -42,6 +42,7 @@ static const struct {
     [SIM_FAULT_DELAY] = {"delay", ALWAYS, true},
     [SIM_FAULT_DUPLICATE] = {"duplicate", ONCE, true},
     [SIM_FAULT_REORDER] = {"reorder", ONCE, true},
+    [SIM_FAULT_OMIT] = {"omit", ONCE, true},
     [SIM_FAULT_HALF_LINE] = {"half_line", ONCE, true},
     [SIM_FAULT_NOT_JSON] = {"not_json", ONCE, true},
     [SIM_FAULT_BAD_UTF8] = {"bad_utf8", ONCE, true},

@@ -40,6 +40,7 @@ enum sim_fault_type {
     SIM_FAULT_DELAY,          /* ms= before each send */
     SIM_FAULT_DUPLICATE,      /* sent twice; the second later_ms= later */
     SIM_FAULT_REORDER,        /* sent by= events later than due */
+    SIM_FAULT_OMIT,           /* not sent at all; a replay has it */
     SIM_FAULT_HALF_LINE,      /* half of the event's line, then close */
     SIM_FAULT_NOT_JSON,       /* a line of junk before the event */
     SIM_FAULT_BAD_UTF8,       /* a junk line that is JSON but for its bytes */
