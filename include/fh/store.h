@@ -118,6 +118,19 @@ int fh_store_vouch(struct fh_store *store, int64_t since_ms, struct fh_store_vou
 int fh_store_peer_apply(struct fh_store *store, uint64_t peer_store_id,
                         const struct fh_report *report, uint64_t *ret_doubled);
 
+/* How far in source time the peer has reported, for whichever required sink is furthest (whichever
+ * sink, when none is required): about everything older that it received is reported. INT64_MIN: it
+ * has reported nothing since the start. */
+int64_t fh_store_peer_reported(const struct fh_store *store);
+/* Following: records older than before_ms that none of these sinks has from either node. When
+ * before_ms is well below fh_store_peer_reported, the peer did not receive them. From
+ * *inout_sequence on (begin with 0), a portion of the work per call; take gets each and ends the
+ * portion in front of a record by returning non-zero. 1: call again; 0: that was the last one,
+ * *inout_sequence is 0; -ENOMEM, -EUCLEAN (sentence). Staged records are not among them. */
+typedef int (*fh_store_line_take)(void *userdata, struct fh_slice line);
+int fh_store_unreported(struct fh_store *store, int64_t before_ms, uint64_t *inout_sequence,
+                        fh_store_line_take take, void *userdata, struct fh_error *err);
+
 /* Role of the bookkeeping; both are cheap and may be repeated. follow: cursors move by the peer's
  * reports. lead: the calling node delivers; from now on fh_store_next serves undelivered records.
  */

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define LOOKED_AT_MAX 65536 /* under the store's lock, others wait */
+
 struct pending {
     struct fh_record_key key;
     uint64_t sequence;
@@ -513,6 +515,38 @@ size_t fh_marks_give_up(struct fh_marks *marks, size_t sink, int64_t before_ms)
 
 /* ---- what to serve -------------------------------------------------------------------------- */
 
+/* Index of the first entry with this sequence or a higher one. */
+static size_t seek(const struct fh_marks *marks, uint64_t sequence)
+{
+    size_t low = marks->head;
+    size_t high = marks->used;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (marks->entry[middle].sequence < sequence) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+size_t fh_marks_unreported(const struct fh_marks *marks, uint16_t sinks, uint64_t first,
+                           int64_t before_ms, uint64_t *ret_sequence, size_t n, uint64_t *ret_next)
+{
+    size_t found = 0;
+    size_t i = seek(marks, first);
+    size_t end = marks->used - i > LOOKED_AT_MAX ? i + LOOKED_AT_MAX : marks->used;
+    for (; i < end && found < n; i++) {
+        const struct pending *entry = &marks->entry[i];
+        if (sinks != 0 && (entry->sinks & sinks) == sinks && entry->key.timestamp_ms < before_ms) {
+            ret_sequence[found++] = entry->sequence;
+        }
+    }
+    *ret_next = i < marks->used ? marks->entry[i].sequence : UINT64_MAX;
+    return found;
+}
+
 uint32_t fh_marks_undelivered(const struct fh_marks *marks, size_t sink, uint64_t first,
                               uint32_t count, uint32_t *ret)
 {
@@ -523,20 +557,10 @@ uint32_t fh_marks_undelivered(const struct fh_marks *marks, size_t sink, uint64_
     if (first >= gap) {
         return count;
     }
-    size_t low = marks->head;
-    size_t high = marks->used;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (marks->entry[middle].sequence < first) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    for (; low < marks->used && marks->entry[low].sequence < end; low++) {
-        if (marks->entry[low].sinks & (1u << sink)) {
+    for (size_t i = seek(marks, first); i < marks->used && marks->entry[i].sequence < end; i++) {
+        if (marks->entry[i].sinks & (1u << sink)) {
             if (ret) {
-                ret[found] = (uint32_t)(marks->entry[low].sequence - first);
+                ret[found] = (uint32_t)(marks->entry[i].sequence - first);
             }
             found++;
         }

@@ -78,6 +78,12 @@ void fh_marks_expire_early(struct fh_marks *marks, int64_t before_ms, int64_t af
 /* Pending records of the sink older than before_ms count as delivered from now on. How many. */
 size_t fh_marks_give_up(struct fh_marks *marks, size_t sink, int64_t before_ms);
 
+/* Records from sequence first on that are pending for each of these sinks (a bit per sink) and
+ * older than before_ms: at most n, ascending. Looks at a limited number of records; *ret_next is
+ * behind the last one looked at, UINT64_MAX when there is none behind it. */
+size_t fh_marks_unreported(const struct fh_marks *marks, uint16_t sinks, uint64_t first,
+                           int64_t before_ms, uint64_t *ret_sequence, size_t n, uint64_t *ret_next);
+
 /* Which of the count records from first on are undelivered: their offsets into ret (room for
  * count). Returns how many; when it is count, ret may be left unfilled. ret NULL: only count. */
 uint32_t fh_marks_undelivered(const struct fh_marks *marks, size_t sink, uint64_t first,
