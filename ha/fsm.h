@@ -312,6 +312,12 @@ bool fh_fsm_fenced(const struct fh_fsm *fsm, struct fh_time now);
 bool fh_fsm_yielding(const struct fh_fsm *fsm, struct fh_time now);
 /* Does the peer take heartbeats as datagrams, and do we send them? */
 bool fh_fsm_datagrams(const struct fh_fsm *fsm);
+/* May records that the peer has not received be offered to it: it leads, this node follows and
+ * covers everything, and copies of a record are known to carry the same uid and stamp in both
+ * replicas, so that the peer can tell what it has? */
+bool fh_fsm_may_offer(const struct fh_fsm *fsm);
+/* May what the peer offers be taken? */
+bool fh_fsm_may_take(const struct fh_fsm *fsm);
 /* Version of the link's protocol to speak with this peer. */
 uint8_t fh_fsm_version(const struct fh_fsm *fsm);
 /* The other node is a ready standby; or we are, and the primary is there. */

@@ -243,6 +243,26 @@ int fh_fsm_on_datagram(struct fh_fsm *fsm, struct fh_time now,
     return 0;
 }
 
+/* Where uids or stamps differ, copies are told by what they say and by counting those that say the
+ * same on one connection: not possible for a record that came by no connection. */
+static bool known_by_uid(const struct fh_fsm *fsm)
+{
+    return fsm->sync.local.dedup_key == FH_KEY_UID_TIMESTAMP + 1 &&
+           fsm->peer.hello.state.dedup_key == FH_KEY_UID_TIMESTAMP + 1;
+}
+
+bool fh_fsm_may_offer(const struct fh_fsm *fsm)
+{
+    return fsm->role == FH_ROLE_STANDBY && fsm->ready && fh_fsm_peer_usable(fsm) &&
+           fsm->peer.hello.state.role == FH_ROLE_PRIMARY && fh_fsm_version(fsm) >= 2 &&
+           known_by_uid(fsm) && fh_replica_same(&fsm->replica);
+}
+
+bool fh_fsm_may_take(const struct fh_fsm *fsm)
+{
+    return fsm->role == FH_ROLE_PRIMARY && fh_fsm_peer_usable(fsm) && known_by_uid(fsm);
+}
+
 bool fh_fsm_datagrams(const struct fh_fsm *fsm)
 {
     const struct fh_fsm_peer *peer = &fsm->peer;

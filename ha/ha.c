@@ -112,7 +112,7 @@ static void send_everywhere(struct fh_ha *ha, struct fh_wire_message *message)
     }
 }
 
-static void send_once(struct fh_ha *ha, struct fh_wire_message *message)
+void fh_ha_send_once(struct fh_ha *ha, struct fh_wire_message *message)
 {
     message->sequence = ++ha->sequence;
     send_on(ha, best_path(ha), message);
@@ -182,7 +182,7 @@ static void send_report(struct fh_ha *ha, const struct fh_fsm_input *input, cons
     message.u.report.number = input->u.own_report.number;
     message.u.report.bytes.data = bytes;
     message.u.report.bytes.len = input->u.own_report.len;
-    send_once(ha, &message);
+    fh_ha_send_once(ha, &message);
 }
 
 static void perform(struct fh_ha *ha, struct fh_time now, const struct fh_fsm_input *input,
@@ -211,7 +211,7 @@ static void perform(struct fh_ha *ha, struct fh_time now, const struct fh_fsm_in
         send_report(ha, input, bytes, action->number);
         break;
     case FH_FSM_SEND:
-        send_once(ha, &action->u.message);
+        fh_ha_send_once(ha, &action->u.message);
         break;
     case FH_FSM_ROLE_CHANGED:
         log_role(ha, action);
@@ -314,6 +314,10 @@ static void on_frame(void *userdata, const void *bytes, size_t len)
         fh_ha_on_echo(ha, fh_now(), &message);
         return;
     }
+    if (message.type == FH_WIRE_OFFER) { /* nor does this */
+        fh_ha_on_offer(ha, &message);
+        return;
+    }
     struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = &message};
     fh_ha_feed(ha, &input, NULL);
 }
@@ -351,6 +355,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
     struct fh_fsm_input input = {.type = FH_FSM_TICK};
     fh_ha_feed(ha, &input, NULL);
     fh_ha_ask_echo(ha, fh_now());
+    fh_ha_look_for_offers(ha, fh_now());
     sd_event_source_set_time_relative(source, ha->tick_usec);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;

@@ -1,5 +1,5 @@
-/* ha_private.h: what ha.c (the engine), ha_arbiter.c, ha_datagram.c, ha_echo.c and ha_status.c
- * share. */
+/* ha_private.h: what ha.c (the engine), ha_arbiter.c, ha_datagram.c, ha_echo.c, ha_offer.c and
+ * ha_status.c share. */
 #ifndef FH_HA_PRIVATE_H
 #define FH_HA_PRIVATE_H
 
@@ -53,6 +53,7 @@ struct fh_ha {
             int64_t round_trip_us;
         } path[FH_PATHS_MAX];
     } echo;
+    struct fh_time offered_at;
     struct fh_history history;
     unsigned char history_bytes[FH_HISTORY_BYTES_MAX];
 };
@@ -69,8 +70,9 @@ void fh_ha_follow_session(struct fh_ha *ha);
 void fh_ha_send_datagram(struct fh_ha *ha, struct fh_time now);
 void fh_ha_on_datagram(void *userdata, uint8_t path, const void *bytes, size_t len);
 
-/* ha.c: over this path, when it is connected, else over the best. */
+/* ha.c: over this path, when it is connected, else over the best; over the best. */
 void fh_ha_send_over(struct fh_ha *ha, size_t path, struct fh_wire_message *message);
+void fh_ha_send_once(struct fh_ha *ha, struct fh_wire_message *message);
 
 /* ha_echo.c */
 /* As often as the clock ticks. */
@@ -78,6 +80,11 @@ void fh_ha_ask_echo(struct fh_ha *ha, struct fh_time now);
 void fh_ha_on_echo(struct fh_ha *ha, struct fh_time now, const struct fh_wire_message *message);
 /* -1: not known, or no longer. */
 int64_t fh_ha_round_trip_us(const struct fh_ha *ha, struct fh_time now, size_t path);
+
+/* ha_offer.c */
+/* As often as the clock ticks. */
+void fh_ha_look_for_offers(struct fh_ha *ha, struct fh_time now);
+void fh_ha_on_offer(struct fh_ha *ha, const struct fh_wire_message *message);
 
 /* ha_arbiter.c */
 int fh_ha_open_arbiter(struct fh_ha *ha, const struct fh_config *config, const char *secret_key,

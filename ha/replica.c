@@ -212,6 +212,19 @@ bool fh_replica_sampled(const struct fh_replica_state *state, uint32_t *ret_per_
     return true;
 }
 
+bool fh_replica_same(const struct fh_replica_state *state)
+{
+    uint32_t same = 0;
+    for (uint32_t i = 1; i <= outcomes_kept(state) && same < FOUND_LAST; i++) {
+        uint8_t outcome = state->outcome[(state->outcomes - i) % FH_REPLICA_OUTCOMES];
+        if (outcome != FH_REPLICA_SAME && outcome != FH_REPLICA_MISSING) {
+            return false;
+        }
+        same += outcome == FH_REPLICA_SAME;
+    }
+    return same >= FOUND_MIN;
+}
+
 bool fh_replica_advice(const struct fh_replica_state *state, enum fh_dedup_key *ret)
 {
     static const enum fh_dedup_key key[] = {[FH_REPLICA_OTHER_UID] = FH_KEY_CONTENT,

@@ -90,6 +90,8 @@ bool fh_replica_sampled(const struct fh_replica_state *state, uint32_t *ret_per_
  * and where the copy itself was not chosen such a twin is taken for it. False: no reason to change.
  */
 bool fh_replica_advice(const struct fh_replica_state *state, enum fh_dedup_key *ret);
+/* The latest copies that were found, enough of them, all had the same uid and stamp. */
+bool fh_replica_same(const struct fh_replica_state *state);
 /* The same minutes, comparable counts, nothing in common. */
 bool fh_replica_differ(const struct fh_replica_state *state);
 

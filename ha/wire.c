@@ -175,6 +175,8 @@ size_t fh_wire_size(const struct fh_wire_message *message)
         return HEAD_SIZE + 8 + 1 + (size_t)message->u.sample.count * SAMPLE_SIZE;
     case FH_WIRE_ECHO:
         return HEAD_SIZE + 8 + 1 + 1;
+    case FH_WIRE_OFFER:
+        return HEAD_SIZE + message->u.offer.len;
     case FH_WIRE_GOODBYE:
         return HEAD_SIZE;
     }
@@ -261,6 +263,9 @@ int fh_wire_encode(const struct fh_wire_message *message, void *bytes, size_t si
         at = fh_octets_put(at, message->u.echo.path, 1);
         fh_octets_put(at, message->u.echo.answer ? 1 : 0, 1);
         break;
+    case FH_WIRE_OFFER:
+        memcpy(at, message->u.offer.data, message->u.offer.len);
+        break;
     case FH_WIRE_GOODBYE:
         break;
     }
@@ -329,6 +334,15 @@ static void get_sample(struct fh_octets *octets, struct fh_replica_slice *slice)
     }
 }
 
+static void get_offer(struct fh_octets *octets, struct fh_slice *lines)
+{
+    lines->len = octets->left;
+    lines->data = (const char *)fh_octets_take(octets, octets->left);
+    if (lines->len == 0 || lines->len > FH_WIRE_OFFER_MAX || lines->data[lines->len - 1] != '\n') {
+        octets->failed = true;
+    }
+}
+
 static void get_body(struct fh_octets *octets, struct fh_wire_message *message)
 {
     switch (message->type) {
@@ -366,6 +380,9 @@ static void get_body(struct fh_octets *octets, struct fh_wire_message *message)
         message->u.echo.token = fh_octets_get(octets, 8);
         message->u.echo.path = (uint8_t)fh_octets_get(octets, 1);
         message->u.echo.answer = fh_octets_get(octets, 1) != 0;
+        break;
+    case FH_WIRE_OFFER:
+        get_offer(octets, &message->u.offer);
         break;
     case FH_WIRE_GOODBYE:
         break;

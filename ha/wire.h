@@ -34,10 +34,11 @@
 #define FH_WIRE_EPOCH_MAX   ((uint64_t)1 << 62)
 #define FH_WIRE_NODE_MAX    32 /* with NUL */
 #define FH_WIRE_PATHS_MAX   8
-#define FH_WIRE_SMALL_MAX   1024 /* any message but REPORT fits */
+#define FH_WIRE_SMALL_MAX   1024 /* any message but REPORT and OFFER fits */
 #define FH_WIRE_REPORT_HEAD 48   /* a REPORT is this and its bytes */
 /* 16 bytes a key and a head that stays below 4 KiB */
 #define FH_WIRE_REPORT_MAX (FH_REPORT_KEYS_MAX * 16u + 4096u)
+#define FH_WIRE_OFFER_MAX  FH_WIRE_REPORT_MAX
 
 enum fh_wire_type {
     FH_WIRE_HELLO = 1,
@@ -49,6 +50,7 @@ enum fh_wire_type {
     FH_WIRE_GOODBYE = 7,
     FH_WIRE_SAMPLE = 8, /* version 2; who does not know it passes over it */
     FH_WIRE_ECHO = 9,   /* the same: how long the way there and back takes */
+    FH_WIRE_OFFER = 10, /* the same: records the receiver seems not to have received */
 };
 
 /* What a node says of itself in every HELLO and HEARTBEAT. */
@@ -112,6 +114,7 @@ struct fh_wire_message {
         struct fh_wire_state heartbeat;
         struct fh_wire_report report;
         struct fh_replica_slice sample;
+        struct fh_slice offer; /* records, each with its newline; points into the frame */
         struct {
             uint64_t token; /* the asker's own; comes back as it is */
             uint8_t path;   /* the asker's that is measured */

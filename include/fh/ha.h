@@ -108,6 +108,13 @@ struct fh_ha_host {
      * by a wider key already: the host turns to this one. Once per process and key; the engine has
      * logged what it saw. */
     void (*replicas_differ)(void *userdata, enum fh_dedup_key key);
+    /* Standby: is there anything that the primary ought to have reported by now and has not? ->
+     * fh_ha_offer, if there is. Asked about once a second, and only while the replicas are known to
+     * carry the same records. NULL: nothing is ever offered. */
+    void (*find_unreported)(void *userdata);
+    /* Primary: the standby has these records (lines with their newlines, valid during the call) and
+     * no report of them. What this node has not seen it delivers. NULL: never taken. */
+    void (*peer_offers)(void *userdata, const void *lines, size_t len);
     /* For the journal was already logged by the engine; for status and STATUS=. */
     void (*role_changed)(void *userdata, enum fh_role role, uint64_t epoch, const char *reason);
     /* -EEXIST and friends: the pair cannot be formed (same replica_id, same node name, protocol
@@ -149,6 +156,11 @@ void fh_ha_send_report(struct fh_ha *ha, uint64_t number, const void *bytes, siz
  * next_number that were not are of no use to the peer (what fh_store_reports_from returned).
  * Without this answer the peer cannot tell "nothing left" from "lost on the way". */
 void fh_ha_wants_answered(struct fh_ha *ha, uint64_t next_number);
+
+/* Lines with their newlines, at most FH_HA_OFFER_MAX bytes; copied. May get lost; what is still
+ * missing is to be offered again, not before a while. */
+#define FH_HA_OFFER_MAX ((size_t)FH_REPORT_KEYS_MAX * 16)
+void fh_ha_offer(struct fh_ha *ha, const void *lines, size_t len);
 
 struct fh_ha_status {
     enum fh_role role;

@@ -108,6 +108,7 @@ static void copies_are_copies(void **unused)
     run(&(struct schedule){.every_ms = 1, .slices = 12});
     assert_int_equal(advice(), FH_KEY_COUNT);
     assert_int_equal(ratio(), 1000);
+    assert_true(fh_replica_same(&state));
     assert_int_equal(state.apart_ms, 0);
 }
 
@@ -156,6 +157,22 @@ static void what_is_missing_spoils_the_ratio_alone(void **unused)
     run(&(struct schedule){.payloads = true, .every_ms = 1, .slices = 16});
     assert_int_equal(advice(), FH_KEY_COUNT); /* no key knows them */
     assert_int_equal(ratio(), 0);
+}
+
+/* One copy that differs is enough to say no, until it is long past; missing ones say nothing. */
+static void same_is_said_of_all_or_none(void **unused)
+{
+    (void)unused;
+    memset(&state, 0, sizeof(state));
+    assert_false(fh_replica_same(&state));
+    run(&(struct schedule){.lost = 50, .every_ms = 1, .slices = 16});
+    assert_true(fh_replica_same(&state));
+    state.outcome[(state.outcomes - 1) % FH_REPLICA_OUTCOMES] = FH_REPLICA_OTHER_UID;
+    assert_false(fh_replica_same(&state));
+    run(&(struct schedule){.uids = true, .every_ms = 500, .slices = 14});
+    assert_false(fh_replica_same(&state));
+    run(&(struct schedule){.payloads = true, .every_ms = 1, .slices = 16});
+    assert_false(fh_replica_same(&state)); /* nothing was found */
 }
 
 /* Events that repeat themselves, and copies that were not chosen or were stored before: what is
@@ -220,6 +237,7 @@ int main(void)
         cmocka_unit_test(other_stamps_are_noticed_across_slices),
         cmocka_unit_test(it_takes_seconds),
         cmocka_unit_test(what_is_missing_spoils_the_ratio_alone),
+        cmocka_unit_test(same_is_said_of_all_or_none),
         cmocka_unit_test(twins_are_not_taken_for_copies),
         cmocka_unit_test(what_was_stored_before_is_not_judged),
         cmocka_unit_test(too_far_apart_is_no_copy),
