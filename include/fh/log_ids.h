@@ -52,6 +52,7 @@
     X(UNPROTECTED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e06", "unprotected", FLAPS)                       \
     X(SYNC, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e07", "sync", FLAPS)                                     \
     X(DOUBLED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e60", "doubled", EACH)                                \
+    X(REPAIRED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e61", "repaired", EACH)                              \
     X(PATH_DOWN, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e08", "path-down", FLAPS)                           \
     X(PATH_UP, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e09", "path-up", FLAPS)                               \
     X(FENCED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7e0a", "fenced", FLAPS)                                 \

@@ -31,6 +31,9 @@ struct fh_pipeline_host {
     /* The answer to fh_pipeline_send_reports is complete: own reports below next_number that were
      * not handed out are of no use to the peer. */
     void (*reports_sent)(void *userdata, uint64_t next_number);
+    /* Records of this standby that the peer ought to have reported and has not: lines with their
+     * newlines, valid during the call. */
+    void (*unreported)(void *userdata, const void *lines, size_t len);
     /* Newly stored records, each with its newline; only while fh_pipeline_tail(true). */
     void (*stored)(void *userdata, const char *lines, size_t len);
     /* All that could be delivered is delivered, all threads but the writer are done. */
@@ -80,6 +83,15 @@ void fh_pipeline_resume(struct fh_pipeline *pipeline, const struct fh_checkpoint
 void fh_pipeline_peer_checkpoint(struct fh_pipeline *pipeline,
                                  const struct fh_checkpoint *delivered);
 
+/* Look for records that the peer did not receive -> unreported(), if there are any: a portion of
+ * them, the next ones when asked again, and from the first on when all were told a while ago. */
+void fh_pipeline_find_unreported(struct fh_pipeline *pipeline);
+/* Such records of the peer (lines with newlines; anything else in it is passed over): those never
+ * seen here are stored and delivered as if a receiver had brought them. Nothing happens while there
+ * is no room, while the last ones are being looked at, and unless records are known by uid and
+ * timestamp. */
+void fh_pipeline_peer_offers(struct fh_pipeline *pipeline, const void *lines, size_t len);
+
 /* Keep a small value across restarts (at most 64 KiB); durable with the next commit. */
 void fh_pipeline_keep_note(struct fh_pipeline *pipeline, const char *key, const void *bytes,
                            size_t len);
@@ -113,6 +125,7 @@ struct fh_pipeline_counters {
     uint64_t quarantined; /* lines that are no records */
     uint64_t keep_alives;
     uint64_t late;      /* older than the de-duplication window: taken, not checked */
+    uint64_t repaired;  /* not brought by the own stream: taken from the peer, which had them */
     uint64_t gaps;      /* declared */
     uint64_t delivered; /* by this node since start, over all sinks */
     uint64_t doubled;   /* delivered by both nodes (learnt from the peer's reports) */

@@ -87,6 +87,14 @@ static void reports_sent(void *userdata, uint64_t next_number)
     }
 }
 
+static void unreported(void *userdata, const void *lines, size_t len)
+{
+    struct app *app = userdata;
+    if (app->ha) {
+        fh_ha_offer(app->ha, lines, len);
+    }
+}
+
 static void stored(void *userdata, const char *lines, size_t len)
 {
     app_tail_lines(userdata, lines, len);
@@ -110,6 +118,7 @@ const struct fh_pipeline_host app_pipeline_host = {
     .peer_report_applied = peer_report_applied,
     .own_report = own_report,
     .reports_sent = reports_sent,
+    .unreported = unreported,
     .stored = stored,
     .drained = drained,
     .failed = failed,
@@ -191,6 +200,16 @@ static void replicas_differ(void *userdata, enum fh_dedup_key key)
     fh_pipeline_use_key(((struct app *)userdata)->pipeline, key);
 }
 
+static void find_unreported(void *userdata)
+{
+    fh_pipeline_find_unreported(((struct app *)userdata)->pipeline);
+}
+
+static void peer_offers(void *userdata, const void *lines, size_t len)
+{
+    fh_pipeline_peer_offers(((struct app *)userdata)->pipeline, lines, len);
+}
+
 static void role_changed(void *userdata, enum fh_role role, uint64_t epoch, const char *reason)
 {
     struct app *app = userdata;
@@ -215,6 +234,8 @@ static const struct fh_ha_host ha_host = {
     .publish_until = publish_until,
     .keep_history = keep_history,
     .replicas_differ = replicas_differ,
+    .find_unreported = find_unreported,
+    .peer_offers = peer_offers,
     .role_changed = role_changed,
 };
 

@@ -160,6 +160,7 @@ static void add_counters(cJSON *root, const struct fh_pipeline_counters *counter
     number(object, "gaps", counters->gaps);
     number(object, "keep_alives", counters->keep_alives);
     number(object, "late", counters->late);
+    number(object, "repaired", counters->repaired);
     number(object, "doubled", counters->doubled);
     add_types(object, types);
 }

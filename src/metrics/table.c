@@ -92,6 +92,10 @@ const struct metric metrics_table[] = {
              "late of these older than the window of the de-duplication; quarantined: lines that "
              "are no records, not among received; delivered: by this node, over all sinks; "
              "doubled: also delivered by the other node. Not to be added up."},
+    {"firehosed_repaired_events", COUNTER, PLAIN, NODE(pipeline.counters.repaired),
+     .value = VALUE_U64,
+     .help = "Events that the own stream did not bring and that were taken from the standby, which "
+             "had received them."},
     {"firehosed_keep_alives", COUNTER, PLAIN, NODE(pipeline.counters.keep_alives),
      .value = VALUE_U64, .help = "Keep-alives received."},
     {"firehosed_gaps", COUNTER, PLAIN, NODE(pipeline.counters.gaps), .value = VALUE_U64,

@@ -16,6 +16,7 @@
  *   replay_run.c       the thread that does it
  *   resplit.c          which receivers there are, and other ranges while running
  *   gap.c              what an outage longer than the replay window took away
+ *   repair.c           records that came to one node only
  *   twins.c            records equal in all but their uid
  *   sample.c           records chosen for the comparison of the replicas
  *   rekey.c            what records are known by, and the change to another key
@@ -125,6 +126,8 @@ enum command_kind {
     COMMAND_NOTE,
     COMMAND_USE_KEY,
     COMMAND_REKEY,
+    COMMAND_FIND_UNREPORTED,
+    COMMAND_PEER_OFFERS,
     COMMAND_OPEN_INTAKE,
 };
 
@@ -155,6 +158,7 @@ enum answer_kind {
     ANSWER_REPORT,
     ANSWER_PORTION,
     ANSWER_STORED,
+    ANSWER_UNREPORTED,
     ANSWER_DRAINED,
     ANSWER_FAILED,
     ANSWER_INTAKE_CLOSED,
@@ -178,6 +182,18 @@ struct vouching {
     bool waits; /* for room in the store */
     struct fh_store_vouching at;
     struct command command;
+};
+
+/* What the two nodes do when a record came to one of them only. Owned by the writer. */
+struct repair {
+    uint64_t sequence;       /* where the search goes on */
+    struct fh_time round_at; /* it began at its beginning */
+    int64_t before_ms;       /* looking for older ones */
+    int64_t next_before_ms;  /* in the next round */
+    uint64_t told;           /* of those taken */
+    uint64_t seen;           /* as of the last turn ... */
+    struct fh_time seen_at;  /* ... and when they grew */
+    struct fh_time told_at;
 };
 
 /* A batch that the sink has prepared or the far side accepted, and whose report is on its way. */
@@ -304,7 +320,9 @@ struct fh_pipeline {
     struct fh_time started;
     struct fh_arrivals arrivals;
     /* counters */
-    atomic_uint_fast64_t received, duplicates, quarantined, keep_alives, late, gaps, doubled;
+    atomic_uint_fast64_t received, duplicates, quarantined, keep_alives, late, gaps, doubled,
+        repaired;
+    atomic_bool offer_taken; /* the peer's last offer is still to be looked at */
     atomic_uint_fast64_t dedup_records, dedup_bytes;
 
     /* owned by the writer */
@@ -317,6 +335,7 @@ struct fh_pipeline {
     bool missing[FH_SINKS_MAX];    /* that the sink lets records go was said */
     uint64_t missed[FH_SINKS_MAX]; /* as of the last commit */
     struct vouching vouching;
+    struct repair repair;
     struct answer *after_commit[64];
     size_t after_commit_count;
     struct fh_time last_sync, full_since;
@@ -362,6 +381,11 @@ void fh_writer_note_minute(struct fh_pipeline *pipeline, struct fh_record_key ke
 void fh_writer_after_commit(struct fh_pipeline *pipeline, struct answer *answer);
 /* Log once and have the daemon stop. */
 void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code);
+/* Append a record that the de-duplication has let through, and note that it is to be committed.
+ * 0, -ENOSPC (nothing was changed: later again), -ENOMEM. */
+int fh_writer_append(struct fh_pipeline *pipeline, struct fh_record_key key, struct fh_slice line);
+/* What was appended lately arrived then. */
+void fh_writer_arrived(struct fh_pipeline *pipeline, struct fh_time at);
 /* Append what de-duplication lets through. 0, or -ENOSPC: later again. */
 int fh_writer_drain_intake(struct fh_pipeline *pipeline);
 
@@ -430,6 +454,13 @@ void fh_twins_take_back(struct intake *intake, struct fh_record_key identity,
                         struct fh_record_key key);
 /* The key of the next twin that shown has not seen. 0 or -ENOMEM. */
 int fh_twins_number(struct fh_dedup *shown, struct fh_record_key *inout_key);
+
+/* repair.c: writer */
+void fh_repair_init(struct fh_pipeline *pipeline); /* at the start, before any thread */
+void fh_repair_find(struct fh_pipeline *pipeline);
+void fh_repair_take(struct fh_pipeline *pipeline, const char *lines, size_t len);
+/* Each turn: tell the journal. */
+void fh_repair_tell(struct fh_pipeline *pipeline);
 
 /* sample.c: writer; a record of a pair was stored. */
 void fh_sample_take(struct fh_pipeline *pipeline, const struct item *item, const char *line);

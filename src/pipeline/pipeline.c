@@ -136,6 +136,7 @@ static int init_intake(struct fh_pipeline *pipeline)
     }
     load_covered(pipeline);
     fh_gap_load(pipeline);
+    fh_repair_init(pipeline);
     return 0;
 }
 
@@ -282,6 +283,9 @@ static void dispatch_one(struct fh_pipeline *pipeline, const struct answer *answ
     case ANSWER_PORTION:
         host->reports_sent(userdata, answer->number);
         break;
+    case ANSWER_UNREPORTED:
+        host->unreported(userdata, answer->bytes, answer->len);
+        break;
     case ANSWER_STORED:
         host->stored(userdata, answer->bytes, answer->len);
         break;
@@ -399,18 +403,42 @@ void fh_pipeline_settle(struct fh_pipeline *pipeline, bool known, uint64_t peer_
     fh_store_wake(pipeline->store);
 }
 
+/* The bytes are copied. False: no memory. */
+static bool command_with(struct fh_pipeline *pipeline, struct command *command, const void *bytes)
+{
+    command->bytes = malloc(command->len ? command->len : 1);
+    if (!command->bytes) {
+        return false;
+    }
+    memcpy(command->bytes, bytes, command->len);
+    if (fh_pipeline_command(pipeline, command) < 0) {
+        free(command->bytes);
+        return false;
+    }
+    return true;
+}
+
 void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_id, uint64_t number,
                              const void *bytes, size_t len)
 {
     struct command command = {
         .kind = COMMAND_PEER_REPORT, .number = number, .store_id = peer_store_id, .len = len};
-    command.bytes = malloc(len ? len : 1);
-    if (!command.bytes) {
-        return; /* not applied, so not confirmed, so sent again */
-    }
-    memcpy(command.bytes, bytes, len);
-    if (fh_pipeline_command(pipeline, &command) < 0) {
-        free(command.bytes);
+    /* Without memory not applied, so not confirmed, so sent again. */
+    (void)command_with(pipeline, &command, bytes);
+}
+
+void fh_pipeline_find_unreported(struct fh_pipeline *pipeline)
+{
+    struct command command = {.kind = COMMAND_FIND_UNREPORTED};
+    (void)fh_pipeline_command(pipeline, &command);
+}
+
+void fh_pipeline_peer_offers(struct fh_pipeline *pipeline, const void *lines, size_t len)
+{
+    struct command command = {.kind = COMMAND_PEER_OFFERS, .len = len};
+    if (!atomic_exchange(&pipeline->offer_taken, true) &&
+        !command_with(pipeline, &command, lines)) {
+        atomic_store(&pipeline->offer_taken, false); /* it is offered again */
     }
 }
 

@@ -100,6 +100,7 @@ void fh_pipeline_status(struct fh_pipeline *pipeline, struct fh_pipeline_status 
         .quarantined = atomic_load(&pipeline->quarantined),
         .keep_alives = atomic_load(&pipeline->keep_alives),
         .late = atomic_load(&pipeline->late),
+        .repaired = atomic_load(&pipeline->repaired),
         .gaps = atomic_load(&pipeline->gaps),
         .doubled = atomic_load(&pipeline->doubled),
     };

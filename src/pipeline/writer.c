@@ -80,6 +80,22 @@ void fh_writer_note_minute(struct fh_pipeline *pipeline, struct fh_record_key ke
     }
 }
 
+int fh_writer_append(struct fh_pipeline *pipeline, struct fh_record_key key, struct fh_slice line)
+{
+    struct fh_store_record record = {.key = key, .bytes = line.data, .len = (uint32_t)line.len};
+    uint64_t sequence = 0;
+    int r = fh_store_append(pipeline->store, &record, &sequence);
+    if (r < 0) {
+        return r;
+    }
+    if (pipeline->first_sequence == 0) {
+        pipeline->first_sequence = sequence;
+    }
+    keep_for_tail(pipeline, line.data, line.len);
+    staged_now(pipeline);
+    return 0;
+}
+
 /* One record. 1: seen before; 0; -ENOSPC (nothing was changed: the same again later), -ENOMEM. */
 static int take_record(struct fh_pipeline *pipeline, struct intake *intake, const struct item *item,
                        const char *bytes)
@@ -103,18 +119,13 @@ static int take_record(struct fh_pipeline *pipeline, struct intake *intake, cons
         return seen;
     }
     key = fh_key_ignores_stamps(in_force) ? key : known;
-    struct fh_store_record record = {.key = key, .bytes = bytes, .len = item->len};
-    uint64_t sequence = 0;
-    int r = fh_store_append(pipeline->store, &record, &sequence);
+    int r = fh_writer_append(pipeline, key, (struct fh_slice){bytes, item->len});
     if (r < 0) {
         if (seen > 0) {
             fh_dedup_remove(pipeline->dedup, known);
         }
         fh_twins_take_back(intake, identity, known);
         return r;
-    }
-    if (pipeline->first_sequence == 0) {
-        pipeline->first_sequence = sequence;
     }
     if (seen == -ERANGE) {
         atomic_fetch_add_explicit(&pipeline->late, 1, memory_order_relaxed);
@@ -123,7 +134,6 @@ static int take_record(struct fh_pipeline *pipeline, struct intake *intake, cons
     if (pipeline->config.pair.present) {
         fh_sample_take(pipeline, item, bytes);
     }
-    keep_for_tail(pipeline, bytes, item->len);
     return 0;
 }
 
@@ -162,7 +172,7 @@ static int take_item(struct fh_pipeline *pipeline, struct intake *intake, const 
     return 0;
 }
 
-static void arrived(struct fh_pipeline *pipeline, struct fh_time at)
+void fh_writer_arrived(struct fh_pipeline *pipeline, struct fh_time at)
 {
     if (!fh_time_is_set(pipeline->first_arrived) || fh_time_before(at, pipeline->first_arrived)) {
         pipeline->first_arrived = at;
@@ -172,7 +182,7 @@ static void arrived(struct fh_pipeline *pipeline, struct fh_time at)
 static int drain_batch(struct fh_pipeline *pipeline, struct intake *intake)
 {
     struct batch *batch = intake->draining;
-    arrived(pipeline, batch->since);
+    fh_writer_arrived(pipeline, batch->since);
     while (intake->drained < batch->count) {
         const struct item *item = &batch->items[intake->drained];
         int r = take_item(pipeline, intake, item, batch->bytes.data + item->offset);
@@ -473,6 +483,7 @@ void *fh_writer_run(void *userdata)
         fh_writer_vouch(pipeline);
         sync_now_and_then(pipeline);
         tell_doubled(pipeline);
+        fh_repair_tell(pipeline);
         fh_rekey_again(pipeline);
         atomic_store(&pipeline->progress_ns, fh_now().ns);
     }

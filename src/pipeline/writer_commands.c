@@ -314,6 +314,12 @@ void fh_writer_command(struct fh_pipeline *pipeline, struct command *command)
     case COMMAND_REKEY:
         fh_rekey_run(pipeline);
         break;
+    case COMMAND_FIND_UNREPORTED:
+        fh_repair_find(pipeline);
+        break;
+    case COMMAND_PEER_OFFERS:
+        fh_repair_take(pipeline, command->bytes, command->len);
+        break;
     case COMMAND_DRAIN:
         drain(pipeline);
         break;

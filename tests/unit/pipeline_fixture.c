@@ -278,6 +278,14 @@ static void on_portion(void *userdata, uint64_t next)
     ((struct fixture *)userdata)->portion_next = next;
 }
 
+static void on_unreported(void *userdata, const void *lines, size_t len)
+{
+    struct fixture *f = userdata;
+    assert_in_range(len, 1, sizeof(f->unreported) - f->unreported_len);
+    memcpy(f->unreported + f->unreported_len, lines, len);
+    f->unreported_len += len;
+}
+
 static void on_stored(void *userdata, const char *lines, size_t len)
 {
     (void)userdata;
@@ -304,6 +312,7 @@ static const struct fh_pipeline_host host = {
     .peer_report_applied = on_applied,
     .own_report = on_report,
     .reports_sent = on_portion,
+    .unreported = on_unreported,
     .stored = on_stored,
     .drained = on_drained,
     .failed = on_failed,

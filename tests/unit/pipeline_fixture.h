@@ -68,6 +68,8 @@ struct fixture {
     uint64_t reports, report_keys, applied;
     struct fh_report last;
     uint64_t portion_next;
+    char unreported[65536];
+    size_t unreported_len;
     struct fh_record_key recovered_keys[KEYS_MAX];
     size_t recovered_count;
 };
