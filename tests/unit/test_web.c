@@ -115,42 +115,71 @@ static struct fh_web *start(const struct fh_web_options *with)
     return web;
 }
 
-static struct fh_web *start_plain(void)
+/* cmocka's fixture: a server that serves the routes above, until the test or its end stops it. */
+static int start_plain(void **state)
 {
-    return start(&(struct fh_web_options){0});
+    *state = start(&(struct fh_web_options){0});
+    return 0;
+}
+
+static int stop(void **state)
+{
+    fh_web_free(*state);
+    *state = NULL;
+    return 0;
 }
 
 /* ---- a client ---------------------------------------------------------------------------------
  */
 
-static int connect_to(const struct fh_web *web)
+struct caller {
+    int fd;
+    struct fh_buf in;
+};
+
+static void send_text(const struct caller *caller, const char *text)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(send(caller->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* A connection, and on it what is to be said at once. */
+static struct caller call(const struct fh_web *web, const char *text)
+{
+    struct caller caller = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)fh_web_port(web)),
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
+    fh_buf_init(&caller.in, (size_t)64 * 1024 * 1024);
+    assert_int_equal(connect(caller.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    send_text(&caller, text);
+    return caller;
 }
 
-static void send_text(int fd, const char *text)
+static void hang_up(struct caller *caller)
 {
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+    close(caller->fd);
+    fh_buf_done(&caller->in);
+}
+
+static const char *heard(struct caller *caller)
+{
+    return caller->in.len > 0 ? fh_buf_string(&caller->in) : "";
 }
 
 /* Reads until the text is there, or the end: false. */
-static bool read_until(int fd, struct fh_buf *in, const char *text)
+static bool read_until(struct caller *caller, const char *text)
 {
     for (;;) {
-        if (in->len > 0 && text && strstr(fh_buf_string(in), text)) {
+        if (text && strstr(heard(caller), text)) {
             return true;
         }
-        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        struct pollfd poll_fd = {.fd = caller->fd, .events = POLLIN};
         if (poll(&poll_fd, 1, WAIT_MS) != 1) {
-            fail_msg("nothing came in %d ms; so far: %s", WAIT_MS, fh_buf_string(in));
+            fail_msg("nothing came in %d ms; so far: %s", WAIT_MS, heard(caller));
         }
+        struct fh_buf *in = &caller->in;
         assert_int_equal(fh_buf_reserve(in, 65536), 0);
-        ssize_t n = recv(fd, in->data + in->len, 65535, 0);
+        ssize_t n = recv(caller->fd, in->data + in->len, 65535, 0);
         if (n <= 0) {
             return text == NULL;
         }
@@ -161,14 +190,12 @@ static bool read_until(int fd, struct fh_buf *in, const char *text)
 /* One request on a connection of its own, up to its end. */
 static const char *ask(const struct fh_web *web, const char *request)
 {
-    static struct fh_buf in;
-    fh_buf_done(&in);
-    fh_buf_init(&in, (size_t)64 * 1024 * 1024);
-    int fd = connect_to(web);
-    send_text(fd, request);
-    assert_true(read_until(fd, &in, NULL));
-    close(fd);
-    return fh_buf_string(&in);
+    static struct caller last;
+    fh_buf_done(&last.in);
+    last = call(web, request);
+    assert_true(read_until(&last, NULL));
+    close(last.fd);
+    return heard(&last);
 }
 
 #define END      "Connection: close\r\n\r\n"
@@ -194,8 +221,7 @@ static void wait_for(const atomic_int *counter, int value)
 
 static void answers_with_its_headers(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
+    const struct fh_web *web = *state;
     const char *answer = ask(web, GET("/?name=a%20b&x") "Host: 127.0.0.1:9570\r\n"
                                                         "User-Agent: me\r\n" END);
     has(answer, "HTTP/1.1 200 OK");
@@ -214,13 +240,11 @@ static void answers_with_its_headers(void **state)
     has(answer, "Content-Length: 28");
     assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
     has(ask(web, "GET / HTTP/1.0\r\n\r\n"), "200 OK");
-    fh_web_free(web);
 }
 
 static void says_not_modified(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
+    const struct fh_web *web = *state;
     static const char *const same[] = {"\"v1\"", "W/\"v1\"", "\"a\", \"v1\"", "*"};
     for (size_t i = 0; i < FH_ARRAY_LEN(same); i++) {
         char request[200];
@@ -233,7 +257,6 @@ static void says_not_modified(void **state)
     }
     has(ask(web, GET("/") "Host: localhost\r\nIf-None-Match: \"v\", \"v11\", v1\r\n" END),
         "200 OK");
-    fh_web_free(web);
 }
 
 static void refuses_what_it_does_not_take(void **state)
@@ -284,48 +307,37 @@ static void refuses_what_it_does_not_take(void **state)
 
 static void refuses_oversized_headers_and_garbage(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
+    const struct fh_web *web = *state;
     size_t len = (size_t)256 * 1024;
     char *request = calloc(1, len + 100);
     int head = snprintf(request, 100, GET("/") "Host: localhost\r\nX-Long: ");
     memset(request + head, 'x', len);
-    int fd = connect_to(web);
-    struct fh_buf in;
-    fh_buf_init(&in, (size_t)1024 * 1024);
-    (void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
-    read_until(fd, &in, NULL);
+    struct caller caller = call(web, "");
+    (void)!send(caller.fd, request, strlen(request), MSG_NOSIGNAL);
+    read_until(&caller, NULL);
     /* a reset may overtake the answer: what matters is that it was not taken */
-    assert_true(in.len == 0 || strstr(fh_buf_string(&in), "HTTP/1.1 431") ||
-                strstr(fh_buf_string(&in), "HTTP/1.1 413"));
-    close(fd);
-    fd = connect_to(web);
-    fh_buf_clear(&in);
-    (void)!send(fd, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 13, MSG_NOSIGNAL);
-    read_until(fd, &in, NULL);
-    assert_null(in.len ? strstr(fh_buf_string(&in), "200 OK") : NULL);
-    close(fd);
+    assert_true(caller.in.len == 0 || strstr(heard(&caller), "HTTP/1.1 431") ||
+                strstr(heard(&caller), "HTTP/1.1 413"));
+    hang_up(&caller);
+    caller = call(web, "");
+    (void)!send(caller.fd, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 13, MSG_NOSIGNAL);
+    read_until(&caller, NULL);
+    assert_null(strstr(heard(&caller), "200 OK"));
+    hang_up(&caller);
     free(request);
-    fh_buf_done(&in);
     has(ask(web, GET("/") "Host: localhost\r\n" END), "200 OK");
-    fh_web_free(web);
 }
 
 static void keeps_a_connection_and_pipelines(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
-    struct fh_buf in;
-    fh_buf_init(&in, (size_t)1024 * 1024);
-    int fd = connect_to(web);
-    send_text(fd, GET("/map/1") "Host: localhost\r\n\r\n" GET("/map/2") "Host: localhost\r\n\r\n");
-    assert_true(read_until(fd, &in, "path=/map/2"));
-    send_text(fd, GET("/map/3") "Host: localhost\r\n\r\n");
-    assert_true(read_until(fd, &in, "path=/map/3"));
-    has(fh_buf_string(&in), "path=/map/1");
-    close(fd);
-    fh_buf_done(&in);
-    fh_web_free(web);
+    const struct fh_web *web = *state;
+    struct caller caller =
+        call(web, GET("/map/1") "Host: localhost\r\n\r\n" GET("/map/2") "Host: localhost\r\n\r\n");
+    assert_true(read_until(&caller, "path=/map/2"));
+    send_text(&caller, GET("/map/3") "Host: localhost\r\n\r\n");
+    assert_true(read_until(&caller, "path=/map/3"));
+    has(heard(&caller), "path=/map/1");
+    hang_up(&caller);
 }
 
 static void who_is_slow_is_cut_off(void **state)
@@ -333,28 +345,23 @@ static void who_is_slow_is_cut_off(void **state)
     (void)state;
     struct fh_web *web =
         start(&(struct fh_web_options){.headers_ms = 300, .answer_ms = 300, .idle_ms = 300});
-    struct fh_buf in;
-    fh_buf_init(&in, (size_t)1024 * 1024);
     /* headers that never end, a byte at a time */
-    int dribble = connect_to(web);
-    send_text(dribble, GET("/") "Host: localhost\r\n");
+    struct caller dribble = call(web, GET("/") "Host: localhost\r\n");
     /* one that never says anything, one that is idle, one that does not take its answer */
-    int silent = connect_to(web);
-    int idle = connect_to(web);
-    send_text(idle, GET("/") "Host: localhost\r\n\r\n");
-    int stuck = connect_to(web);
-    send_text(stuck, GET("/big") "Host: localhost\r\n\r\n");
-    struct pollfd poll_fd = {.fd = dribble, .events = POLLIN};
+    struct caller silent = call(web, "");
+    struct caller idle = call(web, GET("/") "Host: localhost\r\n\r\n");
+    struct caller stuck = call(web, GET("/big") "Host: localhost\r\n\r\n");
+    struct pollfd poll_fd = {.fd = dribble.fd, .events = POLLIN};
     int tries = 0;
     while (poll(&poll_fd, 1, 20) == 0) {
         assert_true(++tries < WAIT_MS / 20);
-        (void)!send(dribble, "X", 1, MSG_NOSIGNAL);
+        (void)!send(dribble.fd, "X", 1, MSG_NOSIGNAL);
     }
-    assert_int_equal(recv(dribble, &(char){0}, 1, 0) > 0, false);
-    assert_true(read_until(silent, &in, NULL));
-    assert_int_equal(in.len, 0);
-    assert_true(read_until(idle, &in, NULL));
-    has(fh_buf_string(&in), "200 OK");
+    assert_int_equal(recv(dribble.fd, &(char){0}, 1, 0) > 0, false);
+    assert_true(read_until(&silent, NULL));
+    assert_int_equal(silent.in.len, 0);
+    assert_true(read_until(&idle, NULL));
+    has(heard(&idle), "200 OK");
     struct fh_web_counters counters;
     do {
         usleep(5000);
@@ -362,46 +369,36 @@ static void who_is_slow_is_cut_off(void **state)
     } while (counters.connections > 0 && ++tries < WAIT_MS / 5);
     assert_int_equal(counters.connections, 0);
     assert_true(counters.cut >= 4);
-    close(dribble);
-    close(silent);
-    close(idle);
-    close(stuck);
-    fh_buf_done(&in);
+    hang_up(&dribble);
+    hang_up(&silent);
+    hang_up(&idle);
+    hang_up(&stuck);
     fh_web_free(web);
 }
 
 static void more_connections_than_it_takes_wait(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
-    int fds[FH_WEB_CONNECTIONS_MAX + 20];
-    for (size_t i = 0; i < FH_ARRAY_LEN(fds); i++) {
-        fds[i] = connect_to(web);
-        send_text(fds[i], GET("/") "Host: localhost\r\n\r\n");
+    const struct fh_web *web = *state;
+    struct caller callers[FH_WEB_CONNECTIONS_MAX + 20];
+    for (size_t i = 0; i < FH_ARRAY_LEN(callers); i++) {
+        callers[i] = call(web, GET("/") "Host: localhost\r\n\r\n");
     }
-    struct fh_buf in;
-    fh_buf_init(&in, (size_t)1024 * 1024);
-    for (size_t i = 0; i < FH_ARRAY_LEN(fds); i++) { /* who has his answer makes room */
-        fh_buf_clear(&in);
-        assert_true(read_until(fds[i], &in, "path=/"));
+    for (size_t i = 0; i < FH_ARRAY_LEN(callers); i++) { /* who has his answer makes room */
+        assert_true(read_until(&callers[i], "path=/"));
         struct fh_web_counters counters;
         fh_web_counters(web, &counters);
         assert_true(counters.connections <= FH_WEB_CONNECTIONS_MAX);
-        close(fds[i]);
+        hang_up(&callers[i]);
     }
-    fh_buf_done(&in);
-    fh_web_free(web);
 }
 
-static int open_stream(const struct fh_web *web, struct fh_buf *in)
+static struct caller open_stream(const struct fh_web *web)
 {
     int before = atomic_load(&opened_count);
-    int fd = connect_to(web);
-    send_text(fd, GET("/events") "Host: localhost\r\n\r\n");
-    fh_buf_init(in, (size_t)64 * 1024 * 1024);
-    assert_true(read_until(fd, in, "data: hello"));
+    struct caller caller = call(web, GET("/events") "Host: localhost\r\n\r\n");
+    assert_true(read_until(&caller, "data: hello"));
     wait_for(&opened_count, before + 1);
-    return fd;
+    return caller;
 }
 
 /* Sends to the last stream; -ESHUTDOWN when it is closed. */
@@ -415,41 +412,36 @@ static int send_event(const char *bytes, size_t len)
 
 static void a_stream_carries_what_is_sent(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
-    struct fh_buf in;
-    int fd = open_stream(web, &in);
-    has(fh_buf_string(&in), "Content-Type: text/event-stream");
-    has(fh_buf_string(&in), "Content-Security-Policy: ");
+    const struct fh_web *web = *state;
+    struct caller caller = open_stream(web);
+    has(heard(&caller), "Content-Type: text/event-stream");
+    has(heard(&caller), "Content-Security-Policy: ");
     for (int i = 0; i < 2000; i++) {
         char text[64];
         int len = snprintf(text, sizeof(text), "data: number %d\n\n", i);
         assert_int_equal(send_event(text, (size_t)len), 0);
         if (i % 500 == 0) { /* let it fall asleep in between */
             snprintf(text, sizeof(text), "number %d\n", i);
-            assert_true(read_until(fd, &in, text));
+            assert_true(read_until(&caller, text));
         }
     }
-    assert_true(read_until(fd, &in, "number 1999\n"));
-    has(fh_buf_string(&in), "number 1234\n");
-    close(fd);
+    assert_true(read_until(&caller, "number 1999\n"));
+    has(heard(&caller), "number 1234\n");
+    hang_up(&caller);
     for (int tries = 0; atomic_load(&closed_count) < 1; tries++) { /* noticed when it is used */
         assert_true(tries < WAIT_MS);
         send_event(": anybody there?\n\n", 18);
         usleep(1000);
     }
     assert_int_equal(send_event("x", 1), -ESHUTDOWN);
-    fh_buf_done(&in);
-    fh_web_free(web);
+    stop(state);
     assert_int_equal(atomic_load(&closed_count), 1);
 }
 
 static void a_stream_that_reads_too_slowly_is_cut_off(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
-    struct fh_buf in;
-    int fd = open_stream(web, &in);
+    const struct fh_web *web = *state;
+    struct caller caller = open_stream(web);
     static char block[64 * 1024];
     memset(block, 'x', sizeof(block));
     int r = 0;
@@ -462,30 +454,25 @@ static void a_stream_that_reads_too_slowly_is_cut_off(void **state)
     struct fh_web_counters counters;
     fh_web_counters(web, &counters);
     assert_int_equal(counters.cut, 1);
-    read_until(fd, &in, NULL); /* the end, or a reset */
-    close(fd);
-    fh_buf_done(&in);
+    read_until(&caller, NULL); /* the end, or a reset */
+    hang_up(&caller);
     has(ask(web, GET("/") "Host: localhost\r\n" END), "200 OK");
-    fh_web_free(web);
 }
 
 static void the_end_closes_every_stream(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
-    struct fh_buf in[FH_WEB_STREAMS_MAX];
-    int fd[FH_WEB_STREAMS_MAX];
+    const struct fh_web *web = *state;
+    struct caller callers[FH_WEB_STREAMS_MAX];
     for (size_t i = 0; i < FH_WEB_STREAMS_MAX; i++) {
-        fd[i] = open_stream(web, &in[i]);
+        callers[i] = open_stream(web);
     }
     has(ask(web, GET("/events") "Host: localhost\r\n" END), " 503 ");
     has(ask(web, "HEAD /events HTTP/1.1\r\nHost: localhost\r\n" END), " 200 ");
-    fh_web_free(web);
+    stop(state);
     assert_int_equal(atomic_load(&closed_count), FH_WEB_STREAMS_MAX);
     for (size_t i = 0; i < FH_WEB_STREAMS_MAX; i++) {
-        assert_true(read_until(fd[i], &in[i], NULL));
-        close(fd[i]);
-        fh_buf_done(&in[i]);
+        assert_true(read_until(&callers[i], NULL));
+        hang_up(&callers[i]);
     }
 }
 
@@ -514,21 +501,18 @@ static void *sender(void *userdata)
 /* Streams come and go while two threads send. */
 static void streams_close_under_senders(void **state)
 {
-    (void)state;
-    struct fh_web *web = start_plain();
+    const struct fh_web *web = *state;
     atomic_bool done = false;
     pthread_t threads[2];
     for (size_t i = 0; i < FH_ARRAY_LEN(threads); i++) {
         pthread_create(&threads[i], NULL, sender, &done);
     }
     for (int i = 0; i < 60; i++) {
-        struct fh_buf in;
-        int fd = open_stream(web, &in);
-        close(fd);
-        fh_buf_done(&in);
+        struct caller caller = open_stream(web);
+        hang_up(&caller);
         wait_for(&closed_count, i + 1);
     }
-    fh_web_free(web);
+    stop(state);
     atomic_store(&done, true);
     for (size_t i = 0; i < FH_ARRAY_LEN(threads); i++) {
         pthread_join(threads[i], NULL);
@@ -538,13 +522,13 @@ static void streams_close_under_senders(void **state)
 
 static int ask_local(const char *path, char *answer, size_t size)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct caller caller = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    send_text(fd, GET("/") "Host: localhost\r\n" END);
-    ssize_t n = recv(fd, answer, size - 1, MSG_WAITALL);
-    close(fd);
+    assert_int_equal(connect(caller.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    send_text(&caller, GET("/") "Host: localhost\r\n" END);
+    ssize_t n = recv(caller.fd, answer, size - 1, MSG_WAITALL);
+    close(caller.fd);
     answer[n > 0 ? n : 0] = '\0';
     return (int)n;
 }
@@ -610,20 +594,22 @@ static void refuses_addresses_that_are_none(void **state)
     }
 }
 
+#define PLAIN(test) cmocka_unit_test_setup_teardown(test, start_plain, stop)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_with_its_headers),
-        cmocka_unit_test(says_not_modified),
+        PLAIN(answers_with_its_headers),
+        PLAIN(says_not_modified),
         cmocka_unit_test(refuses_what_it_does_not_take),
-        cmocka_unit_test(refuses_oversized_headers_and_garbage),
-        cmocka_unit_test(keeps_a_connection_and_pipelines),
+        PLAIN(refuses_oversized_headers_and_garbage),
+        PLAIN(keeps_a_connection_and_pipelines),
         cmocka_unit_test(who_is_slow_is_cut_off),
-        cmocka_unit_test(more_connections_than_it_takes_wait),
-        cmocka_unit_test(a_stream_carries_what_is_sent),
-        cmocka_unit_test(a_stream_that_reads_too_slowly_is_cut_off),
-        cmocka_unit_test(the_end_closes_every_stream),
-        cmocka_unit_test(streams_close_under_senders),
+        PLAIN(more_connections_than_it_takes_wait),
+        PLAIN(a_stream_carries_what_is_sent),
+        PLAIN(a_stream_that_reads_too_slowly_is_cut_off),
+        PLAIN(the_end_closes_every_stream),
+        PLAIN(streams_close_under_senders),
         cmocka_unit_test(listens_on_a_socket_too),
         cmocka_unit_test(refuses_addresses_that_are_none),
     };
