@@ -13,6 +13,28 @@
 #define A 0
 #define B 1
 
+/* Node A leads, from the very beginning, and delivers the records 1..last. */
+static struct suite_node *begin(struct suite *suite, uint64_t last)
+{
+    suite_lead(suite, A, 2);
+    suite_recover(suite, A, "");
+    suite_deliver(suite, A, 1, last);
+    return &suite->node[A];
+}
+
+/* As at the daemon's end: nothing is tidied up. */
+static void end(struct suite_node *node)
+{
+    node->ops->close(node->sink);
+    node->sink = NULL;
+}
+
+static void start_again(struct suite_node *node)
+{
+    end(node);
+    assert_int_equal(node->ops->open(&node->config, &node->context, &node->err, &node->sink), 0);
+}
+
 /* ---- every sink -------------------------------------------------------------------------------
  */
 
@@ -50,10 +72,7 @@ static void empty_batch_is_never_due(void **state)
 static void keeps_records_in_order(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *node = &suite->node[A];
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 15);
+    struct suite_node *node = begin(suite, 15);
     assert_int_equal(suite_write(suite, A, 16, 16), 0);
     assert_int_equal(suite_write(suite, A, 17, 400), 0);
     assert_true(node->ops->due_in(node->sink, fh_now()) >= 0);
@@ -68,15 +87,11 @@ static void keeps_records_in_order(void **state)
 static void a_standby_is_quiet(void **state)
 {
     struct suite *suite = *state;
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 10);
+    begin(suite, 10);
     struct suite_node *b = &suite->node[B];
     assert_int_equal(b->ops->abandon(b->sink, NULL, 0, &b->err), 0);
     b->ops->reload(b->sink, &b->config);
-    b->ops->close(b->sink);
-    b->sink = NULL;
-    assert_int_equal(b->ops->open(&b->config, &b->context, &b->err, &b->sink), 0);
+    start_again(b);
     suite_deliver(suite, A, 11, 20);
     suite_expect(suite, 1, 20);
 }
@@ -84,10 +99,7 @@ static void a_standby_is_quiet(void **state)
 static void reopen_starts_the_batch_again(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *node = &suite->node[A];
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 5);
+    struct suite_node *node = begin(suite, 5);
     assert_int_equal(suite_write(suite, A, 6, 12), 0);
     assert_int_equal(node->ops->reopen(node->sink, &node->err), 0);
     assert_int_equal(node->ops->due_in(node->sink, fh_now()), -1);
@@ -98,10 +110,7 @@ static void reopen_starts_the_batch_again(void **state)
 static void abandon_forgets_what_was_begun(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *node = &suite->node[A];
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 5);
+    struct suite_node *node = begin(suite, 5);
     assert_int_equal(suite_write(suite, A, 6, 12), 0);
     assert_int_equal(node->ops->abandon(node->sink, NULL, 0, &node->err), 0);
     assert_int_equal(node->ops->due_in(node->sink, fh_now()), -1);
@@ -116,23 +125,18 @@ static void abandon_forgets_what_was_begun(void **state)
 static void the_other_node_goes_on(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *a = &suite->node[A];
+    struct suite_node *a = begin(suite, 10);
     char reported[FH_SINK_POSITION_MAX];
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 10);
     memcpy(reported, a->position, sizeof(reported));
     if (a->ops->prepare) {
         /* the peer holds the report of what is published, by the order of the steps */
-        a->ops->close(a->sink);
-        a->sink = NULL;
+        end(a);
         suite->node[B].found[10] = true;
         suite_lead(suite, B, 3);
         suite_deliver(suite, B, 11, 40);
     } else {
         suite_deliver(suite, A, 11, 20); /* accepted, and nobody was told */
-        a->ops->close(a->sink);
-        a->sink = NULL;
+        end(a);
         suite_lead(suite, B, 3);
         suite_recover(suite, B, reported);
         suite_deliver(suite, B, 11, 40);
@@ -145,11 +149,8 @@ static void the_other_node_goes_on(void **state)
 static void a_zombie_does_no_harm(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *a = &suite->node[A];
+    struct suite_node *a = begin(suite, 10);
     char position[FH_SINK_POSITION_MAX] = "";
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 10);
     if (suite_write(suite, A, 11, 20) < 0) {
         fail_msg("write: %s", a->err.text);
     }
@@ -169,11 +170,8 @@ static void a_zombie_does_no_harm(void **state)
 static void fenced_it_keeps_quiet(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *node = &suite->node[A];
+    struct suite_node *node = begin(suite, 5);
     char position[FH_SINK_POSITION_MAX] = "";
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 5);
     suite_expect(suite, 1, 5);
     node->fenced = true;
     (void)suite_write(suite, A, 6, 10);
@@ -188,11 +186,8 @@ static void fenced_it_keeps_quiet(void **state)
 static void waits_for_a_far_side_that_is_away(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *node = &suite->node[A];
+    struct suite_node *node = begin(suite, 50);
     char position[FH_SINK_POSITION_MAX] = "";
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 50);
     suite->troubled = true;
     suite_order(suite, "down");
     struct fh_time begun = fh_now();
@@ -222,11 +217,8 @@ static void waits_for_a_far_side_that_is_away(void **state)
 static void a_record_refused_for_good_is_put_aside(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *node = &suite->node[A];
     suite->poison = 17;
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 40);
+    struct suite_node *node = begin(suite, 40);
     assert_int_equal(node->refused_count, 1);
     assert_int_equal(node->refused[0], 17);
     suite_expect(suite, 1, 40);
@@ -235,15 +227,10 @@ static void a_record_refused_for_good_is_put_aside(void **state)
 static void a_start_in_the_middle(void **state)
 {
     struct suite *suite = *state;
-    struct suite_node *node = &suite->node[A];
-    suite_lead(suite, A, 2);
-    suite_recover(suite, A, "");
-    suite_deliver(suite, A, 1, 10);
+    struct suite_node *node = begin(suite, 10);
     assert_int_equal(suite_write(suite, A, 11, 20), 0);
     suite->troubled = true;
-    node->ops->close(node->sink); /* as at the daemon's end: nothing is tidied up */
-    node->sink = NULL;
-    assert_int_equal(node->ops->open(&node->config, &node->context, &node->err, &node->sink), 0);
+    start_again(node);
     assert_int_equal(node->ops->abandon(node->sink, NULL, 0, &node->err), 0);
     suite_lead(suite, A, 4);
     suite_recover(suite, A, node->position);
