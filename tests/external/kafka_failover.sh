@@ -41,10 +41,7 @@ wait_status b '.role == "standby"' 30
 flows a
 sim_post /sim/stop >/dev/null
 wait_delivered 120 a b
-for name in a b; do
-    node_signal $name TERM
-    [ "$NODE_EXIT" = 0 ] || fail "node $name left with $NODE_EXIT after SIGTERM"
-done
+nodes_end a b
 
 mkdir -p "$WORK/visible"
 far_collect "$WORK/visible/all.ndjson" || fail "far_collect"

@@ -89,19 +89,7 @@ if [ "${DIFFER:-}" = later ]; then
     cold_start
     echo "both killed, cold start with other keys: primary is $primary"
 fi
-for round in $(seq "$ROUNDS"); do
-    # The random moment is the point of the test; nothing is waited for here.
-    pause=$((RANDOM % 2000))
-    sleep "$(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))"
-    mark=$(($(log_lines "$WORK/$standby.log") + 1))
-    node_signal $primary KILL
-    wait_log "$WORK/$standby.log" '\[role\].*-> primary' 5 $mark
-    node_start $primary
-    wait_pair_protected $standby $primary 30
-    [ $primary = a ] && { primary=b standby=a; } || { primary=a standby=b; }
-    printf '.'
-done
-echo " $ROUNDS takeovers"
+takeovers "$ROUNDS" 5
 
 kill_both
 cold_start
@@ -112,8 +100,5 @@ for name in a b; do
 done
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
-for name in a b; do
-    node_signal $name TERM
-    [ "$NODE_EXIT" = 0 ] || fail "node $name left with $NODE_EXIT after SIGTERM"
-done
-ledger a b || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }
+nodes_end a b
+ledger_balances a b

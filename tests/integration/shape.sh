@@ -107,9 +107,8 @@ expect "nothing was refused" "$(jq '[.sinks[].refused] | add' <<<"$status")" 0
 "$BIN/firehosectl" --socket "$WORK/a/control.sock" status | grep -q '^types .*DEVICE_LOCATION_UPDATE' || fail "status names no types"
 "$BIN/firehosectl" --socket "$WORK/a/control.sock" status | grep -q 'nothing (file): delivered 0, pending 0, filtered out' ||
     fail "status does not tell what was filtered out"
-node_signal a TERM
-expect "exit status after SIGTERM" "$NODE_EXIT" 0
-ledger a || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }
+nodes_end a
+ledger_balances a
 compare cat a
 expect "the envelope is the first member and says who" \
     "$(records fields a | jq -c '[keys_unsorted[0], ._firehosed]' | sort -u)" \
@@ -135,28 +134,13 @@ sim_post /sim/start >/dev/null
 wait_status a '.counters.delivered > 0' 20
 primary=a
 standby=b
-for round in $(seq "$ROUNDS"); do
-    # The random moment is the point of the test; nothing is waited for here.
-    pause=$((RANDOM % 2000))
-    sleep "$(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))"
-    mark=$(($(log_lines "$WORK/$standby.log") + 1))
-    node_signal $primary KILL
-    wait_log "$WORK/$standby.log" '\[role\].*-> primary' 10 $mark
-    node_start $primary
-    wait_pair_protected $standby $primary 30
-    [ $primary = a ] && { primary=b standby=a; } || { primary=a standby=b; }
-    printf '.'
-done
-echo " $ROUNDS takeovers"
+takeovers "$ROUNDS" 10
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
 # The standby follows the sinks that filter as well: nothing is left for it to deliver.
 wait_status $standby 'all(.sinks[]; .pending == 0)' 30
-for name in a b; do
-    node_signal $name TERM
-    expect "exit status of $name after SIGTERM" "$NODE_EXIT" 0
-done
-ledger a b || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }
+nodes_end a b
+ledger_balances a b
 compare sort a b
 expect "nodes in the envelope" "$(records fields a b | jq -r '._firehosed.node' | sort -u | xargs)" "a b"
 # No epoch belongs to two nodes; one that was over at once may have published nothing.

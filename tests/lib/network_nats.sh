@@ -128,15 +128,11 @@ nats_begin() {
 }
 
 nats_end() {
-    local name
     sim_post /sim/stop >/dev/null
     wait_one_primary 30
     wait_delivered 90 a b
     nats_balance
-    for name in a b; do
-        node_signal $name TERM
-        [ "$NODE_EXIT" = 0 ] || fail "node $name left with $NODE_EXIT after SIGTERM"
-    done
+    nodes_end a b
     nats_balance
     result "promised once, exactly; $BALANCE"
 }

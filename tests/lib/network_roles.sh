@@ -217,19 +217,32 @@ wipe() {
     if [ "$1" = a ]; then node_config a 1 true; else node_config b 2 false; fi
 }
 
+# takes_over NAME PRIMARY: the primary is killed, the other one leads.
+takes_over() {
+    node_signal "$2" KILL
+    wait_status "$1" '.role == "primary"' 10
+}
+
+# returns NAME PRIMARY [SECONDS]: it starts, and is a ready standby.
+returns() {
+    node_start "$1"
+    wait_pair_protected "$2" "$1" "${3:-30}"
+}
+
+# returns_wiped NAME PRIMARY: with nothing; what the other one knows it has to be told.
+returns_wiped() {
+    wipe "$1"
+    returns "$1" "$2" 60
+}
+
 # The primary's disk: it returns with nothing, becomes a standby, and leads at the next kill.
 scenario_wiped_disk() {
     local wipes=0 taken_away=()
     pair_start
-    node_signal a KILL
-    wait_status b '.role == "primary"' 10
-    wipe a
-    node_start a
-    wait_pair_protected b a 60
-    node_signal b KILL
-    wait_status a '.role == "primary"' 10
-    node_start b
-    wait_pair_protected a b 30
+    takes_over b a
+    returns_wiped a b
+    takes_over a b
+    returns b a
     production_end
     balance_wiped
     result "ready by itself, took over at the next kill; $BALANCE"
@@ -240,13 +253,9 @@ scenario_wiped_standby() {
     local wipes=0 taken_away=()
     pair_start
     node_signal b KILL
-    wipe b
-    node_start b
-    wait_pair_protected a b 60
-    node_signal a KILL
-    wait_status b '.role == "primary"' 10
-    node_start a
-    wait_pair_protected b a 30
+    returns_wiped b a
+    takes_over b a
+    returns a b
     production_end
     balance_wiped
     result "ready by itself, took over at the next kill; $BALANCE"
@@ -256,24 +265,14 @@ scenario_wiped_standby() {
 scenario_wiped_twice() {
     local wipes=0 taken_away=()
     pair_start
+    takes_over b a
+    returns_wiped a b
     node_signal a KILL
-    wait_status b '.role == "primary"' 10
-    wipe a
-    node_start a
-    wait_pair_protected b a 60
-    node_signal a KILL
-    wipe a
-    node_start a
-    wait_pair_protected b a 60
-    node_signal b KILL
-    wait_status a '.role == "primary"' 10
-    wipe b
-    node_start b
-    wait_pair_protected a b 60
-    node_signal a KILL
-    wait_status b '.role == "primary"' 10
-    node_start a
-    wait_pair_protected b a 30
+    returns_wiped a b
+    takes_over a b
+    returns_wiped b a
+    takes_over b a
+    returns a b
     production_end
     balance_wiped
     result "three wiped disks, each node led after one; $BALANCE"

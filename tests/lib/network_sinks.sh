@@ -106,7 +106,6 @@ flows() {
 
 # SIGKILL, SIGSTOP and back as a zombie, isolation, each of the primary and under load; then the far side away.
 sink_failover() {
-    local name
     RATE=${RATE:-1000}
     service_start
     arbiter_start witness
@@ -148,10 +147,7 @@ sink_failover() {
     wait_one_primary 30
     wait_delivered 90 a b
     far_balance
-    for name in a b; do
-        node_signal $name TERM
-        [ "$NODE_EXIT" = 0 ] || fail "node $name left with $NODE_EXIT after SIGTERM"
-    done
+    nodes_end a b
     far_balance
     result "promised once, $PROMISE; $BALANCE"
 }

@@ -113,6 +113,15 @@ node_signal() {
     case $2 in KILL | TERM) NODE_EXIT=0; wait "${PID[$1]}" 2>/dev/null || NODE_EXIT=$?; unset "PID[$1]" ;; esac
 }
 
+# nodes_end NAMES...: each is asked to stop and leaves with 0.
+nodes_end() {
+    local name
+    for name in "$@"; do
+        node_signal "$name" TERM
+        [ "$NODE_EXIT" = 0 ] || fail "node $name left with $NODE_EXIT after SIGTERM"
+    done
+}
+
 node_status() { "$BIN/firehosectl" --socket "$WORK/$1/control.sock" status --json 2>/dev/null; }
 
 # wait_status NAME JQ_CONDITION SECONDS: the daemon is asked ten times a second.
@@ -129,6 +138,25 @@ wait_status() {
 wait_pair_protected() {
     wait_status "$1" '.role == "primary" and .protected' "${3:-20}"
     wait_status "$2" '.role == "standby" and .ready' "${3:-20}"
+}
+
+# takeovers ROUNDS SECONDS: kills the primary of a ready pair at a random moment, again and again; the other one
+# leads within the seconds, and the killed one comes back. $primary and $standby name them, before and after.
+takeovers() {
+    local round pause mark
+    for round in $(seq "$1"); do
+        # The random moment is the point of the test; nothing is waited for here.
+        pause=$((RANDOM % 2000))
+        sleep "$(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))"
+        mark=$(($(log_lines "$WORK/$standby.log") + 1))
+        node_signal "$primary" KILL
+        wait_log "$WORK/$standby.log" '\[role\].*-> primary' "$2" $mark
+        node_start "$primary"
+        wait_pair_protected "$standby" "$primary" 30
+        [ "$primary" = a ] && { primary=b standby=a; } || { primary=a standby=b; }
+        printf '.'
+    done
+    echo " $1 takeovers"
 }
 
 primary_of() {
@@ -151,6 +179,8 @@ ledger() {
     fi
     "$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" "${also[@]}" --show 10 "${dirs[@]}"
 }
+
+ledger_balances() { ledger "$@" || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }; }
 
 # wait_delivered SECONDS NODES...: the simulator is stopped; until the primary has delivered all.
 wait_delivered() {
