@@ -20,8 +20,10 @@ struct far_server {
     pid_t pid;
 };
 
-/* False: nats-server is not installed. */
+/* At the beginning of a program. False: nats-server is not installed; it has said so, for ctest. */
 bool far_possible(void);
+/* cmocka's teardown of a group: the client library ends its threads. */
+int far_library_done(void **state);
 int far_free_port(void);
 /* Its directory, for files it needs; far_server_start does it, too. */
 void far_server_place(struct far_server *server);

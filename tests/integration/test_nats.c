@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +49,14 @@ static void open_both(void)
 {
     assert_int_equal(far_node_open(&a), 0);
     assert_int_equal(far_node_open(&b), 0);
+}
+
+/* The stream is there, both are open, a leads. */
+static void begin(int64_t window_s, void (*change)(jsStreamConfig *config))
+{
+    far_make_stream(&view, window_s, change);
+    open_both();
+    far_node_lead(&a, 2);
 }
 
 /* lead() is refused, and the sentence has this in it. */
@@ -148,9 +155,7 @@ static void test_window_is_over_before_the_takeover(void **state)
 {
     (void)state;
     static struct far_seen seen;
-    far_make_stream(&view, 1, NULL);
-    open_both();
-    far_node_lead(&a, 2);
+    begin(1, NULL);
     far_node_recover(&a, "", FAR_BASE_MS);
     far_node_deliver(&a, 1, 20);
     char reported[FH_SINK_POSITION_MAX];
@@ -174,9 +179,7 @@ static void test_window_is_over_before_the_takeover(void **state)
 static void test_recover_without_a_position(void **state)
 {
     (void)state;
-    far_make_stream(&view, 1, NULL);
-    open_both();
-    far_node_lead(&a, 2);
+    begin(1, NULL);
     far_node_deliver(&a, 1, 30);
     int64_t now_ms = fh_wall_ms();
     far_node_lead(&b, 3);
@@ -378,9 +381,7 @@ static void test_stream_is_full(void **state)
 {
     (void)state;
     static struct far_seen seen;
-    far_make_stream(&view, 60, small);
-    open_both();
-    far_node_lead(&a, 2);
+    begin(60, small);
     far_node_deliver(&a, 1, 20);
     far_node_write(&a, 21, 50);
     accept_fails(&a, "the stream is full");
@@ -404,9 +405,7 @@ static void test_stream_takes_no_large_messages(void **state)
 {
     (void)state;
     static struct far_seen seen;
-    far_make_stream(&view, 60, small_messages);
-    open_both();
-    far_node_lead(&a, 2);
+    begin(60, small_messages);
     static char text[400];
     memset(text, 'x', sizeof(text));
     struct fh_slice record = {text, sizeof(text)};
@@ -426,9 +425,7 @@ static void test_stream_takes_no_large_messages(void **state)
 static void test_stream_is_made_anew(void **state)
 {
     (void)state;
-    far_make_stream(&view, 60, NULL);
-    open_both();
-    far_node_lead(&a, 2);
+    begin(60, NULL);
     far_node_deliver(&a, 1, 100);
     js_DeleteStream(view.js, "FIREHOSE", NULL, NULL);
     far_node_write(&a, 101, 150);
@@ -450,9 +447,7 @@ static void test_work_queue(void **state)
 {
     (void)state;
     natsSubscription *subscription = NULL;
-    far_make_stream(&view, 60, consumed);
-    open_both();
-    far_node_lead(&a, 2);
+    begin(60, consumed);
     far_node_deliver(&a, 1, 10);
     far_node_lead(&b, 3);
     far_node_recover(&b, "", 0);
@@ -471,13 +466,6 @@ static void test_work_queue(void **state)
     }
     natsSubscription_Destroy(subscription);
     assert_int_equal(count, 20);
-}
-
-static int close_library(void **state)
-{
-    (void)state;
-    nats_CloseAndWait(5000);
-    return 0;
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -500,10 +488,5 @@ int main(void)
         TEST(test_stream_is_made_anew),
         TEST(test_work_queue),
     };
-    if (!far_possible()) {
-        puts("SKIPPED: nats-server is not installed (packaging/install-deps.sh test)");
-        return 77;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, close_library);
+    return far_possible() ? cmocka_run_group_tests(tests, NULL, far_library_done) : 77;
 }
