@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONFIG_PATH "/etc/firehosed/firehosed.conf"
-#define SERVICE     "firehosed"
+#define CONFIG_DIRECTORY "/etc/firehosed" /* of the unit (ConfigurationDirectory=) */
+#define CONFIG_PATH      CONFIG_DIRECTORY "/firehosed.conf"
+#define SERVICE          "firehosed"
 
 static void take_user(struct fh_doctor_user *user, const struct passwd *found, uid_t uid)
 {
@@ -99,7 +100,9 @@ static void name_instance(struct fh_doctor *doctor, const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
+    size_t len = strlen(CONFIG_DIRECTORY);
     snprintf(doctor->instance, sizeof(doctor->instance), "%.*s", (int)strcspn(name, "."), name);
+    doctor->of_unit = slash && slash == path + len && memcmp(path, CONFIG_DIRECTORY, len) == 0;
 }
 
 static bool examine(const struct fh_ctl_call *call, struct fh_doctor *doctor)
@@ -129,6 +132,7 @@ static bool examine(const struct fh_ctl_call *call, struct fh_doctor *doctor)
         return false;
     }
     fh_doctor_host(doctor);
+    fh_doctor_unit(doctor);
     fh_doctor_service(doctor);
     if (config.pair.present) {
         fh_doctor_own_key(doctor);

@@ -69,6 +69,56 @@ void fh_doctor_space(struct fh_doctor_report *report, const char *path, int64_t 
  * the peer is certain to be there and to accept us. */
 bool fh_doctor_status(struct fh_doctor_report *report, const cJSON *status);
 
+/* ---- doctor_sandbox.c: no I/O ----------------------------------------------------------------
+ */
+
+#define FH_DOCTOR_RULES 96
+#define FH_DOCTOR_WHY   48
+
+enum fh_doctor_rule_kind {
+    FH_DOCTOR_WRITABLE,
+    FH_DOCTOR_READ_ONLY,
+    FH_DOCTOR_HIDDEN,  /* nobody sees what is below */
+    FH_DOCTOR_PRIVATE, /* the daemon sees one of its own */
+};
+
+/* What the unit says of everything below a path (systemd.exec(5)). */
+struct fh_doctor_rule {
+    enum fh_doctor_rule_kind kind;
+    char path[FH_PATH_MAX];
+    char why[FH_DOCTOR_WHY]; /* the property */
+    bool needed;             /* without the path the unit does not start */
+};
+
+struct fh_doctor_unit {
+    char name[96];  /* firehosed.service */
+    bool loaded;    /* systemd knows it */
+    bool changed;   /* its files are newer than what systemd knows */
+    bool uncertain; /* it has what is not followed here: a root of its own, binds */
+    size_t rules;
+    struct fh_doctor_rule rule[FH_DOCTOR_RULES];
+};
+
+/* Where the daemon writes. real: path without symbolic links, as far as it is there. */
+struct fh_doctor_place {
+    const char *what, *path, *real;
+    const char *user; /* whose it has to be */
+    bool missing;
+};
+
+/* What "systemctl show" is to be asked for, separated by commas; and its answer, NAME=VALUE a line.
+ * unit: with a name, else zero. */
+extern const char *const fh_doctor_unit_properties;
+void fh_doctor_unit_read(struct fh_doctor_unit *unit, const char *text);
+/* Whether the unit lets the daemon write there; says why not and what to do. */
+bool fh_doctor_sandbox(struct fh_doctor_report *report, const struct fh_doctor_unit *unit,
+                       const struct fh_doctor_place *place);
+/* A path that is needed is not there. */
+void fh_doctor_rule_missing(struct fh_doctor_report *report, const struct fh_doctor_unit *unit,
+                            const struct fh_doctor_rule *rule, const char *user);
+/* path is the directory or below it. */
+bool fh_doctor_below(const char *path, const char *directory);
+
 /* ---- the examinations ------------------------------------------------------------------------
  */
 
@@ -84,6 +134,7 @@ struct fh_doctor {
     const struct fh_config *peer;  /* NULL: not given */
     struct fh_doctor_user service; /* whom the daemon runs as */
     char instance[64];             /* of the unit: the name of the configuration file */
+    bool of_unit;                  /* the configuration lies where the unit reads it */
     char secret_key[FH_PAIR_KEY_MAX];
     char public_key[FH_PAIR_KEY_MAX]; /* "": not known */
 };
@@ -100,6 +151,10 @@ void fh_doctor_arbiter(struct fh_doctor *doctor);
 void fh_doctor_etcd(struct fh_doctor *doctor);
 /* doctor_host.c: secrets, disk, directories of sinks. */
 void fh_doctor_host(struct fh_doctor *doctor);
+/* Up to what is there. */
+void fh_doctor_nearest(const char *path, char *into, size_t size);
+/* doctor_unit.c: whether the service's unit lets the daemon write where it has to. */
+void fh_doctor_unit(struct fh_doctor *doctor);
 /* An empty option means a credential of the service; where root keeps it, if it can be seen. */
 bool fh_doctor_credential(const struct fh_doctor *doctor, const char *name, char *path,
                           size_t size);

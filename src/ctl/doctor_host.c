@@ -117,8 +117,7 @@ static void look_at_secrets(struct fh_doctor *doctor)
 /* ---- the disk ---------------------------------------------------------------------------------
  */
 
-/* Up to what is there. */
-static void nearest_directory(const char *path, char *into, size_t size)
+void fh_doctor_nearest(const char *path, char *into, size_t size)
 {
     snprintf(into, size, "%s", path);
     while (access(into, F_OK) != 0 && strlen(into) > 1) {
@@ -131,20 +130,14 @@ static void nearest_directory(const char *path, char *into, size_t size)
     }
 }
 
-static bool below(const char *path, const char *directory)
-{
-    size_t len = strlen(directory);
-    return strncmp(path, directory, len) == 0 && (path[len] == '\0' || path[len] == '/');
-}
-
 /* 0 when the service can write there, now or once it has made it. */
 static bool look_at_writable(struct fh_doctor *doctor, const char *check, const char *what,
                              const char *path)
 {
     char there[FH_PATH_MAX];
-    nearest_directory(path, there, sizeof(there));
+    fh_doctor_nearest(path, there, sizeof(there));
     bool missing = strcmp(there, path) != 0;
-    if (missing && below(path, STATE_OF_UNIT)) {
+    if (missing && fh_doctor_below(path, STATE_OF_UNIT)) {
         fh_doctor_say(doctor->report, FH_DOCTOR_OK, check, "%s %s is made when the service starts",
                       what, path);
         return true;
@@ -182,7 +175,7 @@ static void look_at_disk(struct fh_doctor *doctor)
     if (look_at_writable(doctor, "disk", "node.state_dir", path)) {
         look_at_owner(doctor, path);
     }
-    nearest_directory(path, there, sizeof(there));
+    fh_doctor_nearest(path, there, sizeof(there));
     if (statfs(there, &fs) < 0) {
         int code = -errno;
         fh_doctor_say(doctor->report, FH_DOCTOR_FAIL, "disk", "%s: %s", there, words(code));

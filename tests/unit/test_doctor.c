@@ -258,6 +258,167 @@ static void the_daemon_tells(void **state)
     expect(3, FH_DOCTOR_FAIL, "peer", "same replica_id");
 }
 
+/* ---- the unit's sandbox ---- */
+
+static const char unit_as_installed[] =
+    "LoadState=loaded\nNeedDaemonReload=no\nProtectSystem=strict\nProtectHome=yes\n"
+    "PrivateTmp=yes\nReadWritePaths=\nStateDirectory=firehosed\nRuntimeDirectory=firehosed\n"
+    "CacheDirectory=\nReadOnlyPaths=\nInaccessiblePaths=\nBindPaths=\nTemporaryFileSystem=\n";
+
+static struct fh_doctor_unit unit;
+
+static void read_unit(const char *text)
+{
+    memset(&unit, 0, sizeof(unit));
+    snprintf(unit.name, sizeof(unit.name), "firehosed.service");
+    fh_doctor_unit_read(&unit, text);
+}
+
+static void read_unit_and(const char *more)
+{
+    char text[2048];
+    snprintf(text, sizeof(text), "%s%s", unit_as_installed, more);
+    read_unit(text);
+}
+
+static bool may_write(const char *path)
+{
+    struct fh_doctor_place place = {
+        .what = "directory of sink \"archive\"", .path = path, .real = path, .user = "firehosed"};
+    report.count = 0;
+    bool may = fh_doctor_sandbox(&report, &unit, &place);
+    assert_int_equal(report.count, may ? 0 : 1);
+    return may;
+}
+
+static void the_unit_as_installed(void **state)
+{
+    (void)state;
+    read_unit(unit_as_installed);
+    assert_true(unit.loaded);
+    assert_false(unit.changed);
+    assert_false(unit.uncertain);
+    assert_true(may_write("/var/lib/firehosed"));
+    assert_true(may_write("/var/lib/firehosed/events/today"));
+    assert_true(may_write("/run/firehosed"));
+    assert_false(may_write("/var/lib/firehosed2"));
+    assert_false(may_write("/var/lib"));
+    assert_false(may_write("/"));
+    assert_false(may_write("/home/someone/events"));
+    expect(0, FH_DOCTOR_FAIL, "sandbox", "hides it from the daemon (ProtectHome=yes)");
+    assert_false(may_write("/var/tmp/events"));
+    expect(0, FH_DOCTOR_FAIL, "sandbox", "of its own there, which ends with it (PrivateTmp=yes)");
+    assert_false(may_write("/srv/events"));
+    expect(0, FH_DOCTOR_FAIL, "sandbox",
+           "directory of sink \"archive\" /srv/events: firehosed.service does not let the daemon "
+           "write there (ProtectSystem=strict). As root: "
+           "mkdir -p /etc/systemd/system/firehosed.service.d && "
+           "printf '%s\\n' '[Service]' 'ReadWritePaths=/srv/events' "
+           ">>/etc/systemd/system/firehosed.service.d/paths.conf && "
+           "systemctl daemon-reload && systemctl restart firehosed.service");
+}
+
+static void the_remedy_is_complete(void **state)
+{
+    (void)state;
+    struct fh_doctor_place place = {.what = "directory of sink \"archive\"",
+                                    .path = "/srv/new",
+                                    .real = "/data/new",
+                                    .user = "fire",
+                                    .missing = true};
+    read_unit(unit_as_installed);
+    assert_false(fh_doctor_sandbox(&report, &unit, &place));
+    expect(0, FH_DOCTOR_FAIL, "sandbox", "As root: install -d -o fire /srv/new && mkdir -p ");
+    expect(0, FH_DOCTOR_FAIL, "sandbox", "'ReadWritePaths=/srv/new' >>");
+    place.path = "/srv/it's new";
+    assert_false(fh_doctor_sandbox(&report, &unit, &place));
+    expect(1, FH_DOCTOR_FAIL, "sandbox", "install -d -o fire '/srv/it'\\''s new' && mkdir -p ");
+    assert_false(may_write("/srv/a b 100% \"it's\" \\"));
+    expect(0, FH_DOCTOR_FAIL, "sandbox",
+           "'ReadWritePaths=\"/srv/a b 100%% \\\"it'\\''s\\\" \\\\\"' >>");
+    char longest[FH_PATH_MAX];
+    memset(longest, '\'', sizeof(longest));
+    longest[0] = '/';
+    longest[sizeof(longest) - 1] = '\0';
+    assert_false(may_write(longest)); /* cut, and no more */
+}
+
+static void what_the_operator_has_allowed(void **state)
+{
+    (void)state;
+    read_unit_and("ReadWritePaths=/srv/events -/mnt/a \"/srv/a b\" \"/srv/\\\"q\\\"\"\n");
+    assert_true(may_write("/srv/events"));
+    assert_true(may_write("/srv/events/x"));
+    assert_true(may_write("/mnt/a/b"));
+    assert_true(may_write("/srv/a b/c"));
+    assert_true(may_write("/srv/\"q\""));
+    assert_false(may_write("/srv/eventsx"));
+    assert_false(may_write("/srv/a"));
+    bool needed[] = {true, false, true, true};
+    for (size_t i = 0; i < FH_ARRAY_LEN(needed); i++) {
+        assert_int_equal(unit.rule[unit.rules - FH_ARRAY_LEN(needed) + i].needed, needed[i]);
+    }
+    report.count = 0;
+    fh_doctor_rule_missing(&report, &unit, &unit.rule[unit.rules - 2], "fire");
+    expect(0, FH_DOCTOR_FAIL, "sandbox",
+           "firehosed.service has ReadWritePaths=/srv/a b, which is not there: systemd does not "
+           "start it so (226/NAMESPACE): install -d -o fire '/srv/a b'");
+    read_unit_and("ReadWritePaths=/ \nReadOnlyPaths=/srv\n");
+    assert_false(may_write("/var/out")); /* of two for one path the stricter */
+    assert_false(may_write("/srv/out"));
+    expect(0, FH_DOCTOR_FAIL, "sandbox", "(ReadOnlyPaths=)");
+    read_unit_and("ReadWritePaths=/srv /srv/secret/out\nReadOnlyPaths=/srv/ro\n"
+                  "InaccessiblePaths=-/srv/secret\nCacheDirectory=c\nLogsDirectory=l\n");
+    assert_true(may_write("/srv/out"));
+    assert_false(may_write("/srv/ro/out"));
+    assert_false(may_write("/srv/secret/out")); /* nothing can be shown again below */
+    assert_true(may_write("/var/cache/c/x"));
+    assert_true(may_write("/var/log/l"));
+}
+
+static void other_units(void **state)
+{
+    (void)state;
+    read_unit("LoadState=loaded\nNeedDaemonReload=yes\nProtectSystem=full\nProtectHome=read-only\n"
+              "PrivateTmp=no\n");
+    assert_true(unit.changed);
+    assert_true(may_write("/srv/events"));
+    assert_true(may_write("/tmp/events"));
+    assert_false(may_write("/etc/events"));
+    assert_false(may_write("/home/x"));
+    read_unit("LoadState=loaded\nProtectSystem=yes\nProtectHome=tmpfs\n");
+    assert_true(may_write("/etc/events"));
+    assert_false(may_write("/usr/events"));
+    assert_false(may_write("/root/events"));
+    read_unit("LoadState=loaded\nProtectSystem=no\nProtectHome=no\n");
+    assert_true(may_write("/usr/events"));
+    read_unit("LoadState=not-found\n");
+    assert_false(unit.loaded);
+    read_unit_and("BindPaths=/data:/srv:rbind\n");
+    assert_false(may_write("/srv/events"));
+    expect(0, FH_DOCTOR_WARN, "sandbox", "does not let the daemon write there");
+    read_unit("nonsense\n=\n\n=x\nReadWritePaths=\"open\nProtectSystem");
+    assert_true(may_write("/srv"));
+}
+
+static void more_rules_than_are_kept(void **state)
+{
+    (void)state;
+    struct fh_buf text;
+    fh_buf_init(&text, 65536);
+    assert_int_equal(fh_buf_printf(&text, "%sReadWritePaths=", unit_as_installed), 0);
+    for (int i = 0; i < FH_DOCTOR_RULES; i++) {
+        assert_int_equal(fh_buf_printf(&text, "/srv/%d ", i), 0);
+    }
+    read_unit(fh_buf_string(&text));
+    fh_buf_done(&text);
+    assert_int_equal(unit.rules, FH_DOCTOR_RULES);
+    assert_true(unit.uncertain);
+    assert_true(may_write("/srv/1"));
+    assert_false(may_write("/other"));
+    expect(0, FH_DOCTOR_WARN, "sandbox", "/other");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +431,11 @@ int main(void)
         cmocka_unit_test_setup(two_configurations, fresh),
         cmocka_unit_test_setup(files_and_disks, fresh),
         cmocka_unit_test_setup(the_daemon_tells, fresh),
+        cmocka_unit_test_setup(the_unit_as_installed, fresh),
+        cmocka_unit_test_setup(the_remedy_is_complete, fresh),
+        cmocka_unit_test_setup(what_the_operator_has_allowed, fresh),
+        cmocka_unit_test_setup(other_units, fresh),
+        cmocka_unit_test_setup(more_rules_than_are_kept, fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 
 #define DISK_BYTES  (8u << 20)
 #define PAGES_LEFT  16 /* each number of pages up to this one is tried */
-#define RECORDS     200
+#define RECORDS     UINT64_C(200)
 #define RECORDS_MAX ((PAGES_LEFT + 2) * RECORDS)
 
 /* Records that compress badly: a commit of RECORDS of them takes more than PAGES_LEFT pages. */
