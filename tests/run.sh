@@ -90,6 +90,7 @@ lint() {
     count "clang-tidy" sh -c 'git ls-files "src/*.c" "ha/*.c" | xargs -P2 -n4 clang-tidy --quiet -p build 2>/dev/null'
     count "message catalog" tests/lint/catalog.sh
     count "roles in firehosed-ha(7)" tests/lint/roles.sh
+    count "counters in firehosectl(8)" tests/lint/counters.sh
     count "completion of bash and zsh" tests/lint/completion.sh
     count "manual pages" sh -c '! mandoc -T lint -W warning packaging/man/*.[578] | grep .'
     count "firehosed.conf(5) is what the option table says" sh -c \
