@@ -55,6 +55,14 @@ static void set_gap(struct fh_pipeline *pipeline, struct fh_range range, struct 
     }
 }
 
+#define GAP_UID "firehosed-gap-"
+
+bool fh_gap_is_record(struct fh_slice line)
+{
+    static const char head[] = "{\"recordUid\":\"" GAP_UID;
+    return line.len >= sizeof(head) - 1 && memcmp(line.data, head, sizeof(head) - 1) == 0;
+}
+
 static int declare(struct fh_pipeline *pipeline, const struct intake *intake, const struct gap *gap)
 {
     char range[16];
@@ -62,7 +70,7 @@ static int declare(struct fh_pipeline *pipeline, const struct intake *intake, co
     fh_range_text(intake->range, range, sizeof(range));
     int len =
         snprintf(line, sizeof(line),
-                 "{\"recordUid\":\"firehosed-gap-%s-%" PRId64 "-%" PRId64 "\","
+                 "{\"recordUid\":\"" GAP_UID "%s-%" PRId64 "-%" PRId64 "\","
                  "\"recordTimestamp\":%" PRId64 ",\"spacesTenantId\":\"\","
                  "\"spacesTenantName\":\"\",\"partnerTenantId\":\"\","
                  "\"eventType\":\"FIREHOSED_GAP\",\"firehosedGap\":{\"partitions\":\"%s\","

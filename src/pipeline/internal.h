@@ -405,6 +405,8 @@ int fh_gap_look(struct fh_pipeline *pipeline, struct intake *intake, int64_t tim
 /* This node leads from now on: declare what was found before. */
 void fh_gap_lead(struct fh_pipeline *pipeline);
 void fh_gap_load(struct fh_pipeline *pipeline);
+/* One that a node declared. */
+bool fh_gap_is_record(struct fh_slice line);
 
 /* writer_commands.c */
 void fh_writer_vouch(struct fh_pipeline *pipeline);

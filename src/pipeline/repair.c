@@ -42,7 +42,9 @@ static int add_line(void *userdata, struct fh_slice line)
 {
     struct fh_buf *portion = userdata;
     size_t len = portion->len;
-    if (line.len >= OFFER_MAX) {
+    /* Of a gap that this node declared, the other one knows better: it had the events or has
+     * declared a gap of its own. */
+    if (line.len >= OFFER_MAX || fh_gap_is_record(line)) {
         return 0;
     }
     if (len > 0 && len + line.len + 1 > PORTION_BYTES) {
@@ -95,7 +97,7 @@ void fh_repair_find(struct fh_pipeline *pipeline)
 static int take_line(struct fh_pipeline *pipeline, struct fh_slice line)
 {
     struct fh_envelope envelope;
-    if (line.len > (size_t)pipeline->config.firehose.max_line_bytes ||
+    if (line.len > (size_t)pipeline->config.firehose.max_line_bytes || fh_gap_is_record(line) ||
         fh_envelope_scan(line.data, line.len, &envelope) != FH_ENVELOPE_OK ||
         fh_envelope_is_keep_alive(&envelope)) {
         return 0;

@@ -63,7 +63,8 @@ static void what_is_no_record_is_passed_over(void **state)
     static const char lines[] =
         "\n\nnothing\n{}\n{\"recordUid\":\"half\n"
         "{\"recordUid\":\"k\",\"recordTimestamp\":1700000000011,\"eventType\":\"KEEP_ALIVE\"}"
-        "\n" RECORD("nul", "1700000000012") "\0\n" RECORD("good", "1700000000013");
+        "\n" RECORD("firehosed-gap-1-3-7-8", "1700000000014") "\n" RECORD(
+            "nul", "1700000000012") "\0\n" RECORD("good", "1700000000013");
     offer(f, lines, sizeof(lines) - 1); /* the last one without its newline */
     assert_int_equal(repaired(f), 1);
     fixture_wait(f, FAR(f, 0, there_count) == 2);
