@@ -1,20 +1,9 @@
 /* fuzz_console_record.c: what the page reads of any bytes stays within them, and the picture of the
  * space takes whatever was read. */
+#include "fuzzer.h"
 #include "space.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool plain(struct fh_slice slice, size_t max)
 {

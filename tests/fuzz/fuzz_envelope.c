@@ -9,23 +9,12 @@
 #include "fh/envelope.h"
 
 #include "envelope_scan.h"
+#include "fuzzer.h"
 
 #include <cjson/cJSON.h>
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool same_slice(struct fh_slice left, struct fh_slice right)
 {

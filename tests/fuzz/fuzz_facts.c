@@ -5,18 +5,7 @@
 #include "fh/facts.h"
 
 #include "../unit/facts_oracle.h"
-
-#include <stdlib.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzzer.h"
 
 static bool same_slice(struct fh_slice left, struct fh_slice right)
 {

@@ -4,20 +4,10 @@
  * Input: one byte for max_message, one for the sizes of the chunks, then the body. */
 #include "fh/grpc_frame.h"
 
+#include "fuzzer.h"
+
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct oracle {
     const uint8_t *body;

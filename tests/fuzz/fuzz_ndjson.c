@@ -4,19 +4,9 @@
  * Input: one byte for max_line, one for the sizes of the chunks, then the stream. */
 #include "fh/ndjson.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "fuzzer.h"
+
 #include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The next line the rule gives, looked for where the last one ended. */
 struct oracle {

@@ -8,20 +8,10 @@
 #include "fh/project.h"
 
 #include "../unit/project_oracle.h"
+#include "fuzzer.h"
 #include "json.h"
 
 #include <errno.h>
-#include <stdio.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void make(struct fh_projection *projection, char *paths)
 {

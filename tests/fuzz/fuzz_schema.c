@@ -4,19 +4,9 @@
  * a refusal. */
 #include "fh/transcode.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "fuzzer.h"
+
 #include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_use(const struct fh_schema *schema, const uint8_t *bytes, size_t len)
 {

@@ -11,23 +11,13 @@
 
 #include "fh/envelope.h"
 
+#include "fuzzer.h"
+
 #include <cjson/cJSON.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
 #define LINE_MAX_BYTES ((size_t)1 << 22)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct fh_schema *schemas[2];
 
