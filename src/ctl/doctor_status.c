@@ -2,12 +2,9 @@
  * that are missing are left out; never talks to the daemon itself. */
 #include "doctor.h"
 
-#include <string.h>
+#include "members.h"
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
+#include <string.h>
 
 static const char *string(const cJSON *object, const char *name)
 {

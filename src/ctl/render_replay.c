@@ -1,34 +1,21 @@
 /* render_replay.c: owns the words about a replay. Reads no clock, asks nobody. */
 #include "render_replay.h"
 
+#include "members.h"
 #include "pick.h"
 #include "when.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BAR_MAX 30
 
-static uint64_t number(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) && item->valuedouble > 0 && item->valuedouble <= 9007199254740992.0
-               ? (uint64_t)item->valuedouble
-               : 0;
-}
-
 static struct fh_slice text(const cJSON *object, const char *name)
 {
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    const char *value = cJSON_GetStringValue(member(object, name));
     return (struct fh_slice){value ? value : "", value ? strlen(value) : 0};
-}
-
-static bool is_true(const cJSON *object, const char *name)
-{
-    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
 /* Text from the daemon, without what a terminal would obey. */
@@ -39,8 +26,8 @@ static int say(struct fh_buf *into, struct fh_slice value)
 
 static unsigned percent(const cJSON *replay)
 {
-    uint64_t records = number(replay, "records");
-    uint64_t done = number(replay, "looked_at");
+    uint64_t records = counter(replay, "records");
+    uint64_t done = counter(replay, "looked_at");
     return records == 0
                ? 0
                : (unsigned)((double)(done < records ? done : records) * 100 / (double)records);
@@ -60,7 +47,7 @@ int fh_replay_bar(const cJSON *replay, size_t columns, struct fh_buf *into)
     }
     bar[BAR_MAX] = '\0';
     int n = snprintf(line, sizeof(line), "[%s] %3u %%  %" PRIu64 " of %" PRIu64 "  %s%.*s", bar,
-                     share, number(replay, "looked_at"), number(replay, "records"),
+                     share, counter(replay, "looked_at"), counter(replay, "records"),
                      waiting.len > 0 ? "waits: " : "", (int)waiting.len, waiting.data);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
     return fh_row_cell((struct fh_slice){line, len}, columns > 0 ? columns - 1 : len, FH_CUT_END,
@@ -72,8 +59,8 @@ int fh_replay_line(const cJSON *replay, struct fh_buf *into)
     struct fh_slice waiting = text(replay, "waiting");
     int r =
         fh_buf_printf(into, "%3u %%: %" PRIu64 " of %" PRIu64 " events read, %" PRIu64 " delivered",
-                      percent(replay), number(replay, "looked_at"), number(replay, "records"),
-                      number(replay, "delivered"));
+                      percent(replay), counter(replay, "looked_at"), counter(replay, "records"),
+                      counter(replay, "delivered"));
     if (r == 0 && waiting.len > 0) {
         r = fh_buf_append(into, "; waits: ", 9);
         r = r < 0 ? r : say(into, waiting);
@@ -97,7 +84,7 @@ static int by_number(const void *left, const void *right)
 
 static int say_types(const cJSON *replay, struct fh_buf *into)
 {
-    const cJSON *types = cJSON_GetObjectItemCaseSensitive(replay, "types");
+    const cJSON *types = member(replay, "types");
     struct type_count sorted[128] = {{NULL, 0}};
     size_t count = 0;
     const cJSON *type = NULL;
@@ -115,7 +102,7 @@ static int say_types(const cJSON *replay, struct fh_buf *into)
         r = r < 0 ? r : fh_row_cell(name, 30, FH_CUT_END, false, into);
         r = r < 0 ? r : fh_buf_printf(into, "%12.0f\n", sorted[i].events);
     }
-    uint64_t other = number(replay, "types_other");
+    uint64_t other = counter(replay, "types_other");
     return r == 0 && other > 0 ? fh_buf_printf(into, "  %-32s%12" PRIu64 "\n", "other", other) : r;
 }
 
@@ -123,7 +110,7 @@ static int say_dry_run(const cJSON *replay, struct fh_buf *into)
 {
     int r =
         fh_buf_printf(into, "%" PRIu64 " of %" PRIu64 " events of the interval would go to sink ",
-                      number(replay, "delivered"), number(replay, "records"));
+                      counter(replay, "delivered"), counter(replay, "records"));
     r = r < 0 ? r : say(into, text(replay, "sink"));
     r = r < 0 ? r : fh_buf_append(into, " (", 2);
     r = r < 0 ? r : say(into, text(replay, "place"));
@@ -134,8 +121,8 @@ static int say_dry_run(const cJSON *replay, struct fh_buf *into)
 
 static int say_rest(const cJSON *replay, struct fh_buf *into)
 {
-    const cJSON *go_on = cJSON_GetObjectItemCaseSensitive(replay, "go_on_ms");
-    if (!cJSON_IsNumber(go_on) || !(fabs(go_on->valuedouble) <= 9007199254740992.0)) {
+    const cJSON *go_on = member(replay, "go_on_ms");
+    if (!is_whole(go_on)) {
         return 0;
     }
     char when[FH_WHEN_SIZE];
@@ -160,26 +147,26 @@ int fh_replay_end(const cJSON *replay, struct fh_buf *into)
         r = r < 0 ? r : say(into, state);
         r = r < 0 ? r
                   : fh_buf_printf(into, ": %" PRIu64 " events delivered to ",
-                                  number(replay, "delivered"));
+                                  counter(replay, "delivered"));
         r = r < 0 ? r : say(into, text(replay, "place"));
         r = r < 0 ? r : fh_buf_append(into, "\n", 1);
     }
-    if (r == 0 && number(replay, "filtered") > 0) {
+    if (r == 0 && counter(replay, "filtered") > 0) {
         r = fh_buf_printf(into,
                           "%" PRIu64 " not wanted: of other types, or by the sink's filters\n",
-                          number(replay, "filtered"));
+                          counter(replay, "filtered"));
     }
-    if (r == 0 && number(replay, "refused") > 0) {
+    if (r == 0 && counter(replay, "refused") > 0) {
         r = fh_buf_printf(into, "%" PRIu64 " REFUSED by the far side for good\n",
-                          number(replay, "refused"));
+                          counter(replay, "refused"));
     }
-    if (r == 0 && number(replay, "dropped") > 0) {
+    if (r == 0 && counter(replay, "dropped") > 0) {
         r = fh_buf_printf(into, "%" PRIu64 " dropped: nobody was there to take them\n",
-                          number(replay, "dropped"));
+                          counter(replay, "dropped"));
     }
-    if (r == 0 && number(replay, "damaged") > 0) {
+    if (r == 0 && counter(replay, "damaged") > 0) {
         r = fh_buf_printf(into, "%" PRIu64 " damaged block(s) of the store were passed over\n",
-                          number(replay, "damaged"));
+                          counter(replay, "damaged"));
     }
     if (r == 0 && text(replay, "error").len > 0) {
         r = fh_buf_append(into, "reason: ", 8);

@@ -1,11 +1,11 @@
 /* render_text.c: the result for people. Never talks to the daemon and reads no clock. */
+#include "members.h"
 #include "render.h"
 #include "table.h"
 #include "words.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,32 +30,8 @@ static void say(struct page *page, const char *format, ...)
     }
 }
 
-/* ---- members that may be missing --------------------------------------------------------------
+/* ---- strings that may be missing --------------------------------------------------------------
  */
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-static bool is_true(const cJSON *object, const char *name)
-{
-    return cJSON_IsTrue(member(object, name));
-}
-
-/* The number, or otherwise. Anything beyond the exact range of a double is otherwise, too. */
-static int64_t whole(const cJSON *item, int64_t otherwise)
-{
-    if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= 9007199254740992.0)) {
-        return otherwise;
-    }
-    return (int64_t)item->valuedouble;
-}
-
-static int64_t number(const cJSON *object, const char *name, int64_t otherwise)
-{
-    return whole(member(object, name), otherwise);
-}
 
 /* Without control characters, cut to size. */
 static const char *printable(const char *from, char *text, size_t size)

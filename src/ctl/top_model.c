@@ -3,42 +3,15 @@
 
 #include "fh/err.h"
 
+#include "members.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- members that may be missing --------------------------------------------------------------
+/* ---- strings that may be missing --------------------------------------------------------------
  */
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-static bool is_true(const cJSON *object, const char *name)
-{
-    return cJSON_IsTrue(member(object, name));
-}
-
-static int64_t whole(const cJSON *item, int64_t otherwise)
-{
-    if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= 9007199254740992.0)) {
-        return otherwise;
-    }
-    return (int64_t)item->valuedouble;
-}
-
-static int64_t number(const cJSON *object, const char *name, int64_t otherwise)
-{
-    return whole(member(object, name), otherwise);
-}
-
-static uint64_t counter(const cJSON *object, const char *name)
-{
-    int64_t value = number(object, name, 0);
-    return value > 0 ? (uint64_t)value : 0;
-}
 
 /* Printable ASCII, so that a column of the screen is a byte; cut to size. */
 static void plain(const char *from, char *text, size_t size)
