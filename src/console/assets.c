@@ -2,6 +2,8 @@
  * at the directory again, so no request can name a file. */
 #include "assets.h"
 
+#include "fh/descriptor.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -55,33 +57,10 @@ static bool is_plain_name(const char *name, size_t len)
     return name[0] != '.' && strspn(name, allowed) == len && len + 2 <= ASSET_NAME_MAX;
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        close(*fd);
-    }
-}
-
-static int read_all(int fd, char *bytes, size_t len)
-{
-    size_t done = 0;
-    while (done < len) {
-        ssize_t n = read(fd, bytes + done, len - done);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return n < 0 ? -errno : -EIO; /* it shrank while it was read */
-        }
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 /* 1: read; 0: no regular file. */
 static int read_file(int directory, const char *name, size_t room, char **ret, size_t *ret_len)
 {
-    FH_CLEANUP(close_fd)
+    FH_CLEANUP(fh_descriptor_close)
     int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat info;
     if (fd < 0 || fstat(fd, &info) < 0) {
@@ -98,10 +77,10 @@ static int read_file(int directory, const char *name, size_t room, char **ret, s
     if (!bytes) {
         return -ENOMEM;
     }
-    int r = read_all(fd, bytes, len);
-    if (r < 0) {
+    ssize_t done = fh_descriptor_read(fd, bytes, len);
+    if (done != (ssize_t)len) {
         free(bytes);
-        return r;
+        return done < 0 ? (int)done : -EIO; /* it shrank while it was read */
     }
     *ret = bytes;
     *ret_len = len;

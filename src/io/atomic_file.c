@@ -2,6 +2,7 @@
  * file beside it, fsync, rename, fsync the directory. It never leaves a half-written file under the
  * real name and never keeps a temporary one after a failure. */
 #include "fh/atomic_file.h"
+#include "fh/descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,13 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0) {
-        close(*fd);
-    }
-}
 
 static void free_bytes(char **bytes)
 {
@@ -34,7 +28,7 @@ static int failed(struct fh_error *err, int code, const char *what, const char *
 
 int fh_directory_sync(const char *directory, struct fh_error *err)
 {
-    FH_CLEANUP(close_fd) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    FH_CLEANUP(fh_descriptor_close) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return failed(err, -errno, "open directory", directory);
     }
@@ -97,7 +91,7 @@ static int write_all(int fd, const char *bytes, size_t len)
 static int write_new(const char *path, const void *bytes, size_t len, mode_t mode,
                      struct fh_error *err)
 {
-    FH_CLEANUP(close_fd)
+    FH_CLEANUP(fh_descriptor_close)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0) {
         return failed(err, -errno, "create", path);
@@ -162,26 +156,6 @@ int fh_atomic_file_write(const char *path, const void *bytes, size_t len, mode_t
     return r;
 }
 
-/* Reads up to max bytes and one more, to notice a file that is too long or that grew meanwhile. */
-static ssize_t read_up_to(int fd, char *bytes, size_t max)
-{
-    size_t len = 0;
-    while (len < max) {
-        ssize_t n = read(fd, bytes + len, max - len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        if (n == 0) {
-            break;
-        }
-        len += (size_t)n;
-    }
-    return (ssize_t)len;
-}
-
 static int check_kind(int fd, const char *path, int secret, struct fh_error *err)
 {
     struct stat st;
@@ -203,7 +177,7 @@ static int check_kind(int fd, const char *path, int secret, struct fh_error *err
 int fh_file_read(const char *path, size_t max, int secret, char **ret, struct fh_error *err)
 {
     /* O_NONBLOCK: a FIFO under this name must end in an error, not hang the start. */
-    FH_CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    FH_CLEANUP(fh_descriptor_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return failed(err, -errno, "open", path);
     }
@@ -218,7 +192,8 @@ int fh_file_read(const char *path, size_t max, int secret, char **ret, struct fh
     if (!bytes) {
         return failed(err, -ENOMEM, "read", path);
     }
-    ssize_t len = read_up_to(fd, bytes, max + 1);
+    /* One more, to notice a file that is too long or that grew meanwhile. */
+    ssize_t len = fh_descriptor_read(fd, bytes, max + 1);
     if (len < 0) {
         return failed(err, (int)len, "read", path);
     }

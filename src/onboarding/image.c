@@ -2,6 +2,8 @@
  * not decode them. */
 #include "image.h"
 
+#include "fh/descriptor.h"
+
 #include "sheet.h"
 
 #include <errno.h>
@@ -63,23 +65,16 @@ const char *fh_image_type(const unsigned char *bytes, size_t size)
 static int read_all(int fd, size_t size, struct fh_error *err, struct fh_image *ret)
 {
     unsigned char *bytes = malloc(size);
-    size_t have = 0;
     char reason[64];
     if (!bytes) {
         return fh_error_set(err, -ENOMEM, "cannot be read: not enough memory");
     }
-    while (have < size) {
-        ssize_t n = read(fd, bytes + have, size - have);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            int code = n < 0 ? -errno : -EIO;
-            free(bytes);
-            return fh_error_set(err, code, "cannot be read: %s",
-                                fh_strerror(code, reason, sizeof(reason)));
-        }
-        have += (size_t)n;
+    ssize_t have = fh_descriptor_read(fd, bytes, size);
+    if (have != (ssize_t)size) {
+        int code = have < 0 ? (int)have : -EIO;
+        free(bytes);
+        return fh_error_set(err, code, "cannot be read: %s",
+                            fh_strerror(code, reason, sizeof(reason)));
     }
     const char *type = fh_image_type(bytes, size);
     if (!type) {

@@ -1,6 +1,8 @@
 /* schema.c: loads a FileDescriptorSet into tables. Never looks at a record. */
 #include "loading.h"
 
+#include "fh/descriptor.h"
+
 #include "builtin.h"
 #include "chunks.h"
 #include "wire.h"
@@ -252,33 +254,6 @@ const void *fh_schema_builtin(size_t *ret_len)
 
 /* ---- from a file ---- */
 
-static void close_at(int *fd)
-{
-    if (*fd >= 0) {
-        close(*fd);
-    }
-}
-
-/* As many of size bytes as the file has. Returns how many, or a negative errno. */
-static ssize_t read_whole(int fd, char *bytes, size_t size)
-{
-    size_t len = 0;
-    while (len < size) {
-        ssize_t n = read(fd, bytes + len, size - len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        if (n == 0) {
-            break;
-        }
-        len += (size_t)n;
-    }
-    return (ssize_t)len;
-}
-
 int fh_schema_open(const char *path, struct fh_schema **ret_schema, struct fh_error *err)
 {
     char why[128];
@@ -286,7 +261,7 @@ int fh_schema_open(const char *path, struct fh_schema **ret_schema, struct fh_er
         return fh_schema_load(fh_builtin_descriptor_set, fh_builtin_descriptor_set_len,
                               "built-in schema", ret_schema, err);
     }
-    int fd FH_CLEANUP(close_at) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd FH_CLEANUP(fh_descriptor_close) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0) {
         int code = -errno;
@@ -305,7 +280,7 @@ int fh_schema_open(const char *path, struct fh_schema **ret_schema, struct fh_er
     if (!bytes) {
         return fh_error_set(err, -ENOMEM, "%s: out of memory", path);
     }
-    ssize_t len = read_whole(fd, bytes, size);
+    ssize_t len = fh_descriptor_read(fd, bytes, size);
     int r = len < 0 ? fh_error_set(err, (int)len, "%s: cannot read the descriptor set: %s", path,
                                    fh_strerror((int)len, why, sizeof(why)))
                     : fh_schema_load(bytes, (size_t)len, path, ret_schema, err);

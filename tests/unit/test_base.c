@@ -1,6 +1,7 @@
 /* test_base.c: buffer limits and error sentences. */
 #include "fh/buf.h"
 #include "fh/clock.h"
+#include "fh/descriptor.h"
 #include "fh/err.h"
 #include "fh/log.h"
 #include "log_repeat.h"
@@ -48,6 +49,24 @@ static void buf_printf_appends(void **state)
     assert_int_equal(fh_buf_printf(&buf, "%080d", 1), -ENOBUFS);
     assert_string_equal(fh_buf_string(&buf), "7-seven!");
     fh_buf_done(&buf);
+}
+
+static void reads_to_the_end_of_a_descriptor(void **state)
+{
+    (void)state;
+    int ends[2];
+    char bytes[16] = "";
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "abc", 3), 3);
+    assert_int_equal(write(ends[1], "defgh", 5), 5);
+    fh_descriptor_close(&ends[1]);
+    assert_int_equal(fh_descriptor_read(ends[0], bytes, 4), 4);
+    assert_int_equal(fh_descriptor_read(ends[0], bytes + 4, 10), 4);
+    assert_string_equal(bytes, "abcdefgh");
+    assert_int_equal(fh_descriptor_read(ends[0], bytes, 10), 0);
+    fh_descriptor_close(&ends[0]);
+    assert_int_equal(fh_descriptor_read(ends[0], bytes, 10), -EBADF);
+    fh_descriptor_close(&(int){-1});
 }
 
 static void error_sentences(void **state)
@@ -210,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buf_grows_to_max_and_no_further),
         cmocka_unit_test(buf_printf_appends),
+        cmocka_unit_test(reads_to_the_end_of_a_descriptor),
         cmocka_unit_test(error_sentences),
         cmocka_unit_test(log_line_is_one_line),
         cmocka_unit_test(log_ids_are_unique),
