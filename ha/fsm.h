@@ -220,6 +220,8 @@ struct fh_fsm_lease {
     bool needed;                /* by what happened in this step */
     bool waiting;               /* for an answer */
     struct fh_time asked_at, retry_at;
+    struct fh_time
+        others_at; /* when the latest question was sent that another one's lease denied */
     bool reachable, told_down;
     bool unreachable_for_want; /* it did not answer when asked for want */
     char holder[FH_WIRE_NODE_MAX];

@@ -85,6 +85,7 @@ static void on_denied(struct fh_fsm *fsm, struct fh_time now,
     bool others = answer->holder[0] != '\0' && strcmp(answer->holder, fsm->options.node) != 0;
     if (others) {
         lease->until = (struct fh_time){0};
+        lease->others_at = answer->asked_at;
     }
     if (answer->epoch <= FH_WIRE_EPOCH_MAX && answer->epoch > lease->spent) {
         lease->spent = answer->epoch;
@@ -132,6 +133,17 @@ void fh_fsm_lease_answer(struct fh_fsm *fsm, struct fh_time now,
     if (fh_time_before(lease->until, until)) {
         lease->until = until;
     }
+}
+
+/* A lease it had when it was last heard ran out within its length; renewals that were under way
+ * then and a silence that the detector forgives count as that. */
+int64_t fh_fsm_lease_alone_ms(const struct fh_fsm *fsm)
+{
+    if (!fh_time_is_set(fsm->lease.others_at) || !fh_time_is_set(fsm->detector.last_heard)) {
+        return 0;
+    }
+    int64_t unheard_ms = fh_time_diff_ms(fsm->lease.others_at, fsm->detector.last_heard);
+    return unheard_ms > fsm->options.lease_ttl_ms + fsm->failure_ms ? unheard_ms : 0;
 }
 
 void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)

@@ -61,6 +61,9 @@ bool fh_fsm_lease_for(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch, bo
 void fh_fsm_lease_answer(struct fh_fsm *fsm, struct fh_time now,
                          const struct fh_fsm_arbiter_answer *answer,
                          struct fh_fsm_actions *actions);
+/* For so long after it was last heard another node was still granted the lease: it went on alone.
+ * 0: not so that it could be told from the end of the lease it had. */
+int64_t fh_fsm_lease_alone_ms(const struct fh_fsm *fsm);
 /* Renew what is needed, give back what is not. */
 void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
 

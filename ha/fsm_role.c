@@ -371,6 +371,12 @@ static void lost_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
                             evidence);
         return;
     }
+    int64_t alone_ms = fh_fsm_lease_alone_ms(fsm);
+    if (alone_ms > 0) {
+        size_t len = strlen(evidence);
+        snprintf(evidence + len, sizeof(evidence) - len,
+                 "; it led alone for %" PRId64 " s: those events may come again", alone_ms / 1000);
+    }
     if (certain && !fsm->options.arbiter) {
         fh_fsm_promise_over(fsm); /* a dead process needs none */
         fsm->fence.quiet = (struct fh_time){0};

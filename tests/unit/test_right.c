@@ -299,6 +299,45 @@ static void a_lease_comes_before_the_role(void **state)
     assert_int_equal(fsm.fence.until.ns, at(now_ms - 200 + TTL * 98 / 100).ns);
 }
 
+static const char *promotion_evidence(void)
+{
+    return fsm.role == FH_ROLE_PROMOTING ? fsm.evidence : "";
+}
+
+/* What a primary that only the arbiter hears delivers, this node will deliver again: said when it
+ * takes over, and not when the lease merely had to run out. */
+static void who_led_alone_is_named(void **state)
+{
+    (void)state;
+    options.arbiter = true;
+    options.preferred = false;
+    for (int alone = 0; alone < 2; alone++) {
+        start();
+        peer.state.role = FH_ROLE_PRIMARY;
+        peer.state.epoch = 3;
+        hear(true);
+        pass(50);
+        epoch_done();
+        simple(FH_FSM_SETTLED);
+        hear(false);
+        assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+        int64_t heard_ms = now_ms;
+        int64_t denied_until = heard_ms + TTL + (alone ? 30000 : 1000);
+        while (fsm.role == FH_ROLE_STANDBY && now_ms < heard_ms + 60000) {
+            all.count = 0;
+            pass(100);
+            const struct fh_fsm_action *asked = did(FH_FSM_LEASE_ACQUIRE);
+            if (asked) {
+                arbiter(now_ms < denied_until ? FH_FSM_ARBITER_DENIED : FH_FSM_ARBITER_GRANTED,
+                        asked->number, now_ms);
+            }
+        }
+        assert_true(now_ms >= denied_until);
+        bool said = strstr(promotion_evidence(), "led alone for") != NULL;
+        assert_int_equal(said, alone);
+    }
+}
+
 static void the_arbiter_alone_lost_changes_nothing(void **state)
 {
     (void)state;
@@ -592,6 +631,7 @@ int main(void)
         ROW(after_a_stall_only_a_fresh_answer_counts),
         ROW(a_standby_keeps_its_promise),
         ROW(a_lease_comes_before_the_role),
+        ROW(who_led_alone_is_named),
         ROW(the_arbiter_alone_lost_changes_nothing),
         ROW(who_was_fenced_asks_what_it_missed),
         ROW(the_end_of_maintenance_is_heard_first),
