@@ -257,7 +257,18 @@ void space_expire(struct space *space, int64_t now_ms)
 
 /* ---- cameras and the like ------------------------------------------------------------------- */
 
-static void see_counter(struct space *space, const struct console_record *record, uint32_t location)
+/* Is it news? Then it is what was said last. */
+static bool is_news(struct space_said *said, const struct console_record *record, int64_t now_ms)
+{
+    if (record->timestamp_ms < said->stamp_ms && now_ms - said->heard_ms < SPACE_LATE_MAX_MS) {
+        return false;
+    }
+    *said = (struct space_said){.stamp_ms = record->timestamp_ms, .heard_ms = now_ms};
+    return true;
+}
+
+static void see_counter(struct space *space, const struct console_record *record, uint32_t location,
+                        int64_t now_ms)
 {
     uint64_t key = hash(space, record->device.data, record->device.len);
     key = key * 31 + hash(space, record->zone.data, record->zone.len);
@@ -273,11 +284,19 @@ static void see_counter(struct space *space, const struct console_record *record
             into = &set[i];
         }
     }
-    if (into->key != key || into->location != location || into->value != (int32_t)record->count) {
+    bool known = into->location != SPACE_NONE && into->key == key;
+    struct space_said said = known ? into->said : (struct space_said){.stamp_ms = 0};
+    if (!is_news(&said, record, now_ms)) {
+        return;
+    }
+    if (!known || into->location != location || into->value != (int32_t)record->count) {
         space->version++;
     }
-    *into = (struct counter){
-        .key = key, .location = location, .value = (int32_t)record->count, .heard = ++space->heard};
+    *into = (struct counter){.key = key,
+                             .location = location,
+                             .value = (int32_t)record->count,
+                             .heard = ++space->heard,
+                             .said = said};
 }
 
 static void forget_counters(struct space *space, uint32_t location)
@@ -488,10 +507,18 @@ static void set_map(struct space *space, uint32_t index, const struct console_re
     }
 }
 
-static void set_count(struct space *space, int64_t *into, int64_t count)
+static void set_count(struct space *space, struct space_location *location, enum space_count which,
+                      const struct console_record *record, int64_t now_ms)
 {
-    if (*into != count && count >= 0) {
-        *into = count;
+    int64_t *const values[SPACE_COUNTS] = {
+        [SPACE_DEVICE_COUNT] = &location->device_count,
+        [SPACE_USERS] = &location->users,
+        [SPACE_PRESENCE] = &location->presence,
+        [SPACE_CAMERA] = &location->camera,
+    };
+    if (record->count >= 0 && is_news(&location->said[which], record, now_ms) &&
+        *values[which] != record->count) {
+        *values[which] = record->count;
         space->version++;
     }
 }
@@ -505,20 +532,20 @@ static void apply_about(struct space *space, const struct console_record *record
         see_device(space, record, floor_of(record, index), now_ms);
         break;
     case CONSOLE_ABOUT_DEVICE_COUNT:
-        set_count(space, &location->device_count, record->count);
+        set_count(space, location, SPACE_DEVICE_COUNT, record, now_ms);
         break;
     case CONSOLE_ABOUT_EXIT:
     case CONSOLE_ABOUT_DEVICE_PRESENCE:
-        set_count(space, &location->presence, record->count);
+        set_count(space, location, SPACE_PRESENCE, record, now_ms);
         break;
     case CONSOLE_ABOUT_USER_PRESENCE:
-        set_count(space, &location->users, record->count);
+        set_count(space, location, SPACE_USERS, record, now_ms);
         break;
     case CONSOLE_ABOUT_CAMERA_COUNT:
-        set_count(space, &location->camera, record->count);
+        set_count(space, location, SPACE_CAMERA, record, now_ms);
         break;
     case CONSOLE_ABOUT_COUNTER:
-        see_counter(space, record, index[0]);
+        see_counter(space, record, index[0], now_ms);
         break;
     case CONSOLE_ABOUT_REMOVED:
         remove_location(space, index[0]);
@@ -528,15 +555,26 @@ static void apply_about(struct space *space, const struct console_record *record
     }
 }
 
+/* The device has left the place of the record: that is where it was seen, or what that lies in. It
+ * may have been seen elsewhere since, as the service says so only after a while. */
+static void see_exit(struct space *space, const struct console_record *record)
+{
+    uint32_t index = space_find_device(space, hash(space, record->device.data, record->device.len));
+    if (index == SPACE_NONE || record->timestamp_ms < space->device[index].stamp_ms) {
+        return;
+    }
+    uint32_t left = record->location_count > 0 ? space_find_location(space, record->location[0].id)
+                                               : space->device[index].floor;
+    if (left != SPACE_NONE && is_within(space, space->device[index].floor, left)) {
+        drop_device(space, index);
+    }
+}
+
 void space_apply(struct space *space, const struct console_record *record, int64_t now_ms)
 {
     uint32_t index[FH_LOCATIONS_MAX];
     if (record->about == CONSOLE_ABOUT_EXIT && record->device.len > 0) {
-        uint32_t device =
-            space_find_device(space, hash(space, record->device.data, record->device.len));
-        if (device != SPACE_NONE && record->timestamp_ms >= space->device[device].stamp_ms) {
-            drop_device(space, device);
-        }
+        see_exit(space, record);
     }
     if (record->location_count == 0) {
         return;

@@ -18,6 +18,16 @@
 #define SPACE_NONE              UINT32_MAX
 #define SPACE_COUNT_UNKNOWN     (-1)
 
+/* When a count was said: an older one that comes later changes nothing, for LATE_MAX_MS (a stamp
+ * from the future must not hold for ever). */
+#define SPACE_LATE_MAX_MS (INT64_C(60) * 60 * 1000)
+struct space_said {
+    int64_t stamp_ms; /* of the record */
+    int64_t heard_ms;
+};
+
+enum space_count { SPACE_DEVICE_COUNT, SPACE_USERS, SPACE_PRESENCE, SPACE_CAMERA, SPACE_COUNTS };
+
 struct space_location {
     char id[CONSOLE_ID_MAX + 1]; /* "" = free */
     char name[CONSOLE_NAME_MAX + 1];
@@ -29,10 +39,11 @@ struct space_location {
     uint32_t older, newer;           /* by when they were heard of */
     int64_t device_count;            /* last DEVICE_COUNT; these are SPACE_COUNT_UNKNOWN when */
     int64_t users, presence, camera; /* nobody said so */
-    double map_width, map_length;    /* as said; 0 = not known */
-    double x_max, y_max;             /* of what was seen there */
-    uint32_t oldest, newest;         /* its devices */
-    uint32_t device_seen;            /* how many these are */
+    struct space_said said[SPACE_COUNTS];
+    double map_width, map_length; /* as said; 0 = not known */
+    double x_max, y_max;          /* of what was seen there */
+    uint32_t oldest, newest;      /* its devices */
+    uint32_t device_seen;         /* how many these are */
 };
 
 struct space_device {

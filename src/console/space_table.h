@@ -20,6 +20,7 @@ struct counter {
     uint32_t location; /* SPACE_NONE: free */
     int32_t value;
     uint64_t heard; /* number, to know the oldest of a set */
+    struct space_said said;
 };
 
 struct space {

@@ -2,6 +2,8 @@
  * their floors, and that a flood of unknown ones stays within the bounds. */
 #include "space.h"
 
+#include "fh/err.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -266,6 +268,84 @@ static void test_devices_move(void **state)
     space_free(space);
 }
 
+/* Whoever goes upstairs has left the floor below, which the service says only minutes later. */
+static void test_exit_from_elsewhere(void **state)
+{
+    (void)state;
+    struct space *space = make(false);
+    apply(space, seen("f1 b1", "d1", 1, 100), 1000);
+    apply(space, seen("f2 b1", "d1", 1, 200), 2000);
+    struct console_record exit = at("f1 b1");
+    exit.about = CONSOLE_ABOUT_EXIT;
+    exit.device = text("d1");
+    exit.count = 4;
+    exit.timestamp_ms = 300;
+    apply(space, exit, 3000);
+    assert_int_equal(find(space, "f2")->device_seen, 1);
+    assert_int_equal(find(space, "f1")->presence, 4);
+
+    struct console_record building = at("b1"); /* what its floor lies in */
+    building.about = CONSOLE_ABOUT_EXIT;
+    building.device = text("d1");
+    building.count = -1;
+    building.timestamp_ms = 301;
+    apply(space, building, 3001);
+    assert_int_equal(find(space, "f2")->device_seen, 0);
+
+    apply(space, seen("f1 b1", "d2", 1, 400), 4000);
+    struct console_record nowhere = {.about = CONSOLE_ABOUT_EXIT, .device = text("d2")};
+    nowhere.timestamp_ms = 401;
+    apply(space, nowhere, 4001);
+    assert_int_equal(find(space, "f1")->device_seen, 0);
+    space_free(space);
+}
+
+/* What only the other node had received is stored, and read, minutes later. */
+static void test_late_counts(void **state)
+{
+    (void)state;
+    struct space *space = make(false);
+    static const enum console_about kinds[] = {
+        CONSOLE_ABOUT_DEVICE_COUNT, CONSOLE_ABOUT_DEVICE_PRESENCE, CONSOLE_ABOUT_USER_PRESENCE,
+        CONSOLE_ABOUT_CAMERA_COUNT, CONSOLE_ABOUT_COUNTER};
+    for (size_t i = 0; i < FH_ARRAY_LEN(kinds); i++) {
+        struct console_record record = counted("f1 b1", kinds[i], 7);
+        record.device = text("camera");
+        record.timestamp_ms = 200;
+        apply(space, record, 1000);
+        record.count = 40;
+        record.timestamp_ms = 100;
+        apply(space, record, 1001);
+    }
+    const struct space_location *f1 = find(space, "f1");
+    int64_t cameras[SPACE_LOCATIONS_MAX];
+    assert_int_equal(f1->device_count, 7);
+    assert_int_equal(f1->presence, 7);
+    assert_int_equal(f1->users, 7);
+    assert_int_equal(f1->camera, 7);
+    struct console_record other = counted("f2 b1", CONSOLE_ABOUT_COUNTER, 5);
+    other.device = text("another");
+    other.timestamp_ms = 200;
+    apply(space, other, 1002);
+    other.count = 50;
+    other.timestamp_ms = 199;
+    apply(space, other, 1003);
+    other.count = 6;
+    other.timestamp_ms = 200;
+    apply(space, other, 1004);
+    space_count_cameras(space, cameras);
+    assert_int_equal(cameras[space_find(space, "f2")], 6);
+    /* A stamp from the future does not hold for ever. */
+    struct console_record future = counted("f2 b1", CONSOLE_ABOUT_DEVICE_COUNT, 9);
+    future.timestamp_ms = INT64_C(1) << 50;
+    apply(space, future, 2000);
+    apply(space, counted("f2 b1", CONSOLE_ABOUT_DEVICE_COUNT, 3), 2000 + SPACE_LATE_MAX_MS - 1);
+    assert_int_equal(find(space, "f2")->device_count, 9);
+    apply(space, counted("f2 b1", CONSOLE_ABOUT_DEVICE_COUNT, 3), 2000 + SPACE_LATE_MAX_MS);
+    assert_int_equal(find(space, "f2")->device_count, 3);
+    space_free(space);
+}
+
 static void test_away_after_five_minutes(void **state)
 {
     (void)state;
@@ -451,6 +531,8 @@ int main(void)
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_devices_add_up),
         cmocka_unit_test(test_devices_move),
+        cmocka_unit_test(test_exit_from_elsewhere),
+        cmocka_unit_test(test_late_counts),
         cmocka_unit_test(test_away_after_five_minutes),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_one_floor_takes_no_more_than_its_share),
