@@ -534,7 +534,7 @@ static int make_scratch(void **state)
 static int remove_scratch(void **state)
 {
     (void)state;
-    const char *names[] = {"good.conf", "included.conf", "api_key"};
+    const char *names[] = {"good.conf", "included.conf", "api_key", "pair_key", "pair.key"};
     for (size_t i = 0; i < FH_ARRAY_LEN(names); i++) {
         char path[256];
         unlink(in_scratch(names[i], path, sizeof(path)));
