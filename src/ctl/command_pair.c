@@ -1,6 +1,7 @@
 /* command_pair.c: the orders about the pair's roles. */
 #include "commands.h"
 #include "render.h"
+#include "terminal.h"
 
 #include "fh/clock.h"
 #include "fh/control.h"
@@ -119,7 +120,7 @@ enum fh_ctl_exit fh_ctl_history(const struct fh_ctl_call *call)
     fh_buf_init(&text, FH_RENDER_MAX);
     int r = fh_ctl_option(call, "json") ? fh_render_json(result, &text)
                                         : fh_render_history_text(result, &text);
-    bool written = r == 0 && fwrite(text.data, 1, text.len, stdout) == text.len;
+    bool written = r == 0 && fh_terminal_print(text.data, text.len);
     fh_buf_done(&text);
     cJSON_Delete(result);
     return written ? FH_CTL_OK : fh_ctl_fail("cannot write the answer");

@@ -1,6 +1,7 @@
 /* command_preview.c: firehosectl preview: events straight from the service, by the daemon's own
  * receiver code and configuration, but without store, checkpoint or socket. */
 #include "commands.h"
+#include "terminal.h"
 
 #include "fh/config.h"
 #include "fh/envelope.h"
@@ -52,11 +53,10 @@ static void take_line(void *userdata, unsigned receiver, const char *line, size_
         fprintf(stderr, "firehosectl: the next line is not an event: %s\n",
                 truncated ? "longer than firehose.max_line_bytes" : fh_envelope_reason(result));
     }
-    FILE *files[] = {stdout, preview->capture};
-    for (size_t i = 0; i < FH_ARRAY_LEN(files); i++) {
-        if (files[i] && (fwrite(line, 1, len, files[i]) != len || fputc('\n', files[i]) == EOF)) {
-            not_written(preview);
-        }
+    FILE *capture = preview->capture;
+    if (!fh_terminal_print(line, len) || !fh_terminal_print("\n", 1) ||
+        (capture && (fwrite(line, 1, len, capture) != len || fputc('\n', capture) == EOF))) {
+        not_written(preview);
     }
     preview->left -= preview->left > 0;
 }

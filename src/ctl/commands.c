@@ -1,6 +1,7 @@
 /* commands.c: the table of commands, and those that ask the running daemon. */
 #include "commands.h"
 #include "render.h"
+#include "terminal.h"
 #include "when.h"
 
 #include "fh/control.h"
@@ -102,8 +103,7 @@ static enum fh_ctl_exit ask_and_render(const struct fh_ctl_call *call, const cha
     fh_buf_init(&text, FH_RENDER_MAX);
     int r =
         fh_ctl_option(call, "json") ? fh_render_json(result, &text) : render_text(result, &text);
-    bool written =
-        r == 0 && fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
+    bool written = r == 0 && fh_terminal_print(text.data, text.len) && fflush(stdout) == 0;
     fh_buf_done(&text);
     cJSON_Delete(result);
     return written ? FH_CTL_OK : fh_ctl_fail("cannot write the answer");
@@ -132,7 +132,8 @@ static enum fh_ctl_exit copy_lines(int fd, int64_t count)
         if (r == 0) {
             return fh_ctl_fail("the daemon ended the stream");
         }
-        bool written = puts(line) >= 0 && fflush(stdout) == 0;
+        bool written = fh_terminal_print(line, strlen(line)) && fh_terminal_print("\n", 1) &&
+                       fflush(stdout) == 0;
         free(line);
         if (!written) {
             return FH_CTL_FAILED;

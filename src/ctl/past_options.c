@@ -1,6 +1,7 @@
 /* past_options.c: owns the options that events, stats and replay share, and how they write. */
 #include "past_options.h"
 
+#include "terminal.h"
 #include "when.h"
 
 #include "fh/clock.h"
@@ -115,7 +116,7 @@ void fh_past_options_nothing(struct fh_past *past)
 
 bool fh_past_options_write(const void *bytes, size_t len, enum fh_ctl_exit *ret)
 {
-    if (fwrite(bytes, 1, len, stdout) == len) {
+    if (fh_terminal_print(bytes, len)) {
         return true;
     }
     *ret = errno == EPIPE ? FH_CTL_OK : fh_ctl_fail("cannot write: %m");

@@ -3,6 +3,7 @@
  * address. */
 #include "pick.h"
 
+#include "terminal.h"
 #include "when.h"
 
 #include <errno.h>
@@ -104,20 +105,6 @@ static bool first_byte(char c)
     return ((unsigned char)c & 0xc0) != 0x80;
 }
 
-/* What a terminal would obey instead of showing: C0, DEL, and C1 in UTF-8 (C2 80..9F). */
-static bool disturbs(const struct fh_slice *value, size_t i)
-{
-    unsigned char c = (unsigned char)value->data[i];
-    return c < 0x20 || c == 0x7f ||
-           (c == 0xc2 && i + 1 < value->len && (unsigned char)value->data[i + 1] < 0xa0);
-}
-
-static int append_harmless(struct fh_slice value, size_t i, struct fh_buf *into)
-{
-    return disturbs(&value, i) ? fh_buf_append(into, "?", 1)
-                               : fh_buf_append(into, value.data + i, 1);
-}
-
 int fh_row_cell(struct fh_slice value, size_t width, enum fh_row_cut cut, bool last,
                 struct fh_buf *into)
 {
@@ -133,9 +120,9 @@ int fh_row_cell(struct fh_slice value, size_t width, enum fh_row_cut cut, bool l
     for (size_t i = 0; i < value.len && r == 0; i++) {
         at += first_byte(value.data[i]);
         if (at > from && at <= from + room) {
-            bool two = disturbs(&value, i) && (unsigned char)value.data[i] == 0xc2;
-            r = append_harmless(value, i, into);
-            i += two ? 1 : 0;
+            size_t obeyed = fh_terminal_obeys(value.data + i, value.len - i);
+            r = fh_buf_append(into, obeyed > 0 ? "?" : value.data + i, 1);
+            i += obeyed > 1 ? 1 : 0;
         }
     }
     if (r == 0 && shorten && cut == FH_CUT_END) {

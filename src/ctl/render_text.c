@@ -2,6 +2,7 @@
 #include "members.h"
 #include "render.h"
 #include "table.h"
+#include "terminal.h"
 #include "words.h"
 
 #include <errno.h>
@@ -37,9 +38,11 @@ static void say(struct page *page, const char *format, ...)
 static const char *printable(const char *from, char *text, size_t size)
 {
     snprintf(text, size, "%s", from);
-    for (char *at = text; *at; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
-            *at = '?';
+    size_t len = strlen(text);
+    for (size_t at = 0; at < len; at++) {
+        size_t obeyed = fh_terminal_obeys(text + at, len - at);
+        if (obeyed > 0) {
+            memset(text + at, '?', obeyed);
         }
     }
     return text;

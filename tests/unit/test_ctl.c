@@ -1,6 +1,7 @@
 /* test_ctl.c: what firehosectl prints for a given answer: data/NAME.json must give data/NAME.txt.
  * argv[1]: the folder of both. With FH_UPDATE set in the environment the .txt files are written. */
 #include "render.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -138,6 +139,35 @@ static void json_is_the_result_as_it_came(void **state)
     free(json);
 }
 
+/* What a device, a service or whoever stands between calls itself goes to a terminal. */
+static void nothing_that_a_terminal_obeys(void **state)
+{
+    (void)state;
+    cJSON *status = cJSON_Parse("{\"counters\":{\"types\":{\"A\\u009b31mB\\u007f\\u001b\":3}},"
+                                "\"receivers\":[{\"range\":\"1-12\",\"state\":\"waiting\","
+                                "\"last_error\":\"\\u009d0;title\\u0007 caf\u00e9\"}]}");
+    assert_non_null(status);
+    struct fh_buf text;
+    fh_buf_init(&text, FH_RENDER_MAX);
+    assert_int_equal(fh_render_status_text(status, &text), 0);
+    const char *shown = fh_buf_string(&text);
+    assert_non_null(strstr(shown, "A??31mB??"));
+    assert_non_null(strstr(shown, "0;title? caf\u00e9"));
+    assert_null(strstr(shown, "\xc2\x9b"));
+    assert_null(strstr(shown, "\xc2\x9d"));
+    fh_buf_clear(&text);
+
+    static const char raw[] = "{\"a\":\"\x1b]0;x\x07\xc2\x80\xc2\xa0\xc2\x9f\x7f\"}\t\n\r";
+    assert_int_equal(fh_terminal_text(raw, sizeof(raw) - 1, &text), 0);
+    assert_string_equal(fh_buf_string(&text),
+                        "{\"a\":\"\\u001b]0;x\\u0007\\u0080\xc2\xa0\\u009f\\u007f\"}\t\n\\u000d");
+    fh_buf_clear(&text);
+    assert_int_equal(fh_terminal_text("\xc2", 1, &text), 0); /* cut in the middle of a character */
+    assert_string_equal(fh_buf_string(&text), "\xc2");
+    fh_buf_done(&text);
+    cJSON_Delete(status);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -146,9 +176,12 @@ int main(int argc, char **argv)
     }
     folder = argv[1];
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(status_of_every_kind),          cmocka_unit_test(checkpoint_as_text),
-        cmocka_unit_test(any_member_may_be_missing),     cmocka_unit_test(more_rows_than_fit),
+        cmocka_unit_test(status_of_every_kind),
+        cmocka_unit_test(checkpoint_as_text),
+        cmocka_unit_test(any_member_may_be_missing),
+        cmocka_unit_test(more_rows_than_fit),
         cmocka_unit_test(json_is_the_result_as_it_came),
+        cmocka_unit_test(nothing_that_a_terminal_obeys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

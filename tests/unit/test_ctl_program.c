@@ -3,6 +3,7 @@
 #include "fh/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,7 +56,10 @@ static int run_tail(void *userdata, const cJSON *arguments, struct fh_control_cl
         int n = snprintf(line, sizeof(line), "{\"n\":%d}", i);
         fh_control_client_send(client, line, (size_t)n);
     }
-    return -ECANCELED; /* the stream ends after five */
+    /* Names are given by whoever owns the device. */
+    static const char bold[] = "{\"n\":6,\"name\":\"\x1b[1m\xc2\x9b\x31m\x7f é\"}";
+    fh_control_client_send(client, bold, sizeof(bold) - 1);
+    return -ECANCELED; /* the stream ends after six */
 }
 
 static int run_stop(void *userdata, const cJSON *arguments, struct fh_control_client *client,
@@ -129,6 +133,30 @@ static int run(const char *arguments, char *output, char *complaint, size_t size
     fclose(stream);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+/* The same with a terminal for its output. */
+static void run_on_terminal(const char *arguments, char *output, size_t size)
+{
+    char command[1024];
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(terminal >= 0);
+    assert_int_equal(grantpt(terminal), 0);
+    assert_int_equal(unlockpt(terminal), 0);
+    const char *name = ptsname(terminal);
+    int held =
+        open(name, O_RDWR | O_NOCTTY | O_CLOEXEC); /* what is written stays until it is read */
+    assert_true(held >= 0);
+    snprintf(command, sizeof(command), "cd '%s' && '%s' %s 2>complaint >%s", place, program,
+             arguments, name);
+    (void)!system(command); // NOLINT(cert-env33-c)
+    close(held);
+    size_t len = 0;
+    for (ssize_t n = 1; n > 0 && len<size - 1; len += n> 0 ? (size_t)n : 0) {
+        n = read(terminal, output + len, size - 1 - len); /* an error at the end */
+    }
+    output[len] = '\0';
+    close(terminal);
 }
 
 static void put(const char *name, const char *text)
@@ -226,6 +254,10 @@ static void asks_the_daemon(void **state)
     assert_int_equal(run("--socket sock tail", out, complaint, sizeof(out)), 1);
     assert_non_null(strstr(out, "{\"n\":5}\n"));
     assert_non_null(strstr(complaint, "ended the stream"));
+    assert_non_null(strstr(out, "\"\x1b[1m\xc2\x9b\x31m\x7f é\"")); /* as it came: no terminal */
+    run_on_terminal("--socket sock tail", out, sizeof(out));
+    assert_non_null(strstr(out, "{\"n\":5}\r\n"));
+    assert_non_null(strstr(out, "\"\\u001b[1m\\u009b\x31m\\u007f é\"}\r\n"));
 
     char path[96];
     snprintf(path, sizeof(path), "%s/sock", place);
