@@ -13,7 +13,7 @@ enum fh_receiver_state {
     FH_RECEIVER_CONNECTING,
     FH_RECEIVER_STREAMING,
     FH_RECEIVER_PAUSED,  /* streaming, but the store is full: not reading */
-    FH_RECEIVER_WAITING, /* backing off */
+    FH_RECEIVER_WAITING, /* backing off, or until the end of the last connection was noticed */
     FH_RECEIVER_REFUSED, /* 401, 403, 404, 400: slow retry, needs the operator */
     FH_RECEIVER_STATE_COUNT
 };
@@ -77,7 +77,7 @@ int fh_sources_set_api_key(struct fh_sources *sources, const char *api_key);
 /* Change which ranges are read, without touching the other receivers. One thread at a time; the
  * receivers were started before. retire: these close their connection and are gone once the
  * handler's retired() has been called for each. add: a receiver that is free (never used, or
- * retired) reads this range from now on; 0 or -ENOMEM. */
+ * retired) reads this range, after the 300 ms of fh_sources_reconnect; 0 or -ENOMEM. */
 void fh_sources_retire(struct fh_sources *sources, uint16_t receivers);
 int fh_sources_add(struct fh_sources *sources, unsigned receiver, struct fh_range range);
 size_t fh_sources_count(const struct fh_sources *sources);
