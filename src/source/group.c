@@ -65,7 +65,8 @@ static void add(struct fh_group *group, unsigned indices)
     for (unsigned i = 0; i < FH_PARTITIONS; i++) {
         if ((indices & 1U << i) != 0) {
             group->receivers[group->count++] = group->incoming[i];
-            fh_receiver_open_soon(group->incoming[i]); /* its range was read by another till now */
+            fh_receiver_let_notice(group->incoming[i]); /* its range was read by another till now */
+            fh_receiver_open_soon(group->incoming[i]);
         }
     }
 }

@@ -13,11 +13,6 @@
  * 16 KiB pieces this keeps the handler's promise of "one chunk of at most 512 KiB". */
 #define FLUSH_BYTES ((size_t)256 * 1024)
 
-/* Between the end of a connection that we close ourselves and the next one. While the service has
- * not noticed the end it shares the events between both (firehose-api.md 11.3), and what the old
- * one is given nobody gets. */
-#define REOPEN_MS 300
-
 /* How long the body of an answer that is no stream may take. */
 #define BODY_MS 2000
 
@@ -369,7 +364,6 @@ void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url)
     receiver->decode_error = 0;
     receiver->delivering = false;
     receiver->send_idle = false;
-    receiver->reopening = false;
     receiver->skip = 0;
     receiver->deadline =
         fh_time_add_ms(receiver->group->now, config->connect_timeout_ms + config->silence_ms);
@@ -484,28 +478,32 @@ void fh_receiver_wake(struct fh_receiver *receiver)
     }
 }
 
-void fh_receiver_open_soon(struct fh_receiver *receiver)
+void fh_receiver_let_notice(struct fh_receiver *receiver)
 {
     /* Not the turn's time: that may be older than the close, by as much as the thread had to wait
-     * for a processor, and the service would have so much less time to notice. */
-    receiver->retry_at = fh_time_add_ms(fh_now(), REOPEN_MS);
-    receiver->reopening = true;
+     * for a processor, and the service would have so much less time. */
+    receiver->open_from = fh_time_add_ms(fh_now(), FH_REOPEN_MS);
+}
+
+void fh_receiver_open_soon(struct fh_receiver *receiver)
+{
+    if (!fh_time_before(receiver->group->now, receiver->open_from)) {
+        fh_receiver_open(receiver);
+        return;
+    }
+    receiver->retry_at = receiver->open_from;
     fh_receiver_set_state(receiver, FH_RECEIVER_WAITING);
 }
 
-/* An attempt without an answer counts as a connection: the service may have taken it for one. */
 void fh_receiver_reconnect(struct fh_receiver *receiver)
 {
+    /* An attempt without an answer counts, too: the service may have taken it for a connection. */
     bool was_under_way = receiver->transfer;
-    if (receiver->reopening) {
-        return; /* it is what is about to happen */
-    }
     fh_receiver_close(receiver, "reconnecting as asked");
     if (was_under_way) {
-        fh_receiver_open_soon(receiver);
-    } else {
-        fh_receiver_open(receiver);
+        fh_receiver_let_notice(receiver);
     }
+    fh_receiver_open_soon(receiver);
 }
 
 void fh_receiver_shut(struct fh_receiver *receiver)

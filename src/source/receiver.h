@@ -17,6 +17,11 @@
  * recognised and blanked even when it stands across the limit. */
 #define FH_BODY_SHOWN 1024
 
+/* Between the end of a connection that we close ourselves and the next one. While the service has
+ * not noticed the end it shares the events between both (firehose-api.md 11.3), and what the old
+ * one is given nobody gets. */
+#define FH_REOPEN_MS 300
+
 /* Shared by all receivers; constant once they run, but for the key. */
 struct fh_source_context {
     struct fh_config_firehose config;
@@ -85,16 +90,16 @@ struct fh_receiver {
     bool delivering; /* a byte of the stream has come */
     bool pinged;     /* since the last sign of the stream */
     bool condemned;  /* the connection it shares is dead (multiplex.c) */
-    bool reopening;  /* WAITING for the service to notice the end of the last connection */
     bool send_idle;  /* libcurl waits until there is something to send */
     int sockets[8];  /* of a two-way channel's attempt, -1 = none */
     size_t unflushed;
     size_t handed_on; /* bytes of lines since can_take was asked */
     size_t skip;      /* bytes libcurl will give again that were decoded before a pause */
 
-    struct fh_time deadline; /* CONNECTING: of the answer */
-    struct fh_time byte_at;  /* STREAMING: silence counts from here */
-    struct fh_time retry_at; /* WAITING, REFUSED */
+    struct fh_time deadline;  /* CONNECTING: of the answer */
+    struct fh_time byte_at;   /* STREAMING: silence counts from here */
+    struct fh_time retry_at;  /* WAITING, REFUSED */
+    struct fh_time open_from; /* no earlier: the service has to notice the end of the last one */
 
     /* what the log said last, so that it does not say it again (receiver_log.c) */
     enum fh_failure logged;
@@ -119,7 +124,9 @@ void fh_receiver_done(struct fh_receiver *receiver);
 
 /* All below on the group's thread, with group->now set. */
 void fh_receiver_open(struct fh_receiver *receiver);
-/* Open once the service has had time to notice that a connection of ours has just ended. */
+/* We have just closed a connection of this range: the next one gives the service time. */
+void fh_receiver_let_notice(struct fh_receiver *receiver);
+/* Open at once, or as soon as the service has had its time. */
 void fh_receiver_open_soon(struct fh_receiver *receiver);
 void fh_receiver_set_state(struct fh_receiver *receiver, enum fh_receiver_state state);
 /* curl has finished with the transfer. This and the next one are in receiver_judge.c. */

@@ -62,7 +62,14 @@ void fh_receiver_fail(struct fh_receiver *receiver, enum fh_failure failure, lon
             fh_backoff_failed(&receiver->backoff, receiver->group->now, random32(), retry_after_ms);
         fh_receiver_set_state(receiver, FH_RECEIVER_WAITING);
     }
+    if (failure == FH_FAILURE_SILENT || failure == FH_FAILURE_DECODER) { /* it is we who end it */
+        fh_receiver_let_notice(receiver);
+        retry_ms = retry_ms < FH_REOPEN_MS ? FH_REOPEN_MS : retry_ms;
+    }
     receiver->retry_at = fh_time_add_ms(receiver->group->now, retry_ms);
+    if (fh_time_before(receiver->retry_at, receiver->open_from)) {
+        receiver->retry_at = receiver->open_from;
+    }
     receiver->status.failures++;
     snprintf(receiver->status.last_error, sizeof(receiver->status.last_error), "%.*s",
              (int)sizeof(receiver->status.last_error) - 1, reason);

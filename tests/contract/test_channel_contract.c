@@ -395,8 +395,11 @@ static void twelve_connections_and_one_that_fails(void **state)
     }
     fh_sources_stop(fixture->sources);
     unsigned seen[13] = {0};
-    for (unsigned i = 0; i < fixture->server.accepted; i++) {
+    for (unsigned i = 0; i < SCRIPTED_PEERS_MAX; i++) {
         struct channel_request request = channel_asked(i);
+        if (request.min_partition == 0) {
+            continue; /* none came, or it came when we stopped and asked for nothing any more */
+        }
         assert_in_range(request.min_partition, 1, 12);
         assert_int_equal(request.min_partition, request.max_partition);
         seen[request.min_partition]++;

@@ -1,6 +1,7 @@
 /* test_channel_orders.c: the promises every channel makes about what the daemon orders while it
- * reads: to reconnect, to give a range to another receiver, to take a new key. Times are looked at
- * from below only: the wait after a close is at least what it is, however busy the machine.
+ * reads: to reconnect, to give a range to another receiver, to take a new key; and that after a
+ * connection we end ourselves the service gets its time to notice. Times are looked at from below
+ * only: the wait after a close is at least what it is, however busy the machine.
  * Usage: test_channel_orders http|websocket|grpc */
 #include "channel_fixture.h"
 
@@ -119,6 +120,41 @@ static void an_attempt_without_an_answer_may_be_a_connection_to_the_service(void
     assert_waited(fixture, 1, ordered_ms);
 }
 
+static atomic_llong ended_ms; /* the first connection, at the latest */
+
+static void on_disconnected(void *userdata, unsigned receiver, const char *reason)
+{
+    long long never = 0;
+    atomic_compare_exchange_strong(&ended_ms, &never, clock_ms());
+    fixture_handler.disconnected(userdata, receiver, reason);
+}
+
+/* As fixture_start. */
+static void start_with(struct fixture *fixture, const struct fh_source_handler *handler)
+{
+    struct fh_error err = {""};
+    assert_int_equal(
+        fh_sources_new(&fixture->config, TEST_KEY, handler, fixture, &err, &fixture->sources), 0);
+    assert_int_equal(fh_sources_start(fixture->sources, &err), 0);
+}
+
+static void who_is_given_up_for_silence_is_waited_for_as_well(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fh_source_handler handler = fixture_handler;
+    handler.disconnected = on_disconnected;
+    atomic_store(&ended_ms, 0);
+    fixture->config.firehose.silence_ms = 200;
+    channel_serve(fixture, channel, channel_play_one, false);
+    start_with(fixture, &handler);
+    assert_true(fixture_wait_disconnected(fixture, 1));
+    fh_sources_reconnect(fixture->sources, 1); /* cuts a back-off short, but not this */
+    assert_true(fixture_wait_connected(fixture, 2));
+    fh_sources_stop(fixture->sources);
+    assert_waited(fixture, 1, atomic_load(&ended_ms));
+    assert_true(fixture_logged(fixture, "not a byte for 0.2 s; next try in 0.3 s") > 0);
+}
+
 /* ---- to give a range to another receiver ---- */
 
 static sem_t gone;
@@ -137,10 +173,7 @@ static void who_reads_a_range_next_gives_the_service_time(void **state)
     handler.retired = on_retired;
     sem_init(&gone, 0, 0);
     channel_serve(fixture, channel, channel_play_one, false);
-    struct fh_error err = {""};
-    assert_int_equal(
-        fh_sources_new(&fixture->config, TEST_KEY, &handler, fixture, &err, &fixture->sources), 0);
-    assert_int_equal(fh_sources_start(fixture->sources, &err), 0);
+    start_with(fixture, &handler);
     assert_true(fixture_wait_lines(fixture, 1));
     int64_t ordered_ms = clock_ms();
     fh_sources_retire(fixture->sources, 1);
@@ -196,6 +229,7 @@ int main(int argc, char **argv)
         DIALOGUE(a_second_order_does_not_cut_the_wait_short),
         DIALOGUE(an_order_while_it_backs_off_is_obeyed_at_once),
         DIALOGUE(an_attempt_without_an_answer_may_be_a_connection_to_the_service),
+        DIALOGUE(who_is_given_up_for_silence_is_waited_for_as_well),
         DIALOGUE(who_reads_a_range_next_gives_the_service_time),
         DIALOGUE(a_late_refusal_of_the_old_key_says_nothing_of_the_new_one),
     };
