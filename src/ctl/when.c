@@ -120,17 +120,47 @@ static bool take_clock(const char **at, struct tm *tm, int *ret_ms)
     return true;
 }
 
-/* "Z", "+02:00" or nothing (local) behind a date and a clock; ends the text. */
-static bool finish(const char *at, struct tm *tm, int ms, bool zone_allowed, int64_t *ret_ms)
+/* What the fields of tm are as seconds, read as UTC. */
+static time_t as_utc(const struct tm *tm)
 {
-    struct tm wanted = *tm;
+    struct tm copy = *tm;
+    return timegm(&copy);
+}
+
+/* Local time by the offset in force a day before, else by that of a day behind: an hour that the
+ * clocks repeat is the first one, and one that they leave out is read by the clock as it was. Not
+ * by mktime, which answers by what it was asked before. */
+static time_t as_local(const struct tm *tm)
+{
+    const time_t day = 86400;
+    time_t utc = as_utc(tm);
+    const time_t near[] = {utc - day, utc + day};
+    time_t first = 0;
+    for (size_t i = 0; i < FH_ARRAY_LEN(near); i++) {
+        struct tm there = {0};
+        struct tm back = {0};
+        localtime_r(&near[i], &there);
+        time_t seconds = utc - there.tm_gmtoff;
+        if (localtime_r(&seconds, &back) && as_utc(&back) == utc) {
+            return seconds;
+        }
+        first = i == 0 ? seconds : first;
+    }
+    return first;
+}
+
+/* "Z", "+02:00" or nothing (local) behind a date and a clock; ends the text. */
+static bool finish(const char *at, const struct tm *tm, int ms, bool zone_allowed, int64_t *ret_ms)
+{
+    struct tm whole = *tm;
     int hours = 0;
     int minutes = 0;
-    time_t seconds;
+    time_t seconds = timegm(&whole);
+    /* 31 February would come out as 3 March. */
+    bool exists = whole.tm_mday == tm->tm_mday && whole.tm_mon == tm->tm_mon;
     bool minus = *at == '-';
     if (*at == '\0') {
-        tm->tm_isdst = -1;
-        seconds = mktime(tm);
+        seconds = as_local(tm);
     } else if (!zone_allowed) {
         return false;
     } else {
@@ -139,12 +169,10 @@ static bool finish(const char *at, struct tm *tm, int ms, bool zone_allowed, int
               take_digits(&at, 2, &minutes) && hours < 24 && minutes < 60)) {
             return false;
         }
-        seconds = timegm(tm);
         seconds -= (minus ? -1 : 1) * ((time_t)hours * 3600 + (time_t)minutes * 60);
     }
     *ret_ms = (int64_t)seconds * 1000 + ms;
-    /* 31 February would come out as 3 March. */
-    return *at == '\0' && tm->tm_mday == wanted.tm_mday && tm->tm_mon == wanted.tm_mon;
+    return exists && *at == '\0';
 }
 
 static bool date(const char *at, int64_t *ret_ms)
@@ -176,11 +204,8 @@ static bool of_a_day(const char *at, int64_t now_ms, int64_t *ret_ms)
     bool named = take_word(&at, "today");
     if (!named && take_word(&at, "yesterday")) {
         named = true;
-        tm.tm_mday--; /* mktime carries; noon, so that no change of the clocks matters */
-        tm.tm_hour = 12;
-        tm.tm_isdst = -1;
-        mktime(&tm);
-        tm.tm_hour = 0;
+        tm.tm_mday--;
+        timegm(&tm); /* carries: the day before the first of a month */
     }
     if (named && *at == '\0') {
         return finish(at, &tm, 0, false, ret_ms);

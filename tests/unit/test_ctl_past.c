@@ -104,6 +104,36 @@ static void no_times(void **state)
     assert_string_equal(text, "2026-11-23 12:30:15.250");
 }
 
+/* In Berlin 2026: 25 October has 02:30 twice, 29 March not at all. Whatever was asked before. */
+static void times_when_the_clocks_change(void **state)
+{
+    (void)state;
+    static const char *const before[] = {"2026-07-01", "2026-12-01", "2026-10-25 02:30", "now"};
+    for (size_t i = 0; i < FH_ARRAY_LEN(before); i++) {
+        struct fh_error err = {""};
+        int64_t unused = 0;
+        assert_int_equal(fh_when_parse(before[i], NOW, &err, &unused), 0);
+        expect_time("2026-10-25 02:30", INT64_C(1792888200000)); /* CEST, the first of both */
+        expect_time("2026-10-25T02:30:00+01:00", INT64_C(1792891800000));
+        expect_time("2026-10-25 03:00", INT64_C(1792893600000));
+        expect_time("2026-10-25 01:59:59", INT64_C(1792886399000));
+        expect_time("2026-03-29 02:30", INT64_C(1774747800000)); /* 03:30 CEST */
+        expect_time("2026-03-29 03:00", INT64_C(1774746000000));
+        expect_time("2026-03-29 01:59:59", INT64_C(1774745999000));
+    }
+    int64_t got = 0;
+    struct fh_error err = {""};
+    const int64_t march = INT64_C(1772319600000); /* 1 March 2026 */
+    assert_int_equal(fh_when_parse("yesterday 12:00", march, &err, &got), 0);
+    assert_int_equal(got, march - INT64_C(12) * 3600000);
+    /* In Havana, where the day begins at one then. */
+    assert_int_equal(setenv("TZ", "CST5CDT,M3.2.0/0,M11.1.0/1", 1), 0);
+    tzset();
+    expect_time("2026-03-08", INT64_C(1772946000000));
+    expect_time("2026-03-07", INT64_C(1772859600000));
+    assert_int_equal(use_berlin(NULL), 0);
+}
+
 static struct fh_slice slice(const char *text)
 {
     return (struct fh_slice){text, strlen(text)};
@@ -311,9 +341,16 @@ static void too_many_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(times),  cmocka_unit_test(no_times),   cmocka_unit_test(choice),
-        cmocka_unit_test(looks),  cmocka_unit_test(table_fits), cmocka_unit_test(table_is_harmless),
-        cmocka_unit_test(counts), cmocka_unit_test(hours),      cmocka_unit_test(too_many_names),
+        cmocka_unit_test(times),
+        cmocka_unit_test(no_times),
+        cmocka_unit_test(times_when_the_clocks_change),
+        cmocka_unit_test(choice),
+        cmocka_unit_test(looks),
+        cmocka_unit_test(table_fits),
+        cmocka_unit_test(table_is_harmless),
+        cmocka_unit_test(counts),
+        cmocka_unit_test(hours),
+        cmocka_unit_test(too_many_names),
     };
     return cmocka_run_group_tests(tests, use_berlin, NULL);
 }
