@@ -1,6 +1,7 @@
 /* command_doctor.c: firehosectl doctor: the order of the examinations, and their outcome. */
 #include "commands.h"
 #include "doctor.h"
+#include "instance.h"
 #include "render.h"
 
 #include "fh/control.h"
@@ -14,10 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONFIG_DIRECTORY "/etc/firehosed" /* of the unit (ConfigurationDirectory=) */
-#define CONFIG_PATH      CONFIG_DIRECTORY "/firehosed.conf"
-#define SERVICE          "firehosed"
-
 static void take_user(struct fh_doctor_user *user, const struct passwd *found, uid_t uid)
 {
     user->uid = uid;
@@ -29,13 +26,15 @@ static void take_user(struct fh_doctor_user *user, const struct passwd *found, u
     }
 }
 
-/* Whom the daemon runs as: as ordered, as it does, or as the package has it. */
-static bool find_user(const struct fh_ctl_call *call, int control_fd, struct fh_doctor_user *user)
+/* Whom the daemon runs as: as ordered, as it does, as the unit has it, or, for a configuration that
+ * no unit reads, who asks. */
+static bool find_user(const struct fh_ctl_call *call, int control_fd, struct fh_doctor *doctor)
 {
+    struct fh_doctor_user *user = &doctor->service;
     const char *name = fh_ctl_option(call, "user");
     struct ucred peer;
     socklen_t size = sizeof(peer);
-    const struct passwd *found = getpwnam(name ? name : SERVICE);
+    const struct passwd *found = getpwnam(name ? name : FH_CTL_SERVICE);
     if (name && !found) {
         fh_ctl_fail("there is no user \"%s\"", name);
         return false;
@@ -45,7 +44,7 @@ static bool find_user(const struct fh_ctl_call *call, int control_fd, struct fh_
     } else if (control_fd >= 0 &&
                getsockopt(control_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) {
         take_user(user, getpwuid(peer.uid), peer.uid);
-    } else if (geteuid() == 0 && found) {
+    } else if (found && (geteuid() == 0 || doctor->of_unit)) {
         take_user(user, found, found->pw_uid);
     } else {
         take_user(user, getpwuid(geteuid()), geteuid());
@@ -95,14 +94,17 @@ static cJSON *ask_daemon(const struct fh_ctl_call *call, struct fh_doctor *docto
     return status;
 }
 
-/* firehosed.conf -> firehosed: what the unit is called, and its credentials. */
-static void name_instance(struct fh_doctor *doctor, const char *path)
+/* With the eyes of a third user every file of the service would look wrong. */
+static void look_at_who_asks(struct fh_doctor *doctor)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    size_t len = strlen(CONFIG_DIRECTORY);
-    snprintf(doctor->instance, sizeof(doctor->instance), "%.*s", (int)strcspn(name, "."), name);
-    doctor->of_unit = slash && slash == path + len && memcmp(path, CONFIG_DIRECTORY, len) == 0;
+    doctor->stranger = geteuid() != 0 && geteuid() != doctor->service.uid;
+    if (doctor->stranger) {
+        fh_doctor_say(
+            doctor->report, FH_DOCTOR_WARN, "user",
+            "asked by a user who is neither root nor %s: secrets, directories and the key "
+            "are not looked at; ask as root",
+            doctor->service.name);
+    }
 }
 
 static bool examine(const struct fh_ctl_call *call, struct fh_doctor *doctor)
@@ -111,18 +113,21 @@ static bool examine(const struct fh_ctl_call *call, struct fh_doctor *doctor)
     static struct fh_config peer;
     const char *path = fh_ctl_option(call, "config");
     const char *peer_path = fh_ctl_option(call, "peer-config");
-    path = path ? path : CONFIG_PATH;
-    name_instance(doctor, path);
+    path = path ? path : FH_CTL_CONFIG;
+    doctor->of_unit = fh_ctl_instance(path, doctor->instance, sizeof(doctor->instance));
+    fh_ctl_instance_directories(path);
     if (!load(doctor->report, "config", path, &config)) {
         return true;
     }
     doctor->config = &config;
+    doctor->config_path = path;
     if (peer_path && load(doctor->report, "peer-config", peer_path, &peer)) {
         doctor->peer = &peer;
     }
     int fd = -1;
     cJSON *status = ask_daemon(call, doctor, &fd);
-    bool known = find_user(call, fd, &doctor->service);
+    bool known = find_user(call, fd, doctor);
+    doctor->listens = fd >= 0;
     if (fd >= 0) {
         close(fd);
     }
@@ -131,6 +136,7 @@ static bool examine(const struct fh_ctl_call *call, struct fh_doctor *doctor)
     if (!known) {
         return false;
     }
+    look_at_who_asks(doctor);
     fh_doctor_host(doctor);
     fh_doctor_unit(doctor);
     fh_doctor_service(doctor);

@@ -132,7 +132,10 @@ struct fh_doctor {
     struct fh_doctor_report *report;
     const struct fh_config *config;
     const struct fh_config *peer;  /* NULL: not given */
+    const char *config_path;
     struct fh_doctor_user service; /* whom the daemon runs as */
+    bool stranger;                 /* who asks is neither root nor that user */
+    bool listens;                  /* the daemon runs, so that its port is taken by it */
     char instance[64];             /* of the unit: the name of the configuration file */
     bool of_unit;                  /* the configuration lies where the unit reads it */
     char secret_key[FH_PAIR_KEY_MAX];

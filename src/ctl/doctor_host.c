@@ -1,13 +1,15 @@
 /* doctor_host.c: owns the look at this host, with the eyes of the service's user: secrets, the
- * state directory, the directories and programs of sinks. Never writes. */
+ * state directory, the directories and programs of sinks, the port. Never writes. */
 #include "doctor.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -216,8 +218,77 @@ static void look_at_sink(struct fh_doctor *doctor, const struct fh_config_sink *
     look_at_file(doctor, "sinks.cert_file", sink->cert_file);
 }
 
+/* ---- the configuration and the port -----------------------------------------------------------
+ */
+
+/* The parser has read it with the eyes of who asks. */
+static void look_at_config(struct fh_doctor *doctor)
+{
+    int r = fh_doctor_access(&doctor->service, doctor->config_path, R_OK);
+    if (r < 0) {
+        fh_doctor_say(doctor->report, FH_DOCTOR_FAIL, "config",
+                      "%s cannot read %s (%s), so the service does not start: chown %s: %s",
+                      doctor->service.name, doctor->config_path, words(r), doctor->service.name,
+                      doctor->config_path);
+    }
+}
+
+static void free_addresses(struct addrinfo **list)
+{
+    if (*list) {
+        freeaddrinfo(*list);
+    }
+}
+
+/* 0, or why nobody can listen there. Only bound, for a moment: the daemon can take it meanwhile. */
+static int try_port(const char *host, const char *port)
+{
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                                   .ai_socktype = SOCK_STREAM};
+    FH_CLEANUP(free_addresses) struct addrinfo *list = NULL;
+    if (getaddrinfo(host, port, &hints, &list) != 0) {
+        return 0; /* the name of an interface: the daemon will say */
+    }
+    int on = 1;
+    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return 0;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    int r = bind(fd, list->ai_addr, list->ai_addrlen) < 0 ? -errno : 0;
+    close(fd);
+    return r;
+}
+
+static void look_at_listen(struct fh_doctor *doctor)
+{
+    const char *listen = doctor->config->pair.listen;
+    char host[256];
+    const char *at = strncmp(listen, "tcp://", 6) == 0 ? listen + 6 : listen;
+    const char *colon = strrchr(at, ':');
+    if (doctor->listens || !doctor->config->pair.present || !colon) {
+        return;
+    }
+    bool bracketed = *at == '[' && colon > at + 1;
+    snprintf(host, sizeof(host), "%.*s", (int)(colon - at) - (bracketed ? 2 : 0),
+             at + (bracketed ? 1 : 0));
+    int r = try_port(strcmp(host, "*") == 0 ? NULL : host, colon + 1);
+    if (r < 0) {
+        fh_doctor_say(doctor->report, FH_DOCTOR_FAIL, "listen", "pair.listen = \"%s\": %s; %s",
+                      listen, words(r),
+                      r == -EADDRNOTAVAIL
+                          ? "write an address of this host, or tcp://0.0.0.0 for all"
+                          : "another program has it: ss -ltnp shows which");
+    }
+}
+
 void fh_doctor_host(struct fh_doctor *doctor)
 {
+    if (doctor->stranger) {
+        return;
+    }
+    look_at_config(doctor);
+    look_at_listen(doctor);
     look_at_secrets(doctor);
     look_at_disk(doctor);
     for (size_t i = 0; i < doctor->config->sink_count; i++) {

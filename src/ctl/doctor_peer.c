@@ -95,6 +95,9 @@ void fh_doctor_own_key(struct fh_doctor *doctor)
 {
     static struct fh_config config; /* large */
     struct fh_error err = {""};
+    if (doctor->stranger) { /* said already */
+        return;
+    }
     config = *doctor->config;
     if (!config.pair.secret_key_file[0] &&
         !fh_doctor_credential(doctor, "pair_key", config.pair.secret_key_file,
@@ -245,7 +248,9 @@ void fh_doctor_arbiter(struct fh_doctor *doctor)
             look_at_witness(doctor, arbiter->addresses[i]);
         }
     } else if (arbiter->type == FH_ARBITER_ETCD) {
-        fh_doctor_etcd(doctor);
+        if (!doctor->stranger) { /* its password and key are the service's */
+            fh_doctor_etcd(doctor);
+        }
     } else if (doctor->config->pair.present) {
         fh_doctor_say(doctor->report, FH_DOCTOR_OK, "arbiter",
                       "none; not hearing each other the nodes follow pair.prefer");

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 /* What OpenSSL says of a chain (X509_V_ERR_...), as libcurl hands it on. */
 enum {
@@ -347,7 +348,11 @@ static void look_at_key(struct fh_doctor *doctor)
 
 void fh_doctor_service(struct fh_doctor *doctor)
 {
-    if (look_at_network(doctor)) {
+    const char *ca_file = doctor->config->firehose.ca_file;
+    if (doctor->stranger && ca_file[0] && access(ca_file, R_OK) != 0) {
+        return; /* the service's user may be able to read it */
+    }
+    if (look_at_network(doctor) && !doctor->stranger) {
         look_at_key(doctor);
     }
 }

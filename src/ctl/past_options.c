@@ -1,6 +1,7 @@
 /* past_options.c: owns the options that events, stats and replay share, and how they write. */
 #include "past_options.h"
 
+#include "instance.h"
 #include "terminal.h"
 #include "when.h"
 
@@ -15,8 +16,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#define CONFIG_DEFAULT "/etc/firehosed/firehosed.conf"
 
 static bool take_time(const struct fh_ctl_call *call, const char *name, int64_t now_ms,
                       int64_t *ret)
@@ -67,7 +66,8 @@ static const char *state_dir(const struct fh_ctl_call *call)
     if (directory) {
         return directory;
     }
-    path = path ? path : CONFIG_DEFAULT;
+    path = path ? path : FH_CTL_CONFIG;
+    fh_ctl_instance_directories(path);
     int r = fh_config_load(path, &config, &findings);
     if (r == 0) {
         return config.node.state_dir;

@@ -224,6 +224,22 @@ if [ "$(id -u)" = 0 ]; then # else the others cannot be looked at
     says FAIL secrets 'nobody cannot read'
     broken FAIL sinks 'nobody cannot write' "s|directory = \"$WORK/a/state/events\"|directory = \"$WORK/closed/events\"|" --user nobody
 fi
+if [ "$(id -u)" = 0 ]; then
+    broken ok config 'is good' 's|receivers = 4|receivers = 3|'
+    chmod 644 "$WORK/c/firehosed.conf"
+    # with the eyes of a third user nothing of the service's is judged
+    cp "$BIN/firehosectl" "$WORK/firehosectl"
+    setpriv --reuid=nobody --regid=nogroup --clear-groups "$WORK/firehosectl" doctor --config "$WORK/c/firehosed.conf" --user root >"$WORK/doctor.out" 2>&1
+    expect "exit status of doctor as a third user: $(cat "$WORK/doctor.out")" $? 0
+    says warn user 'ask as root'
+    grep -qE '^[a-zA-Z]+ +(secrets|disk|key|keys) ' "$WORK/doctor.out" && fail "a third user judges the service's files: $(cat "$WORK/doctor.out")"
+    chmod 600 "$WORK/c/firehosed.conf"
+    doctor c --user nobody
+    says FAIL config 'nobody cannot read'
+fi
+broken FAIL listen 'Cannot assign' 's|tcp://0.0.0.0:|tcp://192.0.2.7:|' --socket "$WORK/none.sock"
+doctor a --socket "$WORK/none.sock"
+says FAIL listen 'ss -ltnp'
 broken FAIL disk 'nowhere to go|cannot write' "s|state_dir = \"$WORK/a/state\"|state_dir = \"/proc/firehosed\"|"
 broken warn disk 'lower store.size_limit' 's|^sinks: (|store: { size_limit = "15 TiB"; };\n&|'
 

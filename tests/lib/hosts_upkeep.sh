@@ -373,6 +373,10 @@ scenario_instance() {
     done
     on "$name" firehosectl --socket /run/firehosed/campus/control.sock status --json | jq -e '.node == "campus" and .role == "primary"' >/dev/null ||
         fail "firehosed@campus does not answer"
+    # what is not said in its configuration is where its unit has it, not where the other pair has it
+    on "$name" firehosectl doctor --config /etc/firehosed/campus.conf >"$WORK/said.log" 2>&1
+    grep -qE '^ok +daemon .*node "campus"' "$WORK/said.log" && grep -qE 'node.state_dir /var/lib/firehosed/campus' "$WORK/said.log" ||
+        fail "doctor looks at another pair: $(cat "$WORK/said.log")"
     [ -d "$root/var/lib/firehosed/campus/store" ] || fail "firehosed@campus has its state elsewhere"
     [ "$(on "$name" systemctl is-active firehosed-primary.target)" = inactive ] || fail "the target of another pair follows as well"
     on "$name" systemctl stop firehosed@campus || fail "systemctl stop firehosed@campus"

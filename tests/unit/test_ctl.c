@@ -1,5 +1,7 @@
-/* test_ctl.c: what firehosectl prints for a given answer: data/NAME.json must give data/NAME.txt.
- * argv[1]: the folder of both. With FH_UPDATE set in the environment the .txt files are written. */
+/* test_ctl.c: what firehosectl prints for a given answer: data/NAME.json must give data/NAME.txt;
+ * and which service it takes a configuration for. argv[1]: the folder of both. With FH_UPDATE set
+ * in the environment the .txt files are written. */
+#include "instance.h"
 #include "render.h"
 #include "terminal.h"
 
@@ -168,6 +170,41 @@ static void nothing_that_a_terminal_obeys(void **state)
     cJSON_Delete(status);
 }
 
+/* The state of another pair must not be looked at for that of this one. */
+static void a_configuration_of_an_instance_has_its_directories(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *name;
+        bool of_unit;
+        const char *state_dir, *runtime; /* NULL: left as they are */
+    } cases[] = {
+        {"/etc/firehosed/firehosed.conf", "firehosed", true, "/var/lib/firehosed",
+         "/run/firehosed"},
+        {"/etc/firehosed/campus.conf", "campus", true, "/var/lib/firehosed/campus",
+         "/run/firehosed/campus"},
+        {"/etc/firehosed/north.campus.conf", "north.campus", true,
+         "/var/lib/firehosed/north.campus", "/run/firehosed/north.campus"},
+        {"/etc/firehosed/sub/campus.conf", "campus", false, NULL, NULL},
+        {"/etc/firehosed/campus", "campus", false, NULL, NULL},
+        {"/etc/firehosed/.conf", ".conf", false, NULL, NULL},
+        {"/srv/firehosed.conf", "firehosed", false, NULL, NULL},
+        {"campus.conf", "campus", false, NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char name[64];
+        setenv("STATE_DIRECTORY", "/before", 1);
+        setenv("RUNTIME_DIRECTORY", "/before", 1);
+        assert_int_equal(fh_ctl_instance(cases[i].path, name, sizeof(name)), cases[i].of_unit);
+        assert_string_equal(name, cases[i].name);
+        fh_ctl_instance_directories(cases[i].path);
+        assert_string_equal(getenv("STATE_DIRECTORY"),
+                            cases[i].state_dir ? cases[i].state_dir : "/before");
+        assert_string_equal(getenv("RUNTIME_DIRECTORY"),
+                            cases[i].runtime ? cases[i].runtime : "/before");
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -182,6 +219,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(more_rows_than_fit),
         cmocka_unit_test(json_is_the_result_as_it_came),
         cmocka_unit_test(nothing_that_a_terminal_obeys),
+        cmocka_unit_test(a_configuration_of_an_instance_has_its_directories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
