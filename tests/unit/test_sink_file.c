@@ -81,9 +81,25 @@ static int write_line(struct fixture *f, uint64_t sequence, const char *line)
     return write_raw(f, sequence, line, strlen(line));
 }
 
+static void prepare_and_publish(struct fixture *f, char position[FH_SINK_POSITION_MAX])
+{
+    assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
+    assert_int_equal(f->ops->publish(f->sink, position, &f->err), 0);
+}
+
 static void path_of(struct fixture *f, const char *name, const char *suffix, char path[1024])
 {
     snprintf(path, 1024, "%s/%s%s", f->config.directory, name, suffix);
+}
+
+static void holds(struct fixture *f, const char *name, const char *suffix, const char *expected)
+{
+    char path[1024];
+    size_t len = 0;
+    path_of(f, name, suffix, path);
+    char *text = test_read_file(path, &len);
+    assert_string_equal(text, expected);
+    free(text);
 }
 
 static bool is_there(struct fixture *f, const char *name, const char *suffix)
@@ -209,8 +225,7 @@ static void taken_names_are_never_overwritten(void **state)
     /* The same sequence twice within one second: repeat if the second just turned. */
     for (int i = 0; i < 100; i++) {
         assert_int_equal(write_line(f, 1, "{\"one\":1}\n"), 0);
-        assert_int_equal(f->ops->prepare(f->sink, first, &f->err), 0);
-        assert_int_equal(f->ops->publish(f->sink, first, &f->err), 0);
+        prepare_and_publish(f, first);
         assert_int_equal(write_line(f, 1, "{\"two\":2}\n"), 0);
         assert_int_equal(f->ops->prepare(f->sink, second, &f->err), 0);
         if (strncmp(first, second, strlen("archive-20260101T000000Z")) == 0) {
@@ -220,13 +235,9 @@ static void taken_names_are_never_overwritten(void **state)
     assert_string_not_equal(first, second);
     assert_true(strcmp(first, second) < 0);
     assert_int_equal(f->ops->publish(f->sink, second, &f->err), 0);
-    char path[1024];
-    size_t len;
-    path_of(f, first, "", path);
-    char *text = test_read_file(path, &len);
-    assert_string_equal(text, "{\"one\":1}\n");
-    free(text);
+    holds(f, first, "", "{\"one\":1}\n");
     /* A .part beside a published file of that name: refuse rather than replace it. */
+    char path[1024];
     path_of(f, second, ".part", path);
     fclose(fopen(path, "w"));
     assert_int_equal(f->ops->publish(f->sink, second, &f->err), -EEXIST);
@@ -269,12 +280,7 @@ static void reload_changes_compression_from_the_next_batch(void **state)
     assert_int_equal(write_line(f, 2, "{}\n"), 0);
     assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
     assert_null(strstr(position, ".zst"));
-    char path[1024];
-    size_t len;
-    path_of(f, position, ".part", path);
-    char *text = test_read_file(path, &len);
-    assert_string_equal(text, "{}\n{}\n");
-    free(text);
+    holds(f, position, ".part", "{}\n{}\n");
     assert_int_equal(write_line(f, 3, "{}\n"), 0);
     assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
     assert_non_null(strstr(position, ".zst"));
@@ -310,8 +316,7 @@ static void zstd_round_trip(void **state)
             len += n;
         }
         char position[FH_SINK_POSITION_MAX];
-        assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
-        assert_int_equal(f->ops->publish(f->sink, position, &f->err), 0);
+        prepare_and_publish(f, position);
         char path[1024];
         path_of(f, position, "", path);
         struct stat st;
@@ -349,8 +354,7 @@ static void flush_brings_bytes_to_the_kernel(void **state)
         }
         closedir(directory);
         assert_true(zstd ? size > 16 : size == 16);
-        assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
-        assert_int_equal(f->ops->publish(f->sink, position, &f->err), 0);
+        prepare_and_publish(f, position);
     }
 }
 
@@ -390,14 +394,8 @@ static void full_disk(struct fixture *f)
     assert_int_equal(f->ops->reopen(f->sink, &f->err), 0);
     assert_int_equal(count_parts(f), 0);
     assert_int_equal(write_line(f, 1, "{}\n"), 0);
-    assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
-    assert_int_equal(f->ops->publish(f->sink, position, &f->err), 0);
-    char path[1024];
-    size_t len;
-    path_of(f, position, "", path);
-    char *text = test_read_file(path, &len);
-    assert_string_equal(text, "{}\n");
-    free(text);
+    prepare_and_publish(f, position);
+    holds(f, position, "", "{}\n");
 }
 
 static void failed_write_never_gets_published(void **state)
@@ -495,8 +493,7 @@ static void vanished_directory_is_said_and_healed(void **state)
     assert_int_equal(f->ops->abandon(f->sink, NULL, 0, &f->err), -ENOENT);
     assert_int_equal(f->ops->reopen(f->sink, &f->err), 0);
     assert_int_equal(write_line(f, 2, "{}\n"), 0);
-    assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
-    assert_int_equal(f->ops->publish(f->sink, position, &f->err), 0);
+    prepare_and_publish(f, position);
     assert_true(is_there(f, position, ""));
 }
 
@@ -614,12 +611,7 @@ static void crash_between_prepare_and_publish(void **state)
     assert_int_equal(f->ops->fate(f->sink, position, &fate, &f->err), 0);
     assert_int_equal(fate, FH_SINK_PREPARED);
     assert_int_equal(f->ops->publish(f->sink, position, &f->err), 0);
-    char path[1024];
-    size_t len;
-    path_of(f, position, "", path);
-    char *text = test_read_file(path, &len);
-    assert_string_equal(text, "{\"n\":1}\n");
-    free(text);
+    holds(f, position, "", "{\"n\":1}\n");
 }
 
 /* The consumer takes a file the moment it is published; then the daemon dies before it noted that.
@@ -632,8 +624,7 @@ static void published_and_taken_away_is_still_published(void **state)
     char path[1024];
     enum fh_sink_fate fate = FH_SINK_MISSING;
     assert_int_equal(write_line(f, 1, "{}\n"), 0);
-    assert_int_equal(f->ops->prepare(f->sink, first, &f->err), 0);
-    assert_int_equal(f->ops->publish(f->sink, first, &f->err), 0);
+    prepare_and_publish(f, first);
     path_of(f, first, "", path);
     assert_int_equal(unlink(path), 0);
     f->ops->close(f->sink);
