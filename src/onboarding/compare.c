@@ -27,12 +27,21 @@ static bool has(const struct fh_sheet *sheet, const char *path)
     return fh_sheet_has(sheet, fh_field_of(path), 0);
 }
 
+/* "If you select the Tele Presence option ... Includes the presence event and the people count
+ * event": that of the devices connected to the unit. */
+static bool brings(const struct fh_order_event *event, const char *type)
+{
+    return fh_order_event_brings(event, type) ||
+           (event->kind == FH_EVENT_TELE &&
+            fh_order_event_brings(fh_order_event_find("DEVICE_PRESENCE"), type));
+}
+
 static bool is_ordered(const struct fh_sheet *sheet, const char *type)
 {
     const struct fh_value *types = fh_sheet_value(sheet, fh_field_of("events.types"), 0);
     for (size_t i = 0; i < types->count; i++) {
         const struct fh_order_event *event = fh_sheet_event(sheet, i);
-        if (event && fh_order_event_brings(event, type)) {
+        if (event && brings(event, type)) {
             return true;
         }
     }
@@ -65,7 +74,7 @@ static void compare_filter(const struct comparing *comparing, const struct fh_co
 static bool sink_takes(const struct fh_config_sink *sink, const struct fh_order_event *event)
 {
     for (size_t i = 0; i < sink->event_type_count; i++) {
-        if (fh_order_event_brings(event, sink->event_types[i])) {
+        if (brings(event, sink->event_types[i])) {
             return true;
         }
     }

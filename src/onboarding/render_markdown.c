@@ -7,8 +7,23 @@
 
 #define say fh_document_say
 
+/* What is markup at the beginning of a line only: rules, lists, the line below a heading, and
+ * blanks that would make it code. */
+static const char *say_line_start(struct fh_document *document, const char *text)
+{
+    text += strspn(text, " ");
+    size_t digits = strspn(text, "0123456789");
+    fh_document_bytes(document, text, digits);
+    text += digits;
+    if (digits > 0 ? *text == '.' || *text == ')' : *text == '-' || *text == '=') {
+        say(document, "\\%c", *text);
+        text++;
+    }
+    return text;
+}
+
 /* Lines behind the first are indented, to stay in their item. */
-static void say_text(struct fh_document *document, const char *text, const char *indent)
+static void say_lines(struct fh_document *document, const char *text, const char *indent)
 {
     while (*text) {
         size_t len = strcspn(text, "\\`*_{}[]<>#+|~&!\n");
@@ -18,12 +33,17 @@ static void say_text(struct fh_document *document, const char *text, const char 
             /* two lines of the sheet stay two lines; an empty one is a new paragraph */
             bool paragraph = text[1] == '\n';
             say(document, paragraph ? "\n\n%s" : "  \n%s", indent);
-            text += strspn(text, "\n");
+            text = say_line_start(document, text + strspn(text, "\n"));
         } else if (*text) {
             say(document, "\\%c", *text);
             text++;
         }
     }
+}
+
+static void say_text(struct fh_document *document, const char *text, const char *indent)
+{
+    say_lines(document, say_line_start(document, text), indent);
 }
 
 static void say_event(struct fh_document *document, size_t index)

@@ -239,6 +239,28 @@ static void text_stays_text(void **state)
     fh_sheet_free(sheet);
 }
 
+/* What is markup at the beginning of a line only: headings by a line below, rules, lists, code. */
+static void lines_stay_text(void **state)
+{
+    (void)state;
+    static struct fh_onboarding_findings findings;
+    struct fh_sheet *sheet =
+        parsed("app_center: { description = \"Title\\n---\\n- item\\n1. one\\n"
+               "12) two\\n\\n    code\\n===\\n1.5 km - far\\n2026-11-23\"; };\n"
+               "events: { types = ( \"- 1\", \"3. x\" ); };",
+               &findings);
+    assert_non_null(sheet);
+    char *markdown = rendered(sheet, FH_DOCUMENT_MARKDOWN, true, "/nowhere");
+    const char *wanted = "**App Description**: Title  \n  \\---  \n  \\- item  \n  1\\. one  \n  "
+                         "12\\) two\n\n  code  \n  \\===  \n  1\\.5 km - far  \n  2026-11-23\n";
+    if (!strstr(markdown, wanted)) {
+        fail_msg("%s", markdown);
+    }
+    assert_non_null(strstr(markdown, "\n  - \\- 1\n  - 3\\. x\n"));
+    free(markdown);
+    fh_sheet_free(sheet);
+}
+
 /* The empty sheet can be read; every required field is asked for in it, each once. */
 static void template_asks_for_all(void **state)
 {
@@ -398,6 +420,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_case),
         cmocka_unit_test(documents_of_the_example),
         cmocka_unit_test(text_stays_text),
+        cmocka_unit_test(lines_stay_text),
         cmocka_unit_test(template_asks_for_all),
         cmocka_unit_test(examples_of_the_table),
         cmocka_unit_test(pictures_by_their_bytes),
