@@ -58,11 +58,15 @@ static int read_key_from(const char *path, char *into, size_t size, struct fh_er
                             fh_strerror(-errno, text, sizeof(text)));
     }
     size_t len = fread(into, 1, size - 1, file);
+    int code = ferror(file) ? -errno : 0;
     into[len] = '\0';
     if (file != stdin) {
         fclose(file);
     }
-    return 0;
+    char text[128];
+    return code < 0 ? fh_error_set(err, code, "cannot read %s: %s", path,
+                                   fh_strerror(code, text, sizeof(text)))
+                    : 0;
 }
 
 /* One line with its end. What a key may consist of says fh_config_api_key, before it is in place.
@@ -89,9 +93,10 @@ static int take_api_key(struct setup *setup, bool ask, struct fh_error *err)
     char text[4096] = "";
     int r = 0;
     snprintf(there, sizeof(there), "%s/" FH_SETUP_API_KEY, setup->plan.host[0].output);
-    if (path) {
+    bool typed = path && strcmp(path, "-") == 0 && ask; /* nobody else shall read it from there */
+    if (path && !typed) {
         r = read_key_from(path, text, sizeof(text), err);
-    } else if (access(there, F_OK) == 0) {
+    } else if (!path && access(there, F_OK) == 0) {
         r = read_key_from(there, text, sizeof(text), err);
     } else if (ask) {
         if (fh_setup_ask_secret("API key (not shown)", text, sizeof(text)) < 0) {
@@ -245,16 +250,61 @@ static void print_files(const struct fh_setup_files *files)
     }
 }
 
-static void print_sink_hint(const struct fh_setup_plan *plan)
+/* Ready for a shell. into: PATH_SHOWN bytes. */
+#define PATH_SHOWN (4 * FH_PATH_MAX + 3)
+static const char *quoted(const char *text, char *into)
 {
-    if (plan->sink_dir[0] && strncmp(plan->sink_dir, FH_SETUP_STATE "/", 19) != 0) {
-        printf("\nThe service may write to its state directory only. For %s, on each host:\n"
-               "  install -d -o " FH_SETUP_USER " -g " FH_SETUP_USER " %s\n"
-               "  mkdir -p /etc/systemd/system/firehosed.service.d\n"
-               "  printf '[Service]\\nReadWritePaths=%s\\n' "
-               ">/etc/systemd/system/firehosed.service.d/sink.conf\n"
-               "  systemctl daemon-reload\n",
-               plan->sink_dir, plan->sink_dir, plan->sink_dir);
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "/._-+=,:@%";
+    size_t used = 0;
+    if (text[strspn(text, plain)] == '\0') {
+        snprintf(into, PATH_SHOWN, "%s", text);
+        return into;
+    }
+    into[used++] = '\'';
+    for (; *text && used < PATH_SHOWN - 6; text++) {
+        used +=
+            (size_t)snprintf(into + used, PATH_SHOWN - used, *text == '\'' ? "'\\''" : "%c", *text);
+    }
+    snprintf(into + used, PATH_SHOWN - used, "'");
+    return into;
+}
+
+/* The unit lets the service write to its state directory only. */
+static void print_permission(const char *what, const char *where, const char *path)
+{
+    char directory[PATH_SHOWN];
+    char assignment[FH_PATH_MAX + 32];
+    char line[PATH_SHOWN];
+    bool plain = !strchr(path, ' ');
+    snprintf(assignment, sizeof(assignment), plain ? "ReadWritePaths=%s" : "ReadWritePaths=\"%s\"",
+             path);
+    printf("\nThe service may write to " FH_SETUP_STATE " only. For %s, %s:\n"
+           "  install -d -o " FH_SETUP_USER " -g " FH_SETUP_USER " %s\n"
+           "  mkdir -p /etc/systemd/system/firehosed.service.d\n"
+           "  printf '%%s\\n' '[Service]' %s "
+           ">/etc/systemd/system/firehosed.service.d/%s.conf\n"
+           "  systemctl daemon-reload\n",
+           path, where, quoted(path, directory), quoted(assignment, line), what);
+}
+
+static bool is_elsewhere(const char *path)
+{
+    return path[0] && strcmp(path, FH_SETUP_STATE) != 0 &&
+           strncmp(path, FH_SETUP_STATE "/", strlen(FH_SETUP_STATE "/")) != 0;
+}
+
+/* Of the configuration that the unit reads. */
+static void print_permissions(const struct fh_setup_plan *plan)
+{
+    const struct fh_setup_host *host = plan->host;
+    for (size_t i = 0; i < (plan->single ? 1U : 2U); i++) {
+        if (strcmp(host[i].output, FH_SETUP_DIRECTORY) == 0 && is_elsewhere(host[i].state_dir)) {
+            print_permission("state", i == 0 ? "here" : "on the other host", host[i].state_dir);
+        }
+    }
+    if (is_elsewhere(plan->sink_dir)) {
+        print_permission("sink", plan->single ? "here" : "on each host", plan->sink_dir);
     }
 }
 
@@ -275,7 +325,8 @@ static void print_next(const struct setup *setup)
     const struct fh_setup_plan *plan = &setup->plan;
     const struct fh_setup_host *peer = &plan->host[1];
     char at[256];
-    print_sink_hint(plan);
+    char bundle[PATH_SHOWN];
+    print_permissions(plan);
     print_witness_hint(plan);
     if (!setup->plan.host[1].secret_key[0]) { /* a single node, or the other one has its files */
         printf("\nNext:\n  systemctl enable --now firehosed\n  firehosectl doctor\n");
@@ -284,7 +335,7 @@ static void print_next(const struct setup *setup)
     fh_setup_address_host(peer->addresses[0], at, sizeof(at));
     printf("\nNext, from here (the directory holds secrets; it is removed on both hosts):\n"
            "  scp -rp %s root@%s:/root/firehosed-%s\n",
-           setup->bundle, at, peer->name);
+           quoted(setup->bundle, bundle), at, peer->name);
     if (at[0] == '[') { /* ssh wants it bare */
         memmove(at, at + 1, strlen(at));
         at[strcspn(at, "]")] = '\0';
@@ -295,7 +346,7 @@ static void print_next(const struct setup *setup)
            "Then, on both hosts:\n"
            "  systemctl enable --now firehosed\n"
            "  firehosectl doctor\n",
-           at, peer->name, peer->name, setup->bundle);
+           at, peer->name, peer->name, bundle);
 }
 
 static int place_all(struct setup *setup, struct fh_error *err)

@@ -25,9 +25,9 @@
 
 struct fh_setup_host {
     char name[sizeof(((struct fh_config_node *)0)->name)];
-    char output[FH_PATH_MAX - 64]; /* directory of its configuration */
-    char
-        state_dir[FH_PATH_MAX - 64]; /* another than FH_SETUP_STATE also holds the control socket */
+    char output[FH_PATH_MAX - 64];     /* directory of its configuration */
+    char state_dir[FH_PATH_MAX - 64];  /* outside of both standard directories it also holds the
+                                        * control socket */
     char addresses[FH_PATHS_MAX][256]; /* HOST or HOST:PORT, how the other node reaches it */
     size_t address_count;
     char public_key[41];

@@ -248,9 +248,11 @@ static int render_node(const struct fh_setup_plan *plan, size_t index, struct fh
                           "node: {\n    name = \"%s\";\n",
                           host->output, host->name);
     if (r == 0 && strcmp(host->state_dir, FH_SETUP_STATE) != 0) {
-        r = fh_buf_printf(into,
-                          "    state_dir = \"%s\";\n    control_socket = \"%s/control.sock\";\n",
-                          host->state_dir, host->state_dir);
+        r = fh_buf_printf(into, "    state_dir = \"%s\";\n", host->state_dir);
+        /* where the unit reads it, the unit has a place for the socket */
+        if (r == 0 && strcmp(host->output, FH_SETUP_DIRECTORY) != 0) {
+            r = fh_buf_printf(into, "    control_socket = \"%s/control.sock\";\n", host->state_dir);
+        }
     }
     r = r < 0 ? r
               : fh_buf_printf(into,

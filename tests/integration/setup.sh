@@ -46,6 +46,16 @@ ctl setup --url "$SIM_URL" --ca-file "$CA" --address 10.0.0.1 --peer-address 10.
 grep -qF "ReadWritePaths=$WORK/archive" "$WORK/elsewhere.out" ||
     fail "setup does not tell which permission a sink elsewhere needs: $(cat "$WORK/elsewhere.out")"
 
+# what is printed can be pasted, whatever the directories are called
+odd="$WORK/it's odd"
+ctl setup --url "$SIM_URL" --ca-file "$CA" --address 10.0.0.1 --peer-address 10.0.0.2 --output "$odd/etc" --sink-dir "$odd/archive" \
+    --api-key-file "$WORK/key" >"$WORK/odd.out" 2>&1 || fail "setup below a directory with blanks: $(cat "$WORK/odd.out")"
+expect "the drop-in for a directory with blanks" "$(eval "$(sed -n 's/^ *\(printf .*\) >.*/\1/p' "$WORK/odd.out")" | tail -n1)" "ReadWritePaths=\"$odd/archive\""
+[ -d "$odd/etc/bundle-b" ] && eval "$(grep '^ *rm -r ' "$WORK/odd.out")"
+[ ! -e "$odd/etc/bundle-b" ] || fail "the bundle cannot be removed as printed: $(cat "$WORK/odd.out")"
+setup --force --api-key-file "$WORK" >"$WORK/directory.out" 2>&1 && fail "setup takes a directory for the API key"
+grep -q 'Is a directory' "$WORK/directory.out" || fail "setup does not say that the key is a directory: $(cat "$WORK/directory.out")"
+
 echo "-- again: nothing changes; other answers: refused, then forced"
 sum() { (cd "$WORK/a/etc" && find . -type f ! -name '*.old' -exec md5sum {} + | sort); }
 before=$(sum)
@@ -113,6 +123,13 @@ expect "the key that was typed" "$(cat "$WORK/asked/api_key")" "$API_KEY"
 for words in 'name = "north"' 'channel = "grpc"' 'prefer = "safety"' 'preferred = false' 'tcp://10.0.0.2:5570' 'type = "witness"'; do
     grep -qF "$words" "$WORK/asked/firehosed.conf" || fail "no $words in: $(cat "$WORK/asked/firehosed.conf")"
 done
+# a key that is typed is asked for, and not shown, although it was said to come from standard input
+printf 'API key\t%s\n' "$API_KEY" >"$WORK/dialogue"
+python3 tests/integration/answer.py "$WORK/dialogue" "$BIN/firehosectl" setup --single --url "$SIM_URL" --ca-file "$CA" --output "$WORK/typed" \
+    --api-key-file - >"$WORK/typed.out" 2>&1
+expect "exit status with a typed key" $? 0
+grep -qF "$API_KEY" "$WORK/typed.out" && fail "the terminal shows a typed key"
+expect "the key that was typed for --api-key-file -" "$(cat "$WORK/typed/api_key")" "$API_KEY"
 ctl setup --output "$WORK/nobody" </dev/null >"$WORK/nobody.out" 2>&1
 expect "exit status without terminal and answers" $? 2
 grep -q -- --address "$WORK/nobody.out" || fail "it does not name the missing option: $(cat "$WORK/nobody.out")"

@@ -126,6 +126,10 @@ static void other_places(void **state)
     assert_string_equal(config[0].pair.listen, "tcp://[::]:5570");
     assert_string_equal(config[0].pair.peers[0], "tcp://[fd00::2]:6000");
     assert_string_equal(config[0].sinks[0].directory, "/data");
+    /* read by the unit, which has a place for the socket where firehosectl looks for it */
+    render(1, &config[1], text[1], sizeof(text[1]));
+    assert_string_equal(config[1].node.state_dir, "/srv/b");
+    assert_string_equal(config[1].node.control_socket, "/run/firehosed/control.sock");
     assert_int_equal(config[0].arbiter.type, FH_ARBITER_WITNESS);
     assert_string_equal(config[0].arbiter.addresses[0], "tcp://10.0.0.3:5571");
     assert_string_equal(config[0].arbiter.addresses[1], "tcp://10.1.0.3:5000");
