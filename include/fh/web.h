@@ -24,9 +24,12 @@
 #define FH_WEB_REQUEST_MAX       ((size_t)16 * 1024) /* bytes of request line and headers */
 #define FH_WEB_STREAM_UNSENT_MAX ((size_t)1024 * 1024)
 #define FH_WEB_BODY_MAX          ((size_t)16 * 1024 * 1024) /* preset as body.max */
-#define FH_WEB_HEADERS_MS        10000 /* from connecting to the end of the first headers */
-#define FH_WEB_ANSWER_MS         30000 /* for taking an answer; a stream: without taking a byte */
-#define FH_WEB_IDLE_MS           75000 /* between two requests, the next one's headers included */
+/* Of answers larger than FH_WEB_BODY_LARGE so much may wait to be taken at a time; 503 beyond. */
+#define FH_WEB_BODY_LARGE ((size_t)256 * 1024)
+#define FH_WEB_BODIES_MAX ((size_t)64 * 1024 * 1024)
+#define FH_WEB_HEADERS_MS 10000 /* from connecting to the end of the first headers */
+#define FH_WEB_ANSWER_MS  30000 /* for taking an answer; a stream: without taking a byte */
+#define FH_WEB_IDLE_MS    75000 /* between two requests, the next one's headers included */
 
 #define FH_WEB_POLICY                                                                              \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "        \

@@ -142,11 +142,29 @@ static bool none_match(const struct fh_web_request *request, const char *etag)
     return false;
 }
 
+/* A large answer stays in memory until it is taken, or its time is over. false: no room for it. */
+static bool count_body(struct fh_web_request *request, size_t bytes)
+{
+    if (bytes <= FH_WEB_BODY_LARGE) {
+        return true;
+    }
+    if (bytes > FH_WEB_BODIES_MAX - request->web->bodies) {
+        return false;
+    }
+    request->body = bytes;
+    request->web->bodies += bytes;
+    return true;
+}
+
 static enum MHD_Result send_answer(struct fh_web_request *request, struct fh_web_answer *answer)
 {
     bool unchanged = answer->status == MHD_HTTP_OK && none_match(request, answer->etag);
     if (unchanged || !answer->body.data) {
         fh_buf_done(&answer->body);
+    }
+    if (!count_body(request, answer->body.capacity)) {
+        fh_buf_done(&answer->body);
+        return send_status(request, MHD_HTTP_SERVICE_UNAVAILABLE);
     }
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer->body.len, answer->body.data,
@@ -302,6 +320,7 @@ void web_on_completed(void *userdata, struct MHD_Connection *mhd, void **inout_r
     if (request->stream) {
         web_stream_close(request->stream);
     }
+    web->bodies -= request->body;
     request->connection->deadline = fh_time_add_ms(fh_now(), web->idle_ms);
     free(request);
     *inout_request = NULL;

@@ -71,6 +71,7 @@ struct fh_web_request {
     struct connection *connection;
     const char *path;
     struct fh_web_stream *stream; /* NULL: an answer at once */
+    size_t body;                  /* bytes of a large answer, counted in web->bodies */
 };
 
 struct fh_web {
@@ -87,6 +88,7 @@ struct fh_web {
     struct connection *connections;
     bool room; /* a connection has ended just now */
     struct fh_web_stream *streams;
+    size_t bodies; /* bytes of large answers that are not yet taken */
     atomic_uint_fast64_t requests, refused, errors, cut;
     atomic_uint_fast32_t connection_count, stream_count;
 };

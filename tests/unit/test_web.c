@@ -392,6 +392,33 @@ static void more_connections_than_it_takes_wait(void **state)
     }
 }
 
+/* Whoever does not take his answer costs memory until he is cut off. */
+static void large_answers_have_their_limit(void **state)
+{
+    const struct fh_web *web = *state;
+    struct caller callers[FH_WEB_BODIES_MAX / FH_WEB_BODY_MAX];
+    for (size_t i = 0; i < FH_ARRAY_LEN(callers); i++) {
+        callers[i] = call(web, "");
+        /* or the kernel would take all of it for him */
+        assert_int_equal(
+            setsockopt(callers[i].fd, SOL_SOCKET, SO_RCVBUF, &(int){65536}, sizeof(int)), 0);
+        send_text(&callers[i], GET("/big") "Host: localhost\r\n\r\n");
+        char begin[13] = "";
+        assert_int_equal(recv(callers[i].fd, begin, sizeof(begin) - 1, MSG_WAITALL), 12);
+        assert_string_equal(begin, "HTTP/1.1 200");
+    }
+    has(ask(web, GET("/big") "Host: localhost\r\n" END), "503 Service Unavailable");
+    has(ask(web, GET("/") "Host: localhost\r\n" END), "200 OK"); /* small ones go on */
+    hang_up(&callers[0]);
+    for (int tries = 0; strstr(ask(web, GET("/big") "Host: localhost\r\n" END), " 503 "); tries++) {
+        assert_true(tries < WAIT_MS / 10);
+        usleep(10000);
+    }
+    for (size_t i = 1; i < FH_ARRAY_LEN(callers); i++) {
+        hang_up(&callers[i]);
+    }
+}
+
 static struct caller open_stream(const struct fh_web *web)
 {
     int before = atomic_load(&opened_count);
@@ -606,6 +633,7 @@ int main(void)
         PLAIN(keeps_a_connection_and_pipelines),
         cmocka_unit_test(who_is_slow_is_cut_off),
         PLAIN(more_connections_than_it_takes_wait),
+        PLAIN(large_answers_have_their_limit),
         PLAIN(a_stream_carries_what_is_sent),
         PLAIN(a_stream_that_reads_too_slowly_is_cut_off),
         PLAIN(the_end_closes_every_stream),
