@@ -15,6 +15,9 @@
 
 #define TEXT_MAX ((size_t)1024 * 1024)
 
+/* Editors of another system put it in front of UTF-8; libconfig calls it a syntax error. */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 FH_PRINTF(4, 0)
 static void add_finding(struct fh_loading *loading, int line, bool warning, const char *format,
                         va_list args)
@@ -522,6 +525,9 @@ int fh_config_parse(const char *text, const char *name, struct fh_config *ret,
     set_defaults(&config);
     set_unit_defaults(&config);
 
+    if (strncmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
+        text += strlen(BYTE_ORDER_MARK);
+    }
     if (strlen(text) > TEXT_MAX) {
         fh_refuse(&loading, 0, "larger than 1 MiB; this is no configuration");
         return -EINVAL;

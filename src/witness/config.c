@@ -92,6 +92,20 @@ static bool is_key(const char *text)
     return strlen(text) == KEY_LEN && strspn(text, z85) == KEY_LEN;
 }
 
+/* tcp://HOST:PORT; ZeroMQ would take a port beyond 65535 for another one. */
+static bool is_endpoint(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    if (strncmp(text, "tcp://", 6) != 0 || colon <= text + 6) {
+        return false;
+    }
+    size_t len = strlen(colon + 1);
+    long port = len >= 1 && len <= 5 && strspn(colon + 1, "0123456789") == len
+                    ? strtol(colon + 1, NULL, 10)
+                    : 0;
+    return port >= 1 && port <= 65535;
+}
+
 static void read_listen(struct loading *loading, const config_setting_t *setting)
 {
     struct witness_config *config = loading->config;
@@ -108,9 +122,11 @@ static void read_listen(struct loading *loading, const config_setting_t *setting
         const config_setting_t *from =
             many ? config_setting_get_elem(setting, (unsigned)i) : setting;
         if (take_string(loading, from, "witness.listen", into, sizeof(config->listen[0])) &&
-            (strncmp(into, "tcp://", 6) != 0 || !strchr(into + 6, ':'))) {
+            !is_endpoint(into)) {
             refuse(loading, line_of(setting),
-                   "witness.listen: \"%.100s\" must look like tcp://0.0.0.0:5571", into);
+                   "witness.listen: \"%.100s\" must look like tcp://0.0.0.0:5571, with a port "
+                   "from 1 to 65535",
+                   into);
         }
     }
     config->listen_count = (size_t)count;

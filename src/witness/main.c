@@ -12,25 +12,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include <zmq.h>
 
 static void usage(FILE *to)
 {
-    fprintf(to,
-            "Usage: firehose-witness --config FILE [--check]\n"
-            "       firehose-witness --keygen FILE\n"
-            "\n"
-            "Says, from a third host, which node of a pair of firehosed may lead.\n"
-            "\n"
-            "  --config FILE  the configuration (libconfig); see firehose-witness(8)\n"
-            "  --check        read and check it, print what is wrong with line and remedy, exit\n"
-            "  --keygen FILE  write a new secret key to FILE, print its public key, exit\n"
-            "  --version      print the version, exit\n"
-            "  --help         print this, exit\n"
-            "\n"
-            "Exit status: 0 stopped as asked, 1 an error that the log names, 2 bad usage.\n");
+    fprintf(
+        to,
+        "Usage: firehose-witness --config FILE [--check]\n"
+        "       firehose-witness --keygen FILE\n"
+        "\n"
+        "Says, from a third host, which node of a pair of firehosed may lead.\n"
+        "\n"
+        "  --config FILE  the configuration (libconfig); see firehose-witness(8)\n"
+        "  --check        read and check it, print what is wrong with line and remedy, exit\n"
+        "  --keygen FILE  write a new secret key to FILE, print its public key, exit\n"
+        "  --version      print the version, exit\n"
+        "  --help         print this, exit\n"
+        "\n"
+        "Exit status: 0 stopped as asked, 1 an error that the log names, 2 bad usage, 78 an error\n"
+        "in the configuration (with --check: 1).\n");
 }
 
 static void print_finding(void *userdata, const char *text)
@@ -141,7 +144,7 @@ static int run(const char *path)
     char secret[41] = "";
     sd_event *event = NULL;
     if (witness_config_load(path, &config, log_finding, NULL) < 0) {
-        return 1;
+        return EX_CONFIG;
     }
     fh_log_set_level(config.level);
     int lock = lock_state(config.state_dir, &err);

@@ -349,6 +349,36 @@ static void what_is_wrong_in_the_configuration_is_named(void **state)
     assert_true(process_says(&checked, "bad.conf:3: pairs: \"c\": key 1 is no public", SLACK_MS));
     assert_true(process_says(&checked, "is given twice (\"a/b\", \"c\")", SLACK_MS));
     assert_int_equal(process_end(&checked, 0), 1);
+
+    /* started with it, it says the same, and systemd need not try again (EX_CONFIG) */
+    struct process started;
+    const char *const start[] = {program, "--config", bad, NULL};
+    process_start(&started, start);
+    assert_true(process_says(&started, "unknown option witness.ttl_max", SLACK_MS));
+    assert_int_equal(process_end(&started, 0), 78);
+}
+
+/* ZeroMQ takes a port modulo 65536, or for none. */
+static void an_address_to_listen_at_has_a_port(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"tcp://127.0.0.1:99999", "tcp://127.0.0.1:0",
+                                            "tcp://127.0.0.1:", "tcp://:5571", "tcp://127.0.0.1"};
+    for (size_t i = 0; i < FH_ARRAY_LEN(addresses); i++) {
+        char bad[128];
+        char text[512];
+        struct process checked;
+        snprintf(bad, sizeof(bad), "%s/port.conf", directory);
+        snprintf(text, sizeof(text),
+                 "witness: { listen = \"%s\"; secret_key_file = \"/key\"; };\n"
+                 "pairs: ( { name = \"p\"; public_keys = ( \"%s\", \"%s\" ); } );\n",
+                 addresses[i], a_keys.public, b_keys.public);
+        write_file(bad, text, 0644);
+        const char *const arguments[] = {program, "--config", bad, "--check", NULL};
+        process_start(&checked, arguments);
+        assert_true(process_says(&checked, "port.conf:1: witness.listen: ", SLACK_MS));
+        assert_int_equal(process_end(&checked, 0), 1);
+    }
 }
 
 int main(int argc, char **argv)
@@ -369,6 +399,7 @@ int main(int argc, char **argv)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_in_the_configuration_is_named, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(an_address_to_listen_at_has_a_port, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_second_witness_on_the_same_state_does_not_start, set_up,
                                         tear_down),
     };
