@@ -7,7 +7,8 @@
  *
  *   GET /              the page; /app.js, /style.css, ...: files of console.assets, read at start
  *   GET /map/ID        image of a floor from the service (404 without console.maps)
- *   GET /events        text/event-stream, for good; with ?floor=ID also "devices" of that floor
+ *   GET /events        text/event-stream, for good; with ?floor=ID also "devices" of that floor,
+ *                      with ?place=ID "occupancy" of that place (both: ?floor=ID&place=ID)
  *
  * Events on the stream, one JSON object each:
  *   pair     at once and every second: {"now","node","version","channel","paired","protected",
@@ -27,13 +28,20 @@
  *            events/s
  *   sample   every 5 s: {"at":ms,"received","delivered","lag_ms","pending"}
  *   space    at once and when it changed, at most every 2 s: {"locations":[{"id","parent","name",
- *            "level","devices","present","camera"}],"dropped":n,"devices_dropped":n,"skipped":n}:
+ *            "level","devices","present","camera"}],"dropped":n,"devices_dropped":n,"skipped":n,
+ *            "graphless":n}:
  *            parent null at the top; level "ROOT", "NETWORK", "CAMPUS", "BUILDING", "FLOOR",
  *            "ZONE" or ""; devices: last DEVICE_COUNT, or when there is none the devices seen
  *            there in the last 5 minutes and the sum of what lies in it; present (users, else
  *            devices) and camera (the service's sum, else that of cameras and TelePresence
  *            devices) null when nothing said so; at most 2,000 locations. What there was no room
- *            for is counted: locations, devices, and records that went by unread
+ *            for is counted: locations, devices, records that went by unread, and places of whose
+ *            last hour nothing is kept
+ *   occupancy  at once and every 10 s, only ?place=: {"place":"ID","full":true|false,"step_s":10,
+ *            "to":ms,"devices":[],"present":[],"camera":[]}: these numbers of that place over the
+ *            last hour, oldest first, 360 values at most, null where nothing is known: full at
+ *            first, then one more. Kept of 512 floors, buildings and what these lie in; of a zone,
+ *            and of what there is no room for, full is empty and nothing follows
  *   devices  twice a second, only ?floor=: {"floor":"ID","full":true|false,"map":{"id","width",
  *            "length","image":true|false},"devices":[["id",x,y,confidence,age_ms],...],
  *            "gone":["id",...]}: full at first, then what changed; a device not seen for 5 minutes

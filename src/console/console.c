@@ -42,6 +42,7 @@ struct fh_console {
     struct fh_snapshot snapshot;
     bool has_snapshot;
     struct graph graph;
+    struct occupancy occupancy;
     struct space *space;
     struct feed feed;
 };
@@ -69,7 +70,8 @@ static int on_opened(void *userdata, const struct fh_web_request *request,
                      struct fh_web_stream *stream)
 {
     struct fh_console *console = userdata;
-    int r = streams_open(&console->streams, stream, fh_web_query(request, "floor"));
+    int r = streams_open(&console->streams, stream, fh_web_query(request, "floor"),
+                         fh_web_query(request, "place"));
     if (r == 0) { /* what it is sent at once is sent now */
         pthread_mutex_lock(&console->lock);
         console->waked = true;
@@ -127,6 +129,12 @@ static bool take_sample(struct fh_console *console, struct fh_time now)
     return graph_add(&console->graph, &reading, now.ns / 1000000, console->snapshot.wall_ms);
 }
 
+static bool take_occupancy(struct fh_console *console, struct fh_time now)
+{
+    return occupancy_add(&console->occupancy, console->space, now.ns / 1000000,
+                         console->snapshot.wall_ms);
+}
+
 /* CLOCK_MONOTONIC, as the condition waits by; both clocks differ in a suspend only. */
 static struct fh_time wait_clock(void)
 {
@@ -153,6 +161,8 @@ static void *run(void *userdata)
             .graph = &console->graph,
             .sample_due = fresh && take_sample(console, now),
             .space = console->space,
+            .occupancy = &console->occupancy,
+            .occupancy_due = fresh && take_occupancy(console, now),
             .skipped = console->feed.skipped,
             .maps = console->maps,
         };

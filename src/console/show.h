@@ -6,6 +6,7 @@
 #define FH_CONSOLE_SHOW_H
 
 #include "graph.h"
+#include "occupancy.h"
 #include "space.h"
 #include "text.h"
 
@@ -18,8 +19,13 @@ bool show_sample(struct text *text, const struct graph *graph);
 /* What a snapshot says of the graphs. */
 void show_reading(const struct fh_snapshot *snapshot, struct graph_reading *ret);
 
-/* skipped: records that went by unread */
-bool show_space(struct text *text, const struct space *space, uint64_t skipped);
+/* skipped: records that went by unread; graphless: places that have no graph for want of room */
+bool show_space(struct text *text, const struct space *space, uint64_t skipped, uint32_t graphless);
+
+/* The hour of a place, or its newest sample alone. False: what fits no event, or the newest sample
+ * of a place that has none. */
+bool show_occupancy(struct text *text, const struct occupancy *occupancy, const char *id,
+                    bool full);
 
 /* A floor's map as far as it is known: from the service, from the records, or from where devices
  * were seen. */

@@ -1,11 +1,11 @@
-/* show_space.c: the events "space" and "devices": the tree with its numbers, and the dots of a
- * floor. A device is shown by the name that space.c gives it. */
+/* show_space.c: the events "space", "occupancy" and "devices": the tree with its numbers, the last
+ * hour of a place, and the dots of a floor. A device is shown by the name that space.c gives it. */
 #include "show.h"
 
 #include <math.h>
 #include <string.h>
 
-bool show_space(struct text *text, const struct space *space, uint64_t skipped)
+bool show_space(struct text *text, const struct space *space, uint64_t skipped, uint32_t graphless)
 {
     int64_t devices[SPACE_LOCATIONS_MAX];
     int64_t cameras[SPACE_LOCATIONS_MAX];
@@ -36,6 +36,35 @@ bool show_space(struct text *text, const struct space *space, uint64_t skipped)
     text_count(text, "dropped", counters.locations_dropped);
     text_count(text, "devices_dropped", counters.devices_dropped);
     text_count(text, "skipped", skipped);
+    text_count(text, "graphless", graphless);
+    text_close(text, '}');
+    return text_end(text);
+}
+
+bool show_occupancy(struct text *text, const struct occupancy *occupancy, const char *id, bool full)
+{
+    static const char *const names[OCCUPANCY_FIGURES] = {[OCCUPANCY_DEVICES] = "devices",
+                                                         [OCCUPANCY_PRESENT] = "present",
+                                                         [OCCUPANCY_CAMERA] = "camera"};
+    const struct occupancy_place *place = occupancy_find(occupancy, id);
+    size_t count = place ? occupancy_count(occupancy, place) : 0;
+    if (!full && count == 0) {
+        return false;
+    }
+    text_event(text, "occupancy");
+    text_open(text, NULL, '{');
+    text_string(text, "place", id);
+    text_bool(text, "full", full);
+    text_integer(text, "step_s", OCCUPANCY_STEP_MS / 1000);
+    text_integer(text, "to", occupancy->wall_ms);
+    for (unsigned figure = 0; figure < OCCUPANCY_FIGURES; figure++) {
+        text_open(text, names[figure], '[');
+        for (size_t i = full ? 0 : count - 1; i < count; i++) {
+            text_known(text, NULL,
+                       occupancy_at(occupancy, place, i, (enum occupancy_figure)figure));
+        }
+        text_close(text, ']');
+    }
     text_close(text, '}');
     return text_end(text);
 }

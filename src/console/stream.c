@@ -19,9 +19,12 @@ void streams_done(struct streams *streams)
     pthread_mutex_destroy(&streams->lock);
 }
 
-int streams_open(struct streams *streams, struct fh_web_stream *web, const char *floor)
+int streams_open(struct streams *streams, struct fh_web_stream *web, const char *floor,
+                 const char *place)
 {
-    if (floor && strlen(floor) > CONSOLE_ID_MAX) {
+    floor = floor ? floor : "";
+    place = place ? place : "";
+    if (strlen(floor) > CONSOLE_ID_MAX || strlen(place) > CONSOLE_ID_MAX) {
         return -ENOENT;
     }
     int r = -EBUSY;
@@ -30,7 +33,8 @@ int streams_open(struct streams *streams, struct fh_web_stream *web, const char 
         struct stream *stream = &streams->stream[i];
         if (!stream->web) {
             *stream = (struct stream){.web = web, .fresh = true, .full = true, .index = SPACE_NONE};
-            memcpy(stream->floor, floor ? floor : "", floor ? strlen(floor) + 1 : 1);
+            memcpy(stream->floor, floor, strlen(floor) + 1);
+            memcpy(stream->place, place, strlen(place) + 1);
             r = 0;
         }
     }
@@ -109,11 +113,27 @@ static void send_space(struct streams *streams, const struct stream_view *view, 
     bool due = fh_time_diff_ms(now, streams->space_at) >= STREAM_SPACE_MS &&
                space_version(view->space) != streams->space_version;
     if (due || anybody(streams, true)) {
-        send_all(streams, show_space(&streams->text, view->space, view->skipped), !due);
+        send_all(streams,
+                 show_space(&streams->text, view->space, view->skipped, view->occupancy->left_out),
+                 !due);
     }
     if (due) {
         streams->space_at = now;
         streams->space_version = space_version(view->space);
+    }
+}
+
+/* The hour of a place to who begins to look at it, and every sample after that: as with history and
+ * sample, none is in neither or in both. */
+static void send_occupancy(struct streams *streams, const struct stream_view *view)
+{
+    for (size_t i = 0; i < FH_WEB_STREAMS_MAX; i++) {
+        struct stream *stream = &streams->stream[i];
+        bool due = stream->fresh || view->occupancy_due;
+        if (is_open(stream) && stream->place[0] && due &&
+            show_occupancy(&streams->text, view->occupancy, stream->place, stream->fresh)) {
+            send_to(stream, &streams->text);
+        }
     }
 }
 
@@ -215,6 +235,7 @@ void streams_tick(struct streams *streams, const struct stream_view *view, struc
         send_pair(streams, view);
         send_sample(streams, view);
         send_space(streams, view, now);
+        send_occupancy(streams, view);
         for (size_t i = 0; i < FH_WEB_STREAMS_MAX; i++) {
             streams->stream[i].fresh = false;
         }

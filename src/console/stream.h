@@ -18,6 +18,7 @@
 struct stream {
     struct fh_web_stream *web;      /* NULL = free */
     char floor[CONSOLE_ID_MAX + 1]; /* "" = none is looked at */
+    char place[CONSOLE_ID_MAX + 1]; /* whose hour is looked at; "" = of none */
     bool fresh;                     /* nothing was sent yet */
     bool lost;                      /* too slow; it will be closed */
     bool full;                      /* the devices are due from the beginning */
@@ -41,14 +42,18 @@ struct stream_view {
     const struct graph *graph;
     bool sample_due;
     const struct space *space;
+    const struct occupancy *occupancy;
+    bool occupancy_due; /* it has got a sample more */
     uint64_t skipped;
     struct maps *maps; /* NULL without console.maps */
 };
 
 void streams_init(struct streams *streams);
 void streams_done(struct streams *streams);
-/* -ENOENT: such a floor cannot be. -EBUSY: too many. */
-int streams_open(struct streams *streams, struct fh_web_stream *web, const char *floor);
+/* floor: whose devices, place: whose hour are wanted; NULL: none. -ENOENT: such a one cannot be.
+ * -EBUSY: too many. */
+int streams_open(struct streams *streams, struct fh_web_stream *web, const char *floor,
+                 const char *place);
 void streams_close(struct streams *streams, const struct fh_web_stream *web);
 /* Sends what is due. */
 void streams_tick(struct streams *streams, const struct stream_view *view, struct fh_time now);

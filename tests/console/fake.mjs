@@ -39,13 +39,14 @@ export function startFake({ page, port = 0, share = 0.12, ...options }) {
         if (!silent) stream.answer.write(`event: ${type}\ndata: ${JSON.stringify(object)}\n\n`);
     }
 
-    function opened(request, answer, floor) {
+    function opened(request, answer, floor, place) {
         answer.writeHead(200, { ...HEADERS, "Content-Type": "text/event-stream" });
-        const stream = { answer, floor };
+        const stream = { answer, floor, place };
         const now = Date.now();
         send(stream, "pair", world.pair(now));
         send(stream, "history", world.history(now));
-        send(stream, "space", world.space());
+        send(stream, "space", world.space(now));
+        if (place !== null) send(stream, "occupancy", world.occupancy(place, true, now));
         if (floor !== null) send(stream, "devices", world.devicesEvent(floor, true, now));
         streams.add(stream);
         request.on("close", () => streams.delete(stream));
@@ -58,7 +59,7 @@ export function startFake({ page, port = 0, share = 0.12, ...options }) {
             if (url.pathname === "/fake/silence") silent = true;
             answer.writeHead(204).end();
         } else if (url.pathname === "/events") {
-            opened(request, answer, url.searchParams.get("floor"));
+            opened(request, answer, url.searchParams.get("floor"), url.searchParams.get("place"));
         } else if (url.pathname.startsWith("/map/")) {
             answer.writeHead(200, { ...HEADERS, "Content-Type": "image/svg+xml" }).end(PLAN);
         } else {
@@ -85,7 +86,10 @@ export function startFake({ page, port = 0, share = 0.12, ...options }) {
     const timers = [
         every(1000, "pair", (_, now) => world.pair(now)),
         every(5000, "sample", (_, now) => world.sample(now)),
-        every(4000, "space", () => world.space()),
+        every(4000, "space", (_, now) => world.space(now)),
+        every(10000, "occupancy", (stream, now) =>
+            stream.place === null ? null : world.occupancy(stream.place, false, now),
+        ),
         every(500, "devices", (stream, now) =>
             stream.floor === null ? null : world.devicesEvent(stream.floor, false, now, share),
         ),

@@ -1,12 +1,13 @@
 /* page.mjs: the console's page in a real browser, on both nodes of a pair, through a failover.
  *
  *   node tests/console/page.mjs --fake build/console          against the made-up pair
- *   node tests/console/page.mjs URL_A URL_B PID_A [EVENTS]    against a real one, whose node a is primary;
- *                                                             PID_A gets SIGKILL. EVENTS: a folder of what
- *                                                             was delivered, to look for personal data of
+ *   node tests/console/page.mjs URL_A URL_B PID_A EVENTS...   against a real one, whose node a is primary;
+ *                                                             PID_A gets SIGKILL. EVENTS: folders of what
+ *                                                             each node delivered: what the graphs must
+ *                                                             show, and personal data that nothing may
  *
  * PICTURES names a folder for screenshots; MAPS=1: floors have images. Ends with 1 and a sentence at the first check that fails. */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { accessibility, launch, watched } from "./browser.mjs";
@@ -20,14 +21,14 @@ function said(sentence) {
     console.log(`ok      ${sentence}`);
 }
 
-async function picture(page, name) {
+async function picture(page, name, fullPage = false) {
     if (!PICTURES) return;
     mkdirSync(PICTURES, { recursive: true });
     await page.evaluate(() => {
         document.activeElement?.blur();
         scrollTo(0, 0);
     });
-    await page.screenshot({ path: join(PICTURES, `${name}.png`) });
+    await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage });
 }
 
 const headline = (page, text) =>
@@ -64,21 +65,17 @@ async function roles(a, b) {
     said("both pages show both roles, the link and its round trip");
 }
 
-async function figures(page) {
-    await page.waitForFunction(
-        () => /^[\d.,]+( k)?\/s$/.test(document.querySelector(".tiles dd")?.textContent ?? ""),
-        null,
-        WAIT,
-    );
-    await page.waitForFunction(() => document.querySelectorAll(".plot canvas").length === 3, null, WAIT);
-    await page.waitForFunction(
-        () => {
-            const [received] = document.querySelectorAll(".plot canvas");
+/* There is a line in the colour of a graph's first figure. */
+const drawn = (page, selector) =>
+    page.waitForFunction(
+        (where) => {
+            const canvas = document.querySelector(where);
+            if (canvas === null || canvas.width === 0) return false;
             const line = getComputedStyle(document.documentElement).getPropertyValue("--line-1").trim();
             const [r, g, b] = [1, 3, 5].map((at) => parseInt(line.slice(at, at + 2), 16));
-            const { data } = received
+            const { data } = canvas
                 .getContext("2d", { willReadFrequently: true })
-                .getImageData(0, 0, received.width, received.height);
+                .getImageData(0, 0, canvas.width, canvas.height);
             let found = 0;
             for (let i = 0; i < data.length; i += 4)
                 if (
@@ -88,9 +85,18 @@ async function figures(page) {
                     found++;
             return found > 5;
         },
-        null,
+        selector,
         { timeout: 20000, polling: 1000 },
     );
+
+async function figures(page) {
+    await page.waitForFunction(
+        () => /^[\d.,]+( k)?\/s$/.test(document.querySelector(".tiles dd")?.textContent ?? ""),
+        null,
+        WAIT,
+    );
+    await page.waitForFunction(() => document.querySelectorAll(".plot canvas").length === 3, null, WAIT);
+    await drawn(page, ".charts .plot canvas");
     await page.locator(".chart summary").first().click();
     await page.waitForFunction(() => document.querySelectorAll(".chart tbody tr").length > 0, null, WAIT);
     await page.locator(".chart summary").first().click();
@@ -178,6 +184,236 @@ async function floor(page) {
             WAIT,
         );
     said(`the floor view draws dots that move${MAPS ? ", over the image of the floor" : ""}, and lists them`);
+}
+
+/* ---- the graph of the space: what it shows is what was sent ---- */
+
+const ABOUT_MS = 30000; /* presence changes all the time: so much about an instant may be shown of it */
+
+/* What was said of places, from the records in folders: {counted, until(ms), devices(), present()}. */
+class Truth {
+    constructor(folders) {
+        this.folders = folders;
+        this.read();
+    }
+
+    read() {
+        this.places = new Map();
+        this.newest = 0;
+        for (const folder of this.folders)
+            for (const name of readdirSync(folder).filter((file) => file.endsWith(".ndjson")))
+                for (const line of readFileSync(join(folder, name), "utf8").split("\n"))
+                    if (line !== "") this.take(line);
+        for (const place of this.places.values())
+            for (const list of Object.values(place)) list.sort((a, b) => a.stamp - b.stamp);
+    }
+
+    take(line) {
+        const stamp = Number(/"recordTimestamp":(\d+)/.exec(line)?.[1] ?? 0);
+        this.newest = Math.max(this.newest, stamp);
+        if (!/"(associatedCount|activeDevicesCount|activeUsersCount)"/.test(line)) return;
+        const record = JSON.parse(line);
+        const about = record.deviceCounts ?? record.devicePresence ?? record.userPresence;
+        if (about?.location === undefined) return;
+        const id = about.location.locationId;
+        const floor = about.location.inferredLocationTypes.includes("FLOOR");
+        const place = this.places.get(id) ?? { floor: [], devices: [], present: [], users: [] };
+        this.places.set(id, place);
+        const add = (list, value) => value !== undefined && list.push({ stamp, value });
+        if (floor && place.floor.length === 0) add(place.floor, true);
+        add(place.devices, record.deviceCounts?.associatedCount);
+        add(place.present, record.devicePresence?.activeDevicesCount);
+        add(place.users, record.userPresence?.activeUsersCount?.totalUsers);
+    }
+
+    /* The floor of which a DEVICE_COUNT was delivered first; undefined: of none yet. */
+    counted() {
+        this.read();
+        return [...this.places]
+            .filter(([, place]) => place.floor.length > 0 && place.devices.length > 0)
+            .sort(([, a], [, b]) => a.devices[0].stamp - b.devices[0].stamp)[0]?.[0];
+    }
+
+    /* When all of an instant and before has been delivered. */
+    async until(ms) {
+        const end = Date.now() + WAIT.timeout;
+        while (this.newest < ms + 3000) {
+            assert.ok(Date.now() < end, "nothing is delivered any more");
+            await new Promise((resolve) => setTimeout(resolve, 200));
+            this.read();
+        }
+    }
+
+    /* Values the devices of a place may have at an instant after one value was shown. */
+    devices(id, at, shown) {
+        const said = this.places.get(id)?.devices ?? [];
+        const from = said.findIndex((item) => item.value === shown);
+        return said.slice(from).flatMap((item) => (item.stamp <= at + 3000 ? [item.value] : []));
+    }
+
+    /* The same without having seen one; null when none was said long enough before. */
+    devicesBefore(id, at) {
+        const said = this.places.get(id)?.devices ?? [];
+        return said.some((item) => item.stamp < at - ABOUT_MS) ? this.about(said, at) : null;
+    }
+
+    present(id, at) {
+        const place = this.places.get(id) ?? { present: [], users: [] };
+        return this.about(place.users.length > 0 ? place.users : place.present, at);
+    }
+
+    about(said, at) {
+        const before = said.filter((item) => item.stamp < at - ABOUT_MS).slice(-1);
+        const about = said.filter((item) => item.stamp >= at - ABOUT_MS && item.stamp <= at + 3000);
+        return [...(before.length > 0 ? before : [{ value: null }]), ...about].map((item) => item.value);
+    }
+}
+
+/* The same of a made-up world, which can say it exactly. */
+class FakeTruth {
+    constructor(world) {
+        this.world = world;
+    }
+
+    counted() {
+        return "location-b0f0";
+    }
+
+    async until() {}
+
+    at(id, ms, figure) {
+        return [ms, ms + 999].map((at) => this.world.counts(id, at)[figure]);
+    }
+
+    devices(id, at) {
+        return this.at(id, at, "devices");
+    }
+
+    devicesBefore(id, at) {
+        return this.at(id, at, "devices");
+    }
+
+    present(id, at) {
+        return this.at(id, at, "present");
+    }
+}
+
+const goTo = async (page, id) => {
+    await page.evaluate((place) => (location.hash = `#space/${encodeURIComponent(place)}`), id);
+    await page.waitForSelector(`[role="treeitem"][data-key="${id}"][aria-selected="true"]`, WAIT);
+    const name = await page.locator(`[role="treeitem"][data-key="${id}"] .place`).textContent();
+    await page.waitForFunction(
+        (title) => document.querySelector(".there .chart h3").textContent === `Occupancy of ${title}`,
+        name,
+        WAIT,
+    );
+    return name;
+};
+
+const number = (text) => (text === "–" ? null : Number(text.replaceAll(",", "")));
+
+/* To the floor counted first. When the page shows its DEVICE_COUNT the node knows it: every point of the graph
+ * from then on has that or a later one. */
+async function countedFloor(page, truth) {
+    const end = Date.now() + WAIT.timeout;
+    let id;
+    while ((id = truth.counted()) === undefined) {
+        assert.ok(Date.now() < end, "a DEVICE_COUNT of a floor is delivered");
+        await page.waitForTimeout(200);
+    }
+    await goTo(page, id);
+    for (;;) {
+        const shown = number(await page.locator(".place-head dl dd").first().textContent());
+        if (truth.devices(id, Date.now(), shown).includes(shown)) return { id, shown, from: Date.now() };
+        if (truth instanceof FakeTruth) return { id, shown, from: Date.now() };
+        assert.ok(Date.now() < end, `the page shows the DEVICE_COUNT of ${id}, not ${shown}`);
+        await page.waitForTimeout(100);
+        truth.counted();
+    }
+}
+
+/* {ms: [figures]} of the points that the pointer meets on its way over the graph. */
+async function pointed(page) {
+    const chart = page.locator(".there .chart");
+    await chart.scrollIntoViewIfNeeded();
+    const box = await chart.locator(".u-over").boundingBox();
+    const points = new Map();
+    for (let i = 0; i < 24; i++) {
+        /* the newest point, at the very end, is among them */
+        await page.mouse.move(box.x + 1 + ((box.width - 2) * i) / 23, box.y + box.height / 2);
+        const [when, ...shown] = await chart.evaluate((element) =>
+            [".when", ".figure"].flatMap((name) =>
+                [...element.querySelectorAll(name)].map((item) => item.textContent),
+            ),
+        );
+        const time = /^at (\d\d):(\d\d):(\d\d)$/.exec(when);
+        assert.ok(time, `the pointer shows a time, not "${when}"`);
+        const at = new Date();
+        at.setHours(...time.slice(1).map(Number), 0);
+        if (at.getTime() > Date.now() + 60000) at.setDate(at.getDate() - 1);
+        points.set(at.getTime(), shown.map(number));
+    }
+    await page.mouse.move(0, 0);
+    return points;
+}
+
+function check(truth, figure, name, at, value, allowed) {
+    assert.ok(
+        allowed.includes(value),
+        `${figure} of ${name} at ${new Date(at).toISOString()}: ${value}, and sent were ${allowed.join(", ")}`,
+    );
+}
+
+/* The graph of the floor and of its building, point by point, against what was sent. */
+async function occupancy(page, truth, floor) {
+    await page.locator("#tab-space").click();
+    const name = await goTo(page, floor.id);
+    await page.waitForFunction(
+        (from) => Number(document.querySelector(".there .plot").dataset.newest) * 1000 > from,
+        floor.from + 1000 /* the pointer tells whole seconds */,
+        WAIT,
+    );
+    await drawn(page, ".there .plot canvas");
+    await page.locator(".there .chart summary").click();
+    await page.waitForFunction(
+        () => document.querySelectorAll(".there .chart tbody tr").length > 0,
+        null,
+        WAIT,
+    );
+    await page.locator(".there .chart summary").click();
+    const points = await pointed(page);
+    const [house, title] = await page.locator(".crumbs button").evaluateAll((list) => {
+        const last = list.at(-1);
+        return [last.dataset.key, last.textContent];
+    });
+    await page.locator(".crumbs button").last().click();
+    await page.waitForFunction(
+        (text) => document.querySelector(".there .chart h3").textContent === `Occupancy of ${text}`,
+        title,
+        WAIT,
+    );
+    await drawn(page, ".there .plot canvas");
+    const above = await pointed(page);
+    assert.ok(await page.locator("canvas.floor").isHidden(), "a building has no floor view");
+    await truth.until(Math.max(...points.keys(), ...above.keys()));
+    let counted = 0;
+    let compared = 0;
+    for (const [at, [devices, present]] of points) {
+        check(truth, "presence", name, at, present, truth.present(floor.id, at));
+        const allowed =
+            at >= floor.from ? truth.devices(floor.id, at, floor.shown) : truth.devicesBefore(floor.id, at);
+        if (allowed === null) continue;
+        check(truth, "devices", name, at, devices, allowed);
+        counted += at >= floor.from ? 1 : 0;
+        compared++;
+    }
+    for (const [at, [, present]] of above)
+        check(truth, "presence", title, at, present, truth.present(house, at));
+    assert.ok(counted > 0, "a point of the floor is newer than its DEVICE_COUNT");
+    said(
+        `the graph of a floor and of its building shows what was sent: devices at ${compared} instants, ` +
+            `presence at ${points.size + above.size}`,
+    );
 }
 
 /* Without motion nothing is animated, and the floor is drawn when something is heard, not in between. */
@@ -331,7 +567,7 @@ async function failover(a, b, kill) {
     said("the page of the dead node says that it cannot be reached");
 }
 
-async function run(urls, kill, events) {
+async function run(urls, kill, events, truth) {
     const browser = await launch();
     try {
         const [a, b] = await Promise.all(urls.map((url) => watched(browser.context, url)));
@@ -339,9 +575,10 @@ async function run(urls, kill, events) {
         await figures(a);
         await accessible(a, "the pair");
         await keyboard(b);
+        const counted = await countedFloor(b, truth);
         await floor(b);
         await accessible(b, "the space");
-        await picture(b, "console-space");
+        await picture(b, "console-space", true);
         await still(b);
         await privacy(b, urls[1], events);
         await a.emulateMedia({ colorScheme: "light" });
@@ -350,6 +587,7 @@ async function run(urls, kill, events) {
         await b.locator("#tab-pair").click();
         await picture(b, "console-standby");
         await failover(a, b, kill);
+        await occupancy(b, truth, counted);
     } finally {
         await browser.close();
     }
@@ -367,16 +605,13 @@ if (given[0] === "--fake") {
                 b.world.takeover(Date.now());
             },
             null,
+            new FakeTruth(b.world),
         );
     } finally {
         a.close();
         b.close();
     }
 } else {
-    const [urlA, urlB, pid, events] = given;
-    await run(
-        [urlA, urlB],
-        () => process.kill(Number(pid), "SIGKILL"),
-        events && existsSync(events) ? events : null,
-    );
+    const [urlA, urlB, pid, ...folders] = given;
+    await run([urlA, urlB], () => process.kill(Number(pid), "SIGKILL"), folders[0], new Truth(folders));
 }

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { bytes, duration, moment, rate, roundTrip, typeName } from "../../src/console/page/format.js";
-import { History } from "../../src/console/page/history.js";
+import { History, OCCUPANCY_FIGURES, OCCUPANCY_POINTS_MAX } from "../../src/console/page/history.js";
 import { FloorModel } from "../../src/console/page/floor_model.js";
-import { build, busiest, chain, floorOf, floors, visible } from "../../src/console/page/places.js";
+import { build, busiest, chain, floorOf, floors, graphed, visible } from "../../src/console/page/places.js";
 import { Stream } from "../../src/console/page/stream.js";
 import {
     arbiterWords,
@@ -153,6 +153,42 @@ test("the hour is bounded, keeps holes, and survives a clock set back", () => {
     assert.deepEqual(hour.stretches(["received"])[0].means, [1]);
 });
 
+test("the hour of a place: full, one point more, bounded, a hole where nothing is known", () => {
+    const hour = new History(OCCUPANCY_POINTS_MAX, OCCUPANCY_FIGURES);
+    const w = world();
+    hour.occupy(w.occupancy("location-b0f0", true, NOW));
+    assert.equal(hour.at.length, 360);
+    assert.equal(hour.at.at(-1), NOW / 1000);
+    assert.equal(hour.at[0], NOW / 1000 - 3590);
+    hour.at.forEach((at, i) => {
+        const counted = w.counts("location-b0f0", at * 1000);
+        for (const name of OCCUPANCY_FIGURES) assert.equal(hour.values[name][i], counted[name]);
+    });
+    for (let i = 1; i <= 500; i++) hour.occupy(w.occupancy("location-b0f0", false, NOW + i * 10000));
+    assert.equal(hour.at.length, 360);
+    assert.equal(hour.last("devices"), w.counts("location-b0f0", NOW + 5000000).devices);
+    assert.deepEqual(hour.span(0), [hour.at[0], hour.at.at(-1)]);
+    const late = { place: "x", full: false, to: NOW + 5000000 + 60000, devices: [7], present: [null] };
+    hour.occupy(late);
+    assert.deepEqual(
+        hour.columns(OCCUPANCY_FIGURES).map((column) => column.at(-1)),
+        [late.to / 1000, 7, null, null],
+    );
+    assert.equal(hour.values.devices.at(-2), null);
+    hour.occupy({ place: "y", full: true, step_s: 10, to: NOW, devices: [], present: [], camera: [] });
+    assert.equal(hour.at.length, 0, "nothing of another place stays");
+    assert.equal(hour.summary("devices"), null);
+    hour.occupy({
+        place: "y",
+        full: true,
+        step_s: 10,
+        to: NOW,
+        devices: new Array(9999).fill(1),
+        camera: [4],
+    });
+    assert.deepEqual([hour.at.length, hour.values.camera.length, hour.last("camera")], [360, 360, 4]);
+});
+
 test("the hierarchy: sorted, orphans and circles at the top", () => {
     const { roots, byId } = build(world().space().locations);
     assert.equal(roots.length, 1);
@@ -162,6 +198,7 @@ test("the hierarchy: sorted, orphans and circles at the top", () => {
     );
     assert.equal(floors(roots[0]).length, 8);
     assert.equal(floorOf(byId.get("location-b0")), null);
+    assert.equal(graphed(byId.get("location-b0")).id, "location-b0");
     assert.equal(busiest(roots).level, "FLOOR");
     assert.equal(visible(roots, new Set()).length, 1);
     assert.equal(visible(roots, new Set(["location-1", "location-2"])).length, 4);
@@ -173,6 +210,8 @@ test("the hierarchy: sorted, orphans and circles at the top", () => {
     ]);
     assert.equal(visible(odd.roots, new Set(["a", "b", "c"])).length, 4, "each is shown once");
     assert.equal(floorOf(odd.byId.get("d")).id, "c");
+    assert.equal(graphed(odd.byId.get("d")).id, "c", "a zone has the graph of its floor");
+    assert.equal(graphed(odd.byId.get("b")), null);
     const many = build(Array.from({ length: 5000 }, (_, i) => ({ id: `${i}`, parent: null, name: `${i}` })));
     assert.equal(many.byId.size, 2000);
 });
@@ -300,11 +339,17 @@ test("the connection: silence is noticed, and it is opened again, ever more slow
     assert.deepEqual(states, ["live", "lost", "live"]);
     sources[0].listeners.pair({ data: '{"old":1}' });
     assert.equal(heard.length, 2, "an old connection is not listened to");
-    stream.setFloor("location-1 é");
+    stream.look("location-1 é", null);
     assert.equal(sources.at(-1).url, "/events?floor=location-1%20%C3%A9");
     const before = sources.length;
-    stream.setFloor("location-1 é");
+    stream.look("location-1 é", null);
     assert.equal(sources.length, before);
+    stream.look(null, "a&b");
+    assert.equal(sources.at(-1).url, "/events?place=a%26b");
+    stream.look("f", "f");
+    assert.equal(sources.at(-1).url, "/events?floor=f&place=f");
+    stream.look(null, null);
+    assert.equal(sources.at(-1).url, "/events");
     stream.close();
     assert.equal(timers.size, 0, "nothing stays behind");
 });

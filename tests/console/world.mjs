@@ -116,18 +116,36 @@ export class World {
         };
     }
 
-    space() {
-        const locations = this.places.map((place) => ({ ...place, devices: 0, present: null, camera: null }));
-        const byId = new Map(locations.map((place) => [place.id, place]));
-        for (const [floor, list] of this.devices) {
-            const place = byId.get(floor);
-            place.devices = list.length;
-            place.present = Math.round(list.length * 0.7);
-            place.camera = floor.endsWith("0") || floor.endsWith("1") ? Math.round(list.length * 0.45) : null;
-            for (let at = byId.get(place.parent); at !== undefined; at = byId.get(at.parent))
-                at.devices += list.length;
+    /* What is counted in a place at an instant: they come and go within the hour. */
+    counts(place, at) {
+        const list = this.devices.get(place);
+        if (list === undefined) {
+            const inside = this.places.filter((item) => item.parent === place);
+            const devices = inside.reduce((sum, item) => sum + this.counts(item.id, at).devices, 0);
+            return { devices, present: null, camera: null };
         }
+        const tide = 1 + 0.3 * Math.sin(at / 420000 + list.length);
+        return {
+            devices: Math.round(list.length * tide),
+            present: Math.round(list.length * 0.7 * tide),
+            camera: place.endsWith("0") || place.endsWith("1") ? Math.round(list.length * 0.45 * tide) : null,
+        };
+    }
+
+    space(now = this.now) {
+        const locations = this.places.map((place) => ({ ...place, ...this.counts(place.id, now) }));
         return { locations, dropped: 0 };
+    }
+
+    /* The last hour of a place, or its newest point alone. */
+    occupancy(place, full, now) {
+        const known = this.places.some((item) => item.id === place);
+        const columns = { devices: [], present: [], camera: [] };
+        for (let i = full ? 359 : 0; i >= 0 && known; i--) {
+            const counts = this.counts(place, now - i * 10000);
+            for (const name of Object.keys(columns)) columns[name].push(counts[name]);
+        }
+        return { place, full, step_s: 10, to: now, ...columns };
     }
 
     /* The load over an hour: up and down, with a little noise that is always the same. */

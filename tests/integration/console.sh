@@ -103,6 +103,16 @@ curl -sS -D "$WORK/headers" -o "$WORK/map" "$(url a "/map/$map")"
 grep -qi '^content-type: image/png' "$WORK/headers" && [ "$(head -c4 "$WORK/map" | tail -c3)" = PNG ] || fail "the image of map $map"
 expect "a map on the node without console.maps" "$(status_of "$(url b "/map/$map")")" 404
 
+# ---- the last hour of a floor and of its building
+house=$(jq -r --arg floor "$floor" '.locations[] | select(.id == $floor).parent' "$WORK/space")
+watch b "?place=$floor" "$WORK/served-floor-hour-b"
+watch b "?floor=$floor&place=$house" "$WORK/served-house-hour-b"
+wait_events "$WORK/served-floor-hour-b" occupancy ".full and .place == \"$floor\" and .step_s == 10 and
+    ([.devices, .present, .camera | length] | unique | length) == 1 and (.devices | length) <= 360" 10
+watch b "?place=nowhere" "$WORK/served-no-hour-b"
+wait_events "$WORK/served-no-hour-b" occupancy '.full and .place == "nowhere" and .devices == []' 10
+expect "a place that cannot be" "$(status_of --max-time 2 "$(url a "/events?place=$(printf 'f%.0s' {1..80})")")" 404
+
 # ---- personal data: nothing of what people are known by in the records is in anything served
 jq -r '.. | objects | .macAddress, .deviceMacAddress, .email, .mobile, .firstName, .lastName, .userId, .rawUserId,
     .openRoamingUserId, .loginEmail, .ipv4, .ssid | strings | select(length > 2)' "$WORK"/[ab]/events/*.ndjson | sort -u >"$WORK/personal"
@@ -122,6 +132,7 @@ grep -qE '"device-[A-Za-z0-9]+"' "$WORK/served-floor-a" && fail "device ids are 
 
 # ---- browsers that misbehave; without events, so that what grows is theirs
 sim_post /sim/stop >/dev/null
+stopped=$(date +%s%3N)
 resident() { awk '/^RssAnon:/ { print $2 }' "/proc/${PID[a]}/status"; }
 many() {
     local i pids=()
@@ -152,6 +163,23 @@ wait_events "$WORK/served-b" pair '.nodes[0].role == "primary" and (.nodes[1].re
 node_start a
 wait_events "$WORK/served-b" pair '.nodes[0].role == "primary" and .nodes[1].role == "standby" and .protected and .nodes[1].epoch > 1' 20
 wait_delivered 30 a b
+
+# ---- the graphs end with what is shown as now, and that is what was said last, by the records' stamps
+find "$WORK"/[ab]/events -name '*.ndjson' -print0 | sort -z | xargs -0 cat | jq -c 'select(.eventType == "DEVICE_COUNT") | .recordTimestamp as $stamp |
+    .deviceCounts | select(.location.inferredLocationTypes | index("ZONE") | not) | [.location.locationId, .associatedCount, $stamp]' |
+    jq -sc 'sort_by(.[2])[]' >"$WORK/counts"
+events "$WORK/served-b" space | tail -n1 >"$WORK/space"
+for place in floor house; do
+    now=$(jq -r --arg id "${!place}" '.locations[] | select(.id == $id) |
+        ".devices[-1] == \(.devices) and .present[-1] == \(.present) and .camera[-1] == \(.camera)"' "$WORK/space")
+    wait_events "$WORK/served-$place-hour-b" occupancy ".place == \"${!place}\" and .to > $stopped and $now" 25
+done
+for id in $(jq -r '.[0]' "$WORK/counts" | sort -u | head -n3); do
+    watch b "?place=$id" "$WORK/served-$id-b"
+    sent=$(jq -r --arg id "$id" 'select(.[0] == $id)[1]' "$WORK/counts" | tail -n1)
+    wait_events "$WORK/served-$id-b" occupancy ".devices[-1] == $sent" 25
+done
+echo "graphs end with what was sent: $(jq -sc 'map(.[1]) | .[:3]' "$WORK/counts") devices"
 kill "${PID[watch-b]}" 2>/dev/null
 for name in b a; do
     start=$(date +%s%N)

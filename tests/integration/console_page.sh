@@ -59,7 +59,7 @@ wait_pair_protected a b
 wait_status a '.counters.delivered > 2000' 20
 [ -z "${WARM:-}" ] || sleep "$WARM"
 
-MAPS=1 node tests/console/page.mjs "${url[a]}" "${url[b]}" "${PID[a]}" "$WORK/a/events" || fail "the page"
+MAPS=1 node tests/console/page.mjs "${url[a]}" "${url[b]}" "${PID[a]}" "$WORK/a/events" "$WORK/b/events" || fail "the page"
 { wait "${PID[a]}"; } 2>/dev/null
 unset "PID[a]"
 exit 0

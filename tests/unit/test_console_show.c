@@ -244,11 +244,12 @@ static void test_space(void **state)
     struct space *space = fixture_space();
     fixture_see(space, "f1", "d1", 1, 1);
     fixture_see(space, "f1", "d2", 1, 1);
-    cJSON *shown_space = shown(show_space(&text, space, 42), "space");
+    cJSON *shown_space = shown(show_space(&text, space, 42, 43), "space");
     const cJSON *locations = item(shown_space, "locations");
     assert_int_equal(cJSON_GetArraySize(locations), 2);
     assert_int_equal(number_of(shown_space, "dropped"), 0);
     assert_int_equal(number_of(shown_space, "skipped"), 42);
+    assert_int_equal(number_of(shown_space, "graphless"), 43);
     const cJSON *location = NULL;
     cJSON_ArrayForEach(location, locations)
     {
@@ -283,9 +284,50 @@ static void test_the_largest_space_fits(void **state)
         }
         space_apply(space, &record, i);
     }
-    cJSON *shown_space = shown(show_space(&text, space, 0), "space");
+    cJSON *shown_space = shown(show_space(&text, space, 0, 0), "space");
     assert_int_equal(cJSON_GetArraySize(item(shown_space, "locations")), SPACE_LOCATIONS_MAX);
     cJSON_Delete(shown_space);
+    space_free(space);
+}
+
+static void test_occupancy(void **state)
+{
+    (void)state;
+    struct space *space = fixture_space();
+    struct occupancy *occupancy = calloc(1, sizeof(*occupancy));
+    assert_non_null(occupancy);
+    assert_false(show_occupancy(&text, occupancy, "f1", false));
+    cJSON *hour = shown(show_occupancy(&text, occupancy, "f1", true), "occupancy");
+    assert_string_equal(string_of(hour, "place"), "f1");
+    assert_int_equal(cJSON_GetArraySize(item(hour, "devices")), 0);
+    cJSON_Delete(hour);
+    char device[16];
+    for (int i = 0; i < OCCUPANCY_SAMPLES + 40; i++) {
+        snprintf(device, sizeof(device), "d%d", i);
+        fixture_see(space, "f1", device, 1, i);
+        assert_true(occupancy_add(occupancy, space, i * OCCUPANCY_STEP_MS, 1000 + i));
+    }
+    hour = shown(show_occupancy(&text, occupancy, "f1", true), "occupancy");
+    assert_true(cJSON_IsTrue(item(hour, "full")));
+    assert_int_equal(number_of(hour, "step_s"), 10);
+    assert_int_equal(number_of(hour, "to"), 1000 + OCCUPANCY_SAMPLES + 39);
+    const cJSON *devices = item(hour, "devices");
+    assert_int_equal(cJSON_GetArraySize(devices), OCCUPANCY_SAMPLES);
+    for (int i = 0; i < OCCUPANCY_SAMPLES; i++) {
+        assert_int_equal(cJSON_GetArrayItem(devices, i)->valuedouble, 41 + i);
+    }
+    assert_int_equal(cJSON_GetArraySize(item(hour, "present")), OCCUPANCY_SAMPLES);
+    assert_true(cJSON_IsNull(cJSON_GetArrayItem(item(hour, "present"), 7)));
+    assert_true(cJSON_IsNull(cJSON_GetArrayItem(item(hour, "camera"), OCCUPANCY_SAMPLES - 1)));
+    cJSON_Delete(hour);
+    hour = shown(show_occupancy(&text, occupancy, "f1", false), "occupancy");
+    assert_true(cJSON_IsFalse(item(hour, "full")));
+    assert_int_equal(cJSON_GetArraySize(item(hour, "devices")), 1);
+    assert_int_equal(cJSON_GetArrayItem(item(hour, "devices"), 0)->valuedouble,
+                     OCCUPANCY_SAMPLES + 40);
+    assert_int_equal(cJSON_GetArraySize(item(hour, "camera")), 1);
+    cJSON_Delete(hour);
+    free(occupancy);
     space_free(space);
 }
 
@@ -378,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_space),
         cmocka_unit_test(test_the_largest_space_fits),
+        cmocka_unit_test(test_occupancy),
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_the_fullest_floor_fits),
     };

@@ -60,6 +60,7 @@ static struct streams streams;
 static struct fh_snapshot snapshot;
 static struct graph graph;
 static struct space *space;
+static struct occupancy occupancy;
 static struct stream_view view;
 static struct fh_time now;
 
@@ -72,7 +73,9 @@ static int setup(void **state)
     graph_add(&graph, &reading, 5000, 1);
     graph_add(&graph, &reading, 10000, 2);
     space = fixture_space();
-    view = (struct stream_view){.snapshot = &snapshot, .graph = &graph, .space = space};
+    memset(&occupancy, 0, sizeof(occupancy));
+    view = (struct stream_view){
+        .snapshot = &snapshot, .graph = &graph, .space = space, .occupancy = &occupancy};
     now = (struct fh_time){INT64_C(1000) * 1000000000};
     return 0;
 }
@@ -101,13 +104,13 @@ static void test_who_begins_gets_all(void **state)
     (void)state;
     struct fh_web_stream first = {.count = 0}, second = {.count = 0};
     tick(100); /* nobody is there */
-    assert_int_equal(streams_open(&streams, &first, NULL), 0);
+    assert_int_equal(streams_open(&streams, &first, NULL, NULL), 0);
     tick(100);
     assert_string_equal(names(&first), "pair history space");
     tick(100);
     assert_string_equal(names(&first), "");
     view.pair_due = view.sample_due = true;
-    assert_int_equal(streams_open(&streams, &second, NULL), 0);
+    assert_int_equal(streams_open(&streams, &second, NULL, NULL), 0);
     tick(100);
     assert_string_equal(names(&first), "pair sample");
     assert_string_equal(names(&second), "pair history space"); /* the sample is in the history */
@@ -122,7 +125,7 @@ static void test_space_not_too_often(void **state)
 {
     (void)state;
     struct fh_web_stream stream = {.count = 0};
-    assert_int_equal(streams_open(&streams, &stream, NULL), 0);
+    assert_int_equal(streams_open(&streams, &stream, NULL, NULL), 0);
     tick(5000);
     names(&stream);
     tick(5000);
@@ -144,8 +147,8 @@ static void test_devices_of_a_floor(void **state)
     struct fh_web_stream on_f1 = {.count = 0}, also_f1 = {.count = 0}, nowhere = {.count = 0};
     fixture_see(space, "f1", "d1", 1, now_ms());
     fixture_see(space, "f2", "d2", 1, now_ms());
-    assert_int_equal(streams_open(&streams, &on_f1, "f1"), 0);
-    assert_int_equal(streams_open(&streams, &nowhere, "unheard of"), 0);
+    assert_int_equal(streams_open(&streams, &on_f1, "f1", NULL), 0);
+    assert_int_equal(streams_open(&streams, &nowhere, "unheard of", NULL), 0);
     tick(1000);
     cJSON *devices = last(&on_f1, "devices");
     assert_true(cJSON_IsTrue(item(devices, "full")));
@@ -159,7 +162,7 @@ static void test_devices_of_a_floor(void **state)
     assert_true(space_find(space, "unheard of") == SPACE_NONE); /* asking makes nothing */
 
     fixture_see(space, "f1", "d3", 2, now_ms());
-    assert_int_equal(streams_open(&streams, &also_f1, "f1"), 0);
+    assert_int_equal(streams_open(&streams, &also_f1, "f1", NULL), 0);
     tick(STREAM_DEVICES_MS);
     devices = last(&on_f1, "devices");
     assert_true(cJSON_IsFalse(item(devices, "full")));
@@ -194,13 +197,61 @@ static void test_devices_of_a_floor(void **state)
     forget(&on_f1), forget(&also_f1), forget(&nowhere);
 }
 
+static void test_the_hour_of_a_place(void **state)
+{
+    (void)state;
+    struct fh_web_stream first = {.count = 0}, second = {.count = 0}, nowhere = {.count = 0};
+    fixture_see(space, "f1", "d1", 1, now_ms());
+    assert_true(occupancy_add(&occupancy, space, now_ms(), 1));
+    assert_int_equal(streams_open(&streams, &first, NULL, "f1"), 0);
+    assert_int_equal(streams_open(&streams, &nowhere, NULL, "unheard of"), 0);
+    tick(100);
+    cJSON *hour = last(&first, "occupancy");
+    assert_true(cJSON_IsTrue(item(hour, "full")));
+    assert_int_equal(cJSON_GetArraySize(item(hour, "devices")), 1);
+    cJSON_Delete(hour);
+    assert_string_equal(names(&first), "pair history space occupancy");
+    hour = last(&nowhere, "occupancy");
+    assert_int_equal(cJSON_GetArraySize(item(hour, "devices")), 0);
+    cJSON_Delete(hour);
+    names(&nowhere);
+
+    fixture_see(space, "f1", "d2", 1, now_ms());
+    assert_true(occupancy_add(&occupancy, space, now_ms() + OCCUPANCY_STEP_MS, 2));
+    view.occupancy_due = true;
+    assert_int_equal(streams_open(&streams, &second, "f1", "f1"), 0);
+    tick(100);
+    hour = last(&first, "occupancy");
+    assert_true(cJSON_IsFalse(item(hour, "full")));
+    assert_int_equal(cJSON_GetArraySize(item(hour, "devices")), 1);
+    assert_int_equal(cJSON_GetArrayItem(item(hour, "devices"), 0)->valuedouble, 2);
+    cJSON_Delete(hour);
+    assert_string_equal(names(&first), "occupancy");
+    /* who begins has it in the hour, and not once more */
+    assert_string_equal(names(&second), "pair history space occupancy");
+    assert_string_equal(names(&nowhere), "");
+    view.occupancy_due = false;
+    tick(100);
+    assert_string_equal(names(&first), "");
+
+    fixture_see(space, "unheard of", "d3", 1, now_ms()); /* until it is heard of */
+    assert_true(occupancy_add(&occupancy, space, now_ms() + 2 * OCCUPANCY_STEP_MS, 3));
+    view.occupancy_due = true;
+    tick(100);
+    assert_string_equal(names(&nowhere), "occupancy");
+    streams_close(&streams, &first);
+    streams_close(&streams, &second);
+    streams_close(&streams, &nowhere);
+    forget(&first), forget(&second), forget(&nowhere);
+}
+
 /* More departures than are remembered: whoever follows begins again. */
 static void test_too_much_happened(void **state)
 {
     (void)state;
     struct fh_web_stream stream = {.count = 0};
     char device[32];
-    assert_int_equal(streams_open(&streams, &stream, "f1"), 0);
+    assert_int_equal(streams_open(&streams, &stream, "f1", NULL), 0);
     fixture_see(space, "f1", "d", 1, now_ms());
     tick(1000);
     forget(&stream);
@@ -226,8 +277,8 @@ static void test_who_is_slow_is_left_alone(void **state)
 {
     (void)state;
     struct fh_web_stream slow = {.slow = true}, good = {.count = 0};
-    assert_int_equal(streams_open(&streams, &slow, "f1"), 0);
-    assert_int_equal(streams_open(&streams, &good, "f1"), 0);
+    assert_int_equal(streams_open(&streams, &slow, "f1", NULL), 0);
+    assert_int_equal(streams_open(&streams, &good, "f1", NULL), 0);
     tick(1000);
     assert_string_equal(names(&good), "pair history space devices");
     slow.slow = false; /* it was told once that it is lost */
@@ -246,14 +297,15 @@ static void test_limits(void **state)
     char floor[CONSOLE_ID_MAX + 2];
     memset(floor, 'f', sizeof(floor) - 1);
     floor[sizeof(floor) - 1] = '\0';
-    assert_int_equal(streams_open(&streams, &many[0], floor), -ENOENT);
+    assert_int_equal(streams_open(&streams, &many[0], floor, NULL), -ENOENT);
+    assert_int_equal(streams_open(&streams, &many[0], NULL, floor), -ENOENT);
     floor[CONSOLE_ID_MAX] = '\0';
     for (size_t i = 0; i < FH_WEB_STREAMS_MAX; i++) {
-        assert_int_equal(streams_open(&streams, &many[i], floor), 0);
+        assert_int_equal(streams_open(&streams, &many[i], floor, NULL), 0);
     }
-    assert_int_equal(streams_open(&streams, &many[FH_WEB_STREAMS_MAX], floor), -EBUSY);
+    assert_int_equal(streams_open(&streams, &many[FH_WEB_STREAMS_MAX], floor, NULL), -EBUSY);
     streams_close(&streams, &many[3]);
-    assert_int_equal(streams_open(&streams, &many[FH_WEB_STREAMS_MAX], floor), 0);
+    assert_int_equal(streams_open(&streams, &many[FH_WEB_STREAMS_MAX], floor, NULL), 0);
 }
 
 int main(void)
@@ -262,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_begins_gets_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_space_not_too_often, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_of_a_floor, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_hour_of_a_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_much_happened, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_is_slow_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),

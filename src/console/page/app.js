@@ -12,7 +12,7 @@ const history = new History();
 const pairView = new PairView(history);
 const stream = new Stream(heard, stateChanged);
 const spaceView = new SpaceView(
-    (floor) => stream.setFloor(floor),
+    (floor, place) => stream.look(floor, place),
     (id) => address("space", id),
 );
 const tabs = [
@@ -43,6 +43,9 @@ function heard(type, object) {
             break;
         case "space":
             spaceView.update(object);
+            break;
+        case "occupancy":
+            spaceView.occupancy(object);
             break;
         case "devices":
             spaceView.devices(object);

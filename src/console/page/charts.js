@@ -5,12 +5,16 @@ import { h, setText, setAttribute, table } from "./dom.js";
 import { clock, NOTHING } from "./format.js";
 
 const HEIGHT = 150;
+/* Told apart without colour, too. */
+const DASHES = [undefined, [5, 3], [2, 3]];
+const WHOLE = Array.from({ length: 27 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
 const scheme = matchMedia("(prefers-color-scheme: dark)");
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export class Chart {
-    /* options: {title, series: [{label, figure, colour}], format(value), least: smallest top of the scale}. */
+    /* options: {title, note: what stands beside it, series: [{label, figure, colour}], format(value), least: smallest top of the scale,
+     * whole: only whole numbers on the scale, sync: graphs of one name share the pointer}. */
     constructor(history, options) {
         this.history = history;
         this.options = options;
@@ -33,7 +37,8 @@ export class Chart {
             h("summary", null, "As a table"),
             this.rows.element,
         );
-        const head = h("header", null, h("h3", null, options.title), this.when, this.key());
+        this.heading = h("h3", null, options.title);
+        const head = h("header", null, this.heading, this.when, this.key());
         this.element = h(
             "section",
             { class: "card chart", "aria-label": options.title },
@@ -58,6 +63,16 @@ export class Chart {
         );
     }
 
+    /* It shows something else from now on. */
+    rename(title) {
+        this.options.title = title;
+        setText(this.heading, title);
+        setAttribute(this.element, "aria-label", title);
+        const caption = `${title}, means of five minutes`;
+        setText(this.rows.element.querySelector("caption"), caption);
+        setAttribute(this.rows.element, "aria-label", caption);
+    }
+
     resize() {
         const width = this.place.clientWidth;
         if (width === 0) return;
@@ -75,7 +90,7 @@ export class Chart {
             legend: { show: false },
             padding: [8, 4, 0, 0],
             cursor: {
-                sync: { key: "hour", setSeries: false },
+                sync: { key: options.sync ?? "hour", setSeries: false },
                 y: false,
                 drag: { x: false, y: false },
                 points: { size: 6 },
@@ -103,7 +118,13 @@ export class Chart {
         const times = (_, splits) => splits.map((at) => clock(at * 1000).slice(0, 5));
         return [
             { ...look, space: 70, size: 26, values: times, incrs: [60, 120, 300, 600, 900, 1200] },
-            { ...look, space: 36, size: 62, values: (_, splits) => splits.map(this.options.format) },
+            {
+                ...look,
+                space: 36,
+                size: 62,
+                values: (_, splits) => splits.map(this.options.format),
+                incrs: this.options.whole ? WHOLE : undefined,
+            },
         ];
     }
 
@@ -113,7 +134,7 @@ export class Chart {
             label,
             stroke,
             width: 1.75,
-            dash: i === 1 ? [5, 3] : undefined /* told apart without colour, too */,
+            dash: DASHES[i],
             fill: i === 0 ? `${stroke}1c` : undefined,
             points: { show: false },
             spanGaps: false,
@@ -131,7 +152,10 @@ export class Chart {
                 this.options.format((index === null ? column.at(-1) : column[index]) ?? null),
             );
         });
-        setText(this.when, at[index] === undefined ? "" : `at ${clock(at[index] * 1000)}`);
+        setText(
+            this.when,
+            at[index] === undefined ? (this.options.note ?? "") : `at ${clock(at[index] * 1000)}`,
+        );
     }
 
     tabulate() {
@@ -149,5 +173,6 @@ export class Chart {
             return `${label}: now ${format(sum.last)}, least ${format(sum.least)}, most ${format(sum.most)}`;
         });
         setAttribute(this.place, "aria-label", `${title}. Last hour. ${words.join(". ")}.`);
+        setAttribute(this.place, "data-newest", this.history.at.at(-1) ?? null);
     }
 }

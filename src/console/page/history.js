@@ -1,15 +1,18 @@
-/* history.js: the last hour of four figures, in a bounded table. Pure. */
+/* history.js: the last hour of a few figures, in a bounded table. Pure. */
 
 export const POINTS_MAX = 720;
 export const FIGURES = ["received", "delivered", "lag_ms", "pending"];
+export const OCCUPANCY_POINTS_MAX = 360;
+export const OCCUPANCY_FIGURES = ["devices", "present", "camera"];
 
 const figure = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
 
 export class History {
-    constructor(capacity = POINTS_MAX) {
+    constructor(capacity = POINTS_MAX, figures = FIGURES) {
         this.capacity = capacity;
+        this.figures = figures;
         this.at = []; /* seconds since 1970, ascending */
-        this.values = Object.fromEntries(FIGURES.map((name) => [name, []]));
+        this.values = Object.fromEntries(figures.map((name) => [name, []]));
         this.step = 5;
     }
 
@@ -17,15 +20,26 @@ export class History {
     load(event) {
         const step = figure(event.step_s) ?? 5;
         const length = Math.min(
-            Math.max(0, ...FIGURES.map((name) => event[name]?.length ?? 0)),
+            Math.max(0, ...this.figures.map((name) => event[name]?.length ?? 0)),
             this.capacity,
         );
         this.step = step;
         this.at = Array.from({ length }, (_, i) => event.to / 1000 - (length - 1 - i) * step);
-        for (const name of FIGURES) {
+        for (const name of this.figures) {
             const given = (event[name] ?? []).slice(-length).map(figure);
             this.values[name] = [...new Array(length - given.length).fill(null), ...given];
         }
+    }
+
+    /* An "occupancy" event: all of the hour, or one point more. */
+    occupy(event) {
+        if (event.full === true) {
+            this.load(event);
+            return;
+        }
+        const point = { at: event.to };
+        for (const name of this.figures) point[name] = event[name]?.at(-1);
+        this.add(point);
     }
 
     /* A "sample" event. One that is older than the last (the node's clock was set back) starts anew;
@@ -44,16 +58,16 @@ export class History {
 
     push(at, event) {
         this.at.push(at);
-        for (const name of FIGURES) this.values[name].push(figure(event[name]));
+        for (const name of this.figures) this.values[name].push(figure(event[name]));
         while (this.at.length > this.capacity) {
             this.at.shift();
-            for (const name of FIGURES) this.values[name].shift();
+            for (const name of this.figures) this.values[name].shift();
         }
     }
 
     clear() {
         this.at = [];
-        for (const name of FIGURES) this.values[name] = [];
+        for (const name of this.figures) this.values[name] = [];
     }
 
     /* As a chart wants it: times first. */
@@ -65,7 +79,7 @@ export class History {
      * is less, but never under two minutes. */
     span(now) {
         const to = this.at.at(-1) ?? now / 1000;
-        const first = this.at.findIndex((_, i) => FIGURES.some((name) => this.values[name][i] !== null));
+        const first = this.at.findIndex((_, i) => this.figures.some((name) => this.values[name][i] !== null));
         const from = first < 0 ? to : this.at[first];
         return [Math.max(to - 3600, Math.min(from, to - 120)), to];
     }

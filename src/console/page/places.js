@@ -89,6 +89,14 @@ export function floorOf(place) {
     return null;
 }
 
+/* Of what the node keeps the last hour: the place itself, or what a zone lies in; null: of nothing. */
+export function graphed(place) {
+    for (let at = place; at !== null; at = at.above) {
+        if (!["", "ZONE"].includes(level(at))) return at;
+    }
+    return null;
+}
+
 /* The floor with most devices: what a visitor wants to see first. */
 export function busiest(roots) {
     let best = null;

@@ -1,8 +1,10 @@
-/* space_view.js: the tab of the space: locations as a tree, occupancy by floor as a graph, and the floor
- * with its devices. */
+/* space_view.js: the tab of the space: locations as a tree, the floor with its devices, the occupancy of a
+ * place over the last hour, and that of the floors beside each other. */
 import { h, keyed, setText } from "./dom.js";
 import { brief, count, NOTHING } from "./format.js";
-import { build, busiest, chain, floorOf, floors } from "./places.js";
+import { build, busiest, chain, floorOf, floors, graphed } from "./places.js";
+import { Chart } from "./charts.js";
+import { History, OCCUPANCY_FIGURES, OCCUPANCY_POINTS_MAX } from "./history.js";
 import { FloorModel } from "./floor_model.js";
 import { FloorView } from "./floor_view.js";
 import { Tree } from "./tree.js";
@@ -16,7 +18,8 @@ const FIGURES = [
 const swatch = (figure) => h("span", { class: `swatch ${figure.colour}`, "aria-hidden": "true" });
 
 export class SpaceView {
-    /* watch(id or null): the floor whose devices are wanted; chosen(id): for the address bar. */
+    /* watch(floor, place): ids or null: whose devices and whose hour are wanted; chosen(id): for the
+     * address bar. */
     constructor(watch, chosen) {
         this.watch = watch;
         this.chosen = chosen;
@@ -25,6 +28,7 @@ export class SpaceView {
         this.wanted = null; /* id from the address bar that has not come yet */
         this.shown = false;
         this.floor = null; /* id */
+        this.graphed = null; /* id of the place whose hour is shown */
         this.tree = new Tree("Locations", (place) => this.select(place));
         this.crumbs = h("nav", { class: "crumbs", "aria-label": "Where this is" });
         this.title = h("h2", null, "Waiting for locations …");
@@ -35,6 +39,17 @@ export class SpaceView {
             { class: "card", "aria-label": "Floor", hidden: true },
             this.floorView.element,
         );
+        this.hour = new History(OCCUPANCY_POINTS_MAX, OCCUPANCY_FIGURES);
+        this.chart = new Chart(this.hour, {
+            title: "Occupancy",
+            note: "last hour",
+            series: FIGURES.map(({ name, label, colour }) => ({ label, figure: name, colour })),
+            format: count,
+            least: 4,
+            whole: true,
+            sync: "occupancy",
+        });
+        this.chart.element.hidden = true;
         this.bars = h("tbody");
         this.barsTitle = h("h3", null, "Occupancy by floor");
         this.barsCard = this.makeBars();
@@ -46,7 +61,8 @@ export class SpaceView {
             this.tree.element,
             this.dropped,
         );
-        const there = h("div", { class: "there" }, this.makeHead(), this.floorCard, this.barsCard);
+        const cards = [this.floorCard, this.chart.element, this.barsCard];
+        const there = h("div", { class: "there" }, this.makeHead(), cards);
         this.element = h("div", { class: "view space" }, locations, there);
     }
 
@@ -80,10 +96,11 @@ export class SpaceView {
 
     update(event) {
         this.places = build(event.locations ?? []);
-        setText(
-            this.dropped,
-            event.dropped > 0 ? `${count(event.dropped)} more locations are not shown.` : "",
-        );
+        const left = [
+            [event.dropped, "more locations are not shown."],
+            [event.graphless, "places have no graph of the last hour."],
+        ].filter(([many]) => many > 0);
+        setText(this.dropped, left.map(([many, words]) => `${count(many)} ${words}`).join(" "));
         this.tree.update(this.places.roots, this.places.byId);
         const { byId, roots } = this.places;
         const next =
@@ -93,8 +110,12 @@ export class SpaceView {
         if (next !== null) {
             const same = next.id === this.place?.id;
             this.place = next;
-            if (same) this.fill();
-            else this.select(next, false);
+            if (!same) {
+                this.select(next, false);
+                return;
+            }
+            this.fill();
+            this.follow(); /* it may have turned out to be a floor */
         } else if (byId.size > 0) {
             this.select(busiest(roots) ?? roots[0], false);
         }
@@ -128,7 +149,25 @@ export class SpaceView {
         this.floorCard.hidden = id === null;
         if (id !== this.floor && id !== null) this.floorView.show(floor.name || floor.id);
         this.floor = id;
-        this.watch(this.shown ? id : null);
+        const place = this.place === null ? null : graphed(this.place);
+        this.showHour(place);
+        this.watch(this.shown ? id : null, this.shown ? (place?.id ?? null) : null);
+    }
+
+    /* The node sends one place's hour: of the last one nothing stays. */
+    showHour(place) {
+        this.chart.element.hidden = place === null;
+        if (place !== null) this.chart.rename(`Occupancy of ${place.name || place.id}`);
+        if (this.graphed === (place?.id ?? null)) return;
+        this.graphed = place?.id ?? null;
+        this.hour.clear();
+        this.chart.update();
+    }
+
+    occupancy(event) {
+        if (event.place !== this.graphed) return;
+        this.hour.occupy(event);
+        this.chart.update();
     }
 
     devices(event) {

@@ -7,7 +7,7 @@
 const SILENCE_MS = 5000;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 5000;
-const TYPES = ["pair", "history", "sample", "space", "devices"];
+const TYPES = ["pair", "history", "sample", "space", "occupancy", "devices"];
 
 export class Stream {
     /* on(type, object) for each event; state("live" | "lost" | "connecting"). */
@@ -18,6 +18,7 @@ export class Stream {
         this.setTimeout = surroundings.setTimeout ?? ((f, ms) => setTimeout(f, ms));
         this.clearTimeout = surroundings.clearTimeout ?? ((timer) => clearTimeout(timer));
         this.floor = null;
+        this.place = null;
         this.state = "connecting";
         this.source = null;
         this.watch = null;
@@ -28,7 +29,12 @@ export class Stream {
 
     open() {
         this.close();
-        const url = this.floor === null ? "/events" : `/events?floor=${encodeURIComponent(this.floor)}`;
+        const wanted = [
+            ["floor", this.floor],
+            ["place", this.place],
+        ].filter(([, id]) => id !== null);
+        const query = wanted.map(([name, id]) => `${name}=${encodeURIComponent(id)}`).join("&");
+        const url = query === "" ? "/events" : `/events?${query}`;
         const source = new this.EventSource(url);
         this.source = source;
         for (const type of TYPES) {
@@ -49,10 +55,11 @@ export class Stream {
         this.clearTimeout(this.retry);
     }
 
-    /* Devices of that location from now on; null: none. */
-    setFloor(floor) {
-        if (floor === this.floor) return;
+    /* Devices of that floor and the hour of that place from now on; null: none. */
+    look(floor, place) {
+        if (floor === this.floor && place === this.place) return;
         this.floor = floor;
+        this.place = place;
         this.open();
     }
 
