@@ -62,7 +62,8 @@
 
 struct fh_console;
 
-/* Main thread. api_key is used with console.maps only, copied. */
+/* Any thread; waits for the disk the page lies on. What it answers is handed to the main thread.
+ * api_key is used with console.maps only, copied. */
 int fh_console_new(const struct fh_config *config, const char *api_key,
                    struct fh_pipeline *pipeline, struct fh_error *err, struct fh_console **ret);
 /* Main thread: from now on the service is asked with this key (after a reload). */

@@ -44,7 +44,7 @@ enum fh_metrics_format fh_metrics_wanted(const char *accept);
 int fh_metrics_reference(struct fh_buf *into);
 
 struct fh_metrics;
-/* Main thread. Listens; what fh_web_new may answer. */
+/* Any thread; what it answers is handed to the main thread. Listens; what fh_web_new may answer. */
 int fh_metrics_new(const struct fh_config *config, struct fh_error *err, struct fh_metrics **ret);
 /* Main thread, once a second; copied. */
 void fh_metrics_update(struct fh_metrics *metrics, const struct fh_snapshot *snapshot);

@@ -1,4 +1,5 @@
-/* app.h: the daemon's parts and how they are joined. Everything here runs on the main thread.
+/* app.h: the daemon's parts and how they are joined. Everything here runs on the main thread (what
+ * app_watch.c does elsewhere it says).
  *
  *   app.c           start order, stop order, signals, timers
  *   app_pair.c      the role machine's orders to the pipeline and the pipeline's answers to it;
