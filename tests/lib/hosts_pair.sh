@@ -240,6 +240,8 @@ scenario_first_look() {
         done
     done
     on a journalctl -q -u firehosed-hooks | grep -q 'the hook was told primary' || fail "what a hook prints is lost"
+    complaints=$(on a journalctl -q -u firehosed-hooks -u firehosed-role | grep -E '(run-hooks|follow-role): ') &&
+        fail "the scripts behind the hooks complain: $complaints"
     [ ! -e "$(host_root a)/var/tmp/foreign" ] || fail "a hook that others may write was run as root"
 
     step "the journal"
