@@ -70,6 +70,18 @@ static void judge_paths(struct fh_doctor_report *report, const cJSON *peer)
     }
 }
 
+/* An order that somebody may have forgotten. */
+static void judge_maintenance(struct fh_doctor_report *report, const cJSON *status)
+{
+    bool own = cJSON_IsTrue(member(status, "maintenance"));
+    if (own || cJSON_IsTrue(member(member(status, "peer"), "maintenance"))) {
+        fh_doctor_say(report, FH_DOCTOR_WARN, "peer",
+                      "%s is in maintenance and does not take over; when the work is done, "
+                      "firehosectl maintenance off %s",
+                      own ? "this node" : "the other node", own ? "here" : "there");
+    }
+}
+
 static bool judge_peer(struct fh_doctor_report *report, const cJSON *status)
 {
     const cJSON *peer = member(status, "peer");
@@ -88,6 +100,7 @@ static bool judge_peer(struct fh_doctor_report *report, const cJSON *status)
                   "node \"%s\" is %s; keys fit, replica and name are another than ours",
                   string(peer, "node"), string(peer, "role"));
     judge_paths(report, peer);
+    judge_maintenance(report, status);
     if (cJSON_IsFalse(member(status, "protected"))) {
         fh_doctor_say(report, FH_DOCTOR_WARN, "peer", "the pair is not protected now%s%s",
                       string(status, "sync")[0] ? ": " : "; see firehosectl status",

@@ -106,7 +106,12 @@ static void say_protection(const cJSON *status, struct page *page)
 {
     char text[512];
     const cJSON *protected = member(status, "protected");
-    if (cJSON_IsTrue(protected)) {
+    const char *held = is_true(member(status, "peer"), "maintenance") ? "the other node"
+                       : is_true(status, "maintenance")               ? "this node"
+                                                                      : NULL;
+    if (cJSON_IsTrue(protected) && held) { /* both hold every event, and yet nobody takes over */
+        say(page, "protected   yes, but %s is in maintenance and does not take over\n", held);
+    } else if (cJSON_IsTrue(protected)) {
         say(page, "protected   yes\n");
     } else if (cJSON_IsFalse(protected)) {
         why_unprotected(status, text, sizeof(text));
@@ -159,8 +164,8 @@ static void say_peer(const cJSON *status, struct page *page)
     say(page, "peer        %s, %s", text[0] ? text : "(name not known yet)",
         is_true(peer, "reachable") ? "reachable" : "NOT REACHABLE");
     if (string(peer, "role", text, sizeof(text))[0]) {
-        say(page, ", %s%s, epoch %" PRId64, text, is_true(peer, "ready") ? " (ready)" : "",
-            number(peer, "epoch", 0));
+        say(page, ", %s%s%s, epoch %" PRId64, text, is_true(peer, "ready") ? " (ready)" : "",
+            is_true(peer, "maintenance") ? " in maintenance" : "", number(peer, "epoch", 0));
     }
     int64_t heard = number(peer, "last_heard_ms", -1);
     fh_words_duration(heard, age, sizeof(age));

@@ -97,9 +97,10 @@ static void describe_pair(struct app *app, char *text, size_t size)
     struct fh_ha_status ha;
     fh_ha_status(app->ha, &ha);
     fh_log_set_role(fh_role_name(ha.role), ha.epoch); /* a standby learns the epoch as it follows */
-    snprintf(text, size, "%s, epoch %" PRIu64 ", %s, peer %s%s%s", fh_role_name(ha.role), ha.epoch,
-             ha.protected ? "protected" : "NOT protected",
+    snprintf(text, size, "%s, epoch %" PRIu64 ", %s, peer %s%s%s%s", fh_role_name(ha.role),
+             ha.epoch, ha.protected ? "protected" : "NOT protected",
              ha.peer.reachable ? fh_role_name(ha.peer.role) : "not heard",
+             ha.peer_maintenance ? " in maintenance" : "",
              ha.fenced ? ", publishes NOTHING for now" : "", ha.maintenance ? ", maintenance" : "");
 }
 

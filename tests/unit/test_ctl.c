@@ -170,6 +170,34 @@ static void nothing_that_a_terminal_obeys(void **state)
     cJSON_Delete(status);
 }
 
+/* Protected says that both hold every event, not that somebody takes over. */
+static void maintenance_is_told_beside_protection(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json, *says;
+    } cases[] = {
+        {"{\"protected\":true,\"maintenance\":true,\"peer\":{\"role\":\"primary\"}}",
+         "protected   yes, but this node is in maintenance and does not take over\n"},
+        {"{\"protected\":true,\"peer\":{\"role\":\"standby\",\"ready\":true,"
+         "\"maintenance\":true}}",
+         "protected   yes, but the other node is in maintenance and does not take over\n"},
+        {"{\"protected\":true,\"peer\":{\"role\":\"standby\",\"ready\":true,"
+         "\"maintenance\":true}}",
+         ", standby (ready) in maintenance, epoch "},
+        {"{\"protected\":true,\"peer\":{\"role\":\"standby\"}}", "protected   yes\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fh_buf text;
+        cJSON *status = cJSON_Parse(cases[i].json);
+        fh_buf_init(&text, FH_RENDER_MAX);
+        assert_int_equal(fh_render_status_text(status, &text), 0);
+        assert_non_null(strstr(fh_buf_string(&text), cases[i].says));
+        fh_buf_done(&text);
+        cJSON_Delete(status);
+    }
+}
+
 /* The state of another pair must not be looked at for that of this one. */
 static void a_configuration_of_an_instance_has_its_directories(void **state)
 {
@@ -219,6 +247,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(more_rows_than_fit),
         cmocka_unit_test(json_is_the_result_as_it_came),
         cmocka_unit_test(nothing_that_a_terminal_obeys),
+        cmocka_unit_test(maintenance_is_told_beside_protection),
         cmocka_unit_test(a_configuration_of_an_instance_has_its_directories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

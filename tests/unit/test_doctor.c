@@ -256,6 +256,12 @@ static void the_daemon_tells(void **state)
     expect(1, FH_DOCTOR_FAIL, "stream", "401");
     expect(2, FH_DOCTOR_FAIL, "sinks", "full");
     expect(3, FH_DOCTOR_FAIL, "peer", "same replica_id");
+    assert_true(judge("{\"protected\":true,\"peer\":{\"configured\":true,\"reachable\":true,"
+                      "\"maintenance\":true}}"));
+    expect(2, FH_DOCTOR_WARN, "peer", "the other node is in maintenance and does not take over");
+    assert_true(judge("{\"protected\":true,\"maintenance\":true,\"peer\":{\"configured\":true,"
+                      "\"reachable\":true}}"));
+    expect(2, FH_DOCTOR_WARN, "peer", "this node is in maintenance and does not take over");
 }
 
 /* ---- the unit's sandbox ---- */
