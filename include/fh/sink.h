@@ -17,6 +17,10 @@
 #include "fh/facts.h"
 #include "fh/report.h"
 
+/* What a far side says stands behind this, at the end of a sentence: it has been given records, and
+ * may repeat them. Whoever shows the sentence to anybody (the console) ends it before. */
+#define FH_SINK_SAYS "; it says: "
+
 /* What the pipeline does for a sink. The functions may be NULL (a test): use the wrappers below. */
 struct fh_sink_context {
     const char *node;      /* node.name */

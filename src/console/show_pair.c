@@ -2,7 +2,10 @@
  * the graphs. Says nothing that status does not say; no secret is in a snapshot. */
 #include "show.h"
 
+#include "fh/sink.h"
+
 #include <stdio.h>
+#include <string.h>
 
 /* The clocks are two: the service's and ours. Never below 0; -1: nothing received yet. */
 static int64_t age(const struct fh_snapshot *snapshot, int64_t stamp_ms)
@@ -114,6 +117,16 @@ static void show_receivers(struct text *text, const struct fh_snapshot *snapshot
     text_close(text, ']');
 }
 
+/* Without what the far side said, which has seen the records. */
+static void show_own_words(struct text *text, const char *name, const char *error)
+{
+    char own[sizeof(((struct fh_pipeline_sink *)0)->last_error)];
+    const char *said = strstr(error, FH_SINK_SAYS);
+    snprintf(own, sizeof(own), "%.*s", (int)(said ? said - error : (ptrdiff_t)strlen(error)),
+             error);
+    text_string(text, name, own);
+}
+
 static void show_sinks(struct text *text, const struct fh_snapshot *snapshot)
 {
     text_open(text, "sinks", '[');
@@ -128,7 +141,7 @@ static void show_sinks(struct text *text, const struct fh_snapshot *snapshot)
         text_count(text, "delivered", sink->delivered);
         text_count(text, "pending", sink->pending);
         text_count(text, "refused", sink->refused);
-        text_string(text, "last_error", sink->last_error);
+        show_own_words(text, "last_error", sink->last_error);
         text_close(text, '}');
     }
     text_close(text, ']');

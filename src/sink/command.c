@@ -149,8 +149,8 @@ static int part_with_process(struct command_sink *sink, size_t line_len, const c
     char line[128];
     print_plain((struct fh_slice){sink->said, line_len}, line, sizeof(line));
     fh_error_set(&sink->reason, 0,
-                 "%s wrote \"%s\" to its standard output, %s; it is started again",
-                 sink->config.command[0], line, complaint);
+                 "%s wrote %s to its standard output; it is started again" FH_SINK_SAYS "%s",
+                 sink->config.command[0], complaint, line);
     forget_process(sink, PART_MS);
     start_later(sink);
     return -ESRCH;
@@ -184,12 +184,13 @@ static int take_line(struct command_sink *sink, size_t len)
 {
     struct fh_command_answer answer;
     if (fh_command_answer_parse(sink->said, len, &answer) < 0) {
-        return part_with_process(sink, len, "where only \"ok N\" and \"bad N REASON\" belong");
+        return part_with_process(sink, len, "neither \"ok N\" nor \"bad N REASON\"");
     }
     int r = answer.word == FH_COMMAND_OK ? fh_command_account_ok(&sink->account, answer.number)
                                          : put_aside(sink, &answer);
     if (r == -EPROTO) {
-        return part_with_process(sink, len, "about records it was not sent, or had settled before");
+        return part_with_process(sink, len,
+                                 "about records it was not sent, or had settled before,");
     }
     return r;
 }

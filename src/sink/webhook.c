@@ -185,9 +185,9 @@ static void say_status(struct webhook *sink, const struct fh_webhook_result *res
     if (result->retry_after_s > 0) {
         snprintf(asked, sizeof(asked), "; it asks to wait %" PRId64 " s", result->retry_after_s);
     }
-    fh_error_set(&sink->reason, 0, "%s answered %ld%s%s%s%s%s", fh_webhook_http_name(sink->http),
-                 result->status, excerpt[0] ? " (" : "", excerpt, excerpt[0] ? ")" : "",
-                 remedy(result->status), asked);
+    fh_error_set(&sink->reason, 0, "%s answered %ld%s%s%s%s", fh_webhook_http_name(sink->http),
+                 result->status, remedy(result->status), asked, excerpt[0] ? FH_SINK_SAYS : "",
+                 excerpt);
 }
 
 static void say_trouble(struct webhook *sink, enum fh_webhook_verdict verdict,

@@ -2,6 +2,7 @@
  * and stay within what may be unsent. */
 #include "console_fixture.h"
 
+#include "fh/sink.h"
 #include "fh/web.h"
 
 #include <math.h>
@@ -128,6 +129,22 @@ static struct fh_snapshot *make_snapshot(void)
     snapshot->transition_count = 1;
     snapshot->transition[0].to = FH_ROLE_PRIMARY;
     return snapshot;
+}
+
+/* A far side was given records and may repeat one; status and journal show it, the page does not.
+ */
+static void test_words_of_a_far_side(void **state)
+{
+    (void)state;
+    struct fh_snapshot *snapshot = make_snapshot();
+    strcpy(snapshot->pipeline.sink[0].last_error,
+           "https://sink.example answered 400; check url" FH_SINK_SAYS
+           "no such user: jane@doe.example");
+    assert_true(show_pair(&text, snapshot));
+    const char *shown = fh_buf_string(&text.buf);
+    assert_non_null(strstr(shown, "\"https://sink.example answered 400; check url\""));
+    assert_null(strstr(shown, "jane"));
+    free(snapshot);
 }
 
 static void test_pair(void **state)
@@ -416,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_what_does_not_fit_is_noticed),
         cmocka_unit_test(test_pair),
+        cmocka_unit_test(test_words_of_a_far_side),
         cmocka_unit_test(test_the_largest_pair_fits),
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_space),

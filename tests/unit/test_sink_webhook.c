@@ -227,7 +227,7 @@ static void test_the_same_request_again(void **state)
     fixture_lead(f);
     rules(f, "[{\"times\": 5, \"status\": 500, \"body\": \"out of\\ndisk\"}]");
     assert_int_equal(fixture_write(f, 1, 10, 0, 0), 0);
-    fixture_says(f, "answered 500 (out of disk)");
+    fixture_says(f, "answered 500" FH_SINK_SAYS "out of disk");
     fixture_accepted(f);
     fixture_expect(f, 1, 10, true);
     assert_int_equal(requests(f), 6);
@@ -374,7 +374,8 @@ static void test_a_wrong_token(void **state)
     fixture_lead(f);
     rules(f, "[{\"times\": 1, \"body\": \"not wrong-token-0123456789\"}]");
     assert_int_equal(fixture_write(f, 1, 10, 0, 0), 0);
-    fixture_says(f, "answered 401 (not *); check token_file");
+    fixture_says(f,
+                 "answered 401; check token_file, or user and password_file" FH_SINK_SAYS "not *");
     assert_null(strstr(f->err.text, "wrong-token"));
     size_t before = requests(f);
     assert_int_equal(fixture_accept(f), -EAGAIN); /* no storm */
@@ -406,7 +407,7 @@ static void test_what_a_person_must_mend(void **state)
     static const struct {
         const char *rule, *sentence;
     } rows[] = {{"[{\"times\": 1, \"status\": 403}]", "answered 403"},
-                {"[{\"times\": 1, \"status\": 404}]", "answered 404 (no); check url"},
+                {"[{\"times\": 1, \"status\": 404}]", "answered 404; check url" FH_SINK_SAYS "no"},
                 {"[{\"times\": 1, \"status\": 301, \"headers\": {\"Location\": \"/x\"}}]",
                  "redirects are not followed"},
                 {"[{\"times\": 1, \"status\": 415}]", "check body and the header Content-Type"}};
