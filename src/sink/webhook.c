@@ -224,6 +224,16 @@ static void pause_all(struct webhook *sink, enum fh_webhook_verdict verdict, int
     }
 }
 
+/* The service is there. What it asked all requests to wait for stands all the same: this answer may
+ * be to one that was under way when another was told to wait. */
+static void taken(struct webhook *sink)
+{
+    sink->failures = 0;
+    if (!fh_time_before(fh_now(), sink->quiet_until)) {
+        sink->reason.text[0] = '\0';
+    }
+}
+
 /* The lane's request is dealt with. */
 static void go_on(struct webhook *sink, uint32_t lane)
 {
@@ -268,9 +278,7 @@ static void on_done(void *userdata, uint32_t lane, const struct fh_webhook_resul
                                           : fh_webhook_judge_trouble(result->trouble);
     at->conflicts += result->status == 409 ? 1 : 0;
     if (verdict == FH_WEBHOOK_ACCEPTED || verdict == FH_WEBHOOK_REFUSED) {
-        sink->failures = 0;
-        sink->quiet_until = (struct fh_time){0};
-        sink->reason.text[0] = '\0';
+        taken(sink);
     } else if (result->status > 0) {
         say_status(sink, result);
     } else {

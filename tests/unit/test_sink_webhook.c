@@ -258,6 +258,39 @@ static void test_retry_after_is_honoured(void **state)
     fixture_expect(f, 1, 20, true);
 }
 
+/* All requests wait, also when another one that was under way is accepted meanwhile. */
+static void test_retry_after_outlasts_an_acceptance(void **state)
+{
+    struct fixture *f = *state;
+    char value[64];
+    char key[64] = "";
+    double refused = 0;
+    double again = 0;
+    f->config.batch_records = 10;
+    fixture_lead(f);
+    rules(f, "[{\"match\": \"event-1\\\"\", \"times\": 1, \"status\": 429, "
+             "\"headers\": {\"Retry-After\": \"2\"}}, {\"times\": 1, \"hang\": 0.7}]");
+    assert_int_equal(fixture_write(f, 1, 20, 0, 0), 0);
+    fixture_says(f, "answered 429");
+    fixture_accepted(f);
+    fixture_expect(f, 1, 20, true);
+    for (size_t i = 0; i < requests(f); i++) {
+        request(f, i, "status", value);
+        if (strcmp(value, "429") == 0) {
+            request(f, i, "key", key);
+            request(f, i, "ended", value);
+            refused = atof(value);
+            continue;
+        }
+        request(f, i, "key", value);
+        if (strcmp(value, key) == 0) {
+            request(f, i, "began", value);
+            again = atof(value);
+        }
+    }
+    assert_true(refused > 0 && again - refused >= 1.9);
+}
+
 static void test_a_connection_that_is_cut(void **state)
 {
     struct fixture *f = *state;
@@ -578,6 +611,7 @@ int main(void)
         WITH_SERVER(test_over_http_2),
         WITH_SERVER(test_the_same_request_again),
         WITH_SERVER(test_retry_after_is_honoured),
+        WITH_SERVER(test_retry_after_outlasts_an_acceptance),
         WITH_SERVER(test_a_connection_that_is_cut),
         WITH_SERVER(test_no_answer_in_time),
         WITH_SERVER(test_an_answer_without_end),
