@@ -155,9 +155,7 @@ static int add_header(struct fh_etcd_exchange *exchange, const char *text)
 
 static void set_tls(CURL *easy, const struct fh_config_arbiter *config)
 {
-    if (config->ca_file[0] != '\0') {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
-    }
+    (void)fh_curl_trust(easy, config->ca_file);
     if (config->cert_file[0] != '\0') {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, config->cert_file);
         curl_easy_setopt(easy, CURLOPT_SSLKEY, config->key_file);

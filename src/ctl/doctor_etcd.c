@@ -38,7 +38,7 @@ static bool look_at_member(struct fh_doctor *doctor, CURL *curl, const char *end
         curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)FH_DOCTOR_TIMEOUT_MS) == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
-        set_option(curl, CURLOPT_CAINFO, arbiter->ca_file) &&
+        fh_curl_trust(curl, arbiter->ca_file) == CURLE_OK &&
         set_option(curl, CURLOPT_SSLCERT, arbiter->cert_file) &&
         set_option(curl, CURLOPT_SSLKEY, arbiter->key_file);
     CURLcode code = good ? curl_easy_perform(curl) : CURLE_FAILED_INIT;

@@ -205,10 +205,7 @@ static int set_service(CURL *curl, const struct fh_config_firehose *config, stru
         curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_HEADERDATA, answer) == CURLE_OK &&
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
-    if (good && config->ca_file[0]) {
-        good = curl_easy_setopt(curl, CURLOPT_CAINFO, config->ca_file) == CURLE_OK &&
-               curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK;
-    }
+    good = good && fh_curl_trust(curl, config->ca_file) == CURLE_OK;
     if (good && config->proxy[0]) {
         good = curl_easy_setopt(curl, CURLOPT_PROXY, config->proxy) == CURLE_OK;
     }

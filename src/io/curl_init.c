@@ -1,7 +1,7 @@
-/* curl_init.c: owns the one call of curl_global_init. There is no end of it: the process's. */
+/* curl_init.c: owns the one call of curl_global_init. There is no end of it: the process's. Owns,
+ * too, what a ca_file means. */
 #include "fh/curl_init.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 
@@ -19,4 +19,15 @@ int fh_curl_init(struct fh_error *err)
     return result == CURLE_OK
                ? 0
                : fh_error_set(err, -EIO, "libcurl does not start: %s", curl_easy_strerror(result));
+}
+
+/* CAINFO replaces the system's file only; the directory many libcurls are built with, as Debian's,
+ * would go on vouching for everybody. */
+CURLcode fh_curl_trust(CURL *easy, const char *ca_file)
+{
+    if (ca_file[0] == '\0') {
+        return CURLE_OK;
+    }
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+    return code == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) : code;
 }

@@ -227,9 +227,7 @@ static void set_security(CURL *easy, const struct fh_webhook_http *http)
 {
     const struct fh_config_sink *config = http->config;
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (config->ca_file[0] != '\0') {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
-    }
+    (void)fh_curl_trust(easy, config->ca_file);
     if (config->cert_file[0] != '\0') {
         curl_easy_setopt(easy, CURLOPT_SSLCERT, config->cert_file);
         curl_easy_setopt(easy, CURLOPT_SSLKEY,

@@ -62,9 +62,9 @@ static CURLcode set_security(CURL *easy, const struct fh_config_firehose *config
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    if (config->ca_file[0]) {
-        SET(CURLOPT_CAINFO, config->ca_file);
-        SET(CURLOPT_CAPATH, NULL); /* this CA and no other */
+    CURLcode code = fh_curl_trust(easy, config->ca_file);
+    if (code != CURLE_OK) {
+        return code;
     }
     if (config->proxy[0]) {
         SET(CURLOPT_PROXY, config->proxy);

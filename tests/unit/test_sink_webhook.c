@@ -4,9 +4,14 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+/* Where many systems' libcurl looks for authorities besides its file. */
+#define SYSTEM_AUTHORITIES "/etc/ssl/certs"
 
 static pid_t server;
 static pid_t nginx;
@@ -468,6 +473,47 @@ static void test_a_stranger_is_not_trusted(void **state)
     assert_int_equal(f->refused_count, 0);
 }
 
+/* The directory of the system's authorities is ours for this process alone from here on, and trusts
+ * the server. */
+static bool trust_the_server(struct fixture *f)
+{
+    char place[80];
+    char command[512];
+    snprintf(place, sizeof(place), "%s/system", f->place);
+    snprintf(command, sizeof(command),
+             "cd '%s' && mkdir system && cp other-ca.pem system/ca-certificates.crt && cp ca.pem "
+             "system/$(openssl x509 -hash -noout -in ca.pem).0",
+             f->place);
+    assert_int_equal(system(command), 0); // NOLINT(cert-env33-c)
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(place, SYSTEM_AUTHORITIES, NULL, MS_BIND, NULL) == 0;
+}
+
+static void test_the_system_s_authorities_are_replaced(void **state)
+{
+    struct fixture *f = *state;
+    f->config.ca_file[0] = '\0';
+    if (!trust_the_server(f)) {
+        skip(); /* not root, or another system */
+    }
+    fixture_lead(f);
+    assert_int_equal(fixture_write(f, 1, 10, 0, 0), 0);
+    int r;
+    while ((r = fixture_accept(f)) == -EAGAIN && !strstr(f->err.text, "ca_file")) {
+    }
+    f->ops->close(f->sink);
+    snprintf(f->config.ca_file, sizeof(f->config.ca_file), "%s/other-ca.pem", f->place);
+    fixture_lead(f);
+    size_t before = requests(f);
+    assert_int_equal(fixture_write(f, 11, 20, 0, 0), 0);
+    fixture_says(f, "check url, ca_file");
+    assert_int_equal(requests(f), before);
+    assert_int_equal(umount(SYSTEM_AUTHORITIES), 0);
+    if (r != 0) {
+        skip(); /* a libcurl that knows a file only */
+    }
+}
+
 static void test_a_certificate_of_ours(void **state)
 {
     struct fixture *f = *state;
@@ -626,6 +672,7 @@ int main(void)
         WITHOUT(test_what_is_refused_at_once),
         WITH_SERVER(test_devices_keep_their_order),
         WITH_SERVER(test_fenced_in_the_middle),
+        WITH_SERVER(test_the_system_s_authorities_are_replaced),
     };
     if (access("/usr/bin/python3", X_OK) != 0) {
         printf("SKIPPED: no /usr/bin/python3\n");
