@@ -209,7 +209,7 @@ static int nats_recover(void *opaque, const char *position, int64_t since_ms, fh
         close_link(sink);
         return r;
     }
-    struct fh_nats_range range = {.end = stream.end.sequence};
+    struct fh_nats_range range = {.end = stream.end.sequence, .name = sink->id_name};
     if (fh_nats_position_parse(position, &reported) == 0 && same_stream(&reported, &stream.end)) {
         range.from = reported.sequence + 1;
     } else {
@@ -273,8 +273,8 @@ static int make_sure(struct nats_sink *sink, const struct fh_nats_stream *stream
     int r = 0;
     bool same = same_stream(&sink->at, &stream->end);
     if (sink->unsure && stream->keeps) {
-        struct fh_nats_range range = {.from = same ? sink->floor + 1 : 1,
-                                      .end = stream->end.sequence};
+        struct fh_nats_range range = {
+            .from = same ? sink->floor + 1 : 1, .end = stream->end.sequence, .name = sink->id_name};
         r = fh_nats_stream_read(fh_nats_link_stream(sink->link), &sink->config, sink->context,
                                 &range, note_found, sink, err);
     }

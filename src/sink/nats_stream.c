@@ -168,7 +168,7 @@ static int take(struct reading *reading, natsMsg *msg, struct fh_error *err)
     reading->last = meta->Sequence.Stream;
     jsMsgMetaData_Destroy(meta);
     if (natsMsgHeader_Get(msg, "Nats-Msg-Id", &id) == NATS_OK && id &&
-        fh_nats_id_parse(id, reading->config->name, &reading->key[reading->key_count]) == 0) {
+        fh_nats_id_parse(id, reading->range->name, &reading->key[reading->key_count]) == 0) {
         reading->key_count++;
     }
     return reading->key_count == PORTION ? tell(reading, err) : 0;

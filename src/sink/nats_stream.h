@@ -28,8 +28,9 @@ struct fh_nats_range {
     uint64_t from;
     int64_t since_ns;
     uint64_t end;
+    const char *name; /* whose messages: what stands behind the key in Nats-Msg-Id */
 };
-/* Tell the keys of this sink's messages in the range, in order, headers only. found: as in
+/* Tell the keys of that name's messages in the range, in order, headers only. found: as in
  * fh/sink.h; when it returns non-zero, or the context says that we are fenced: -EAGAIN. */
 int fh_nats_stream_read(jsCtx *js, const struct fh_config_sink *config,
                         const struct fh_sink_context *context, const struct fh_nats_range *range,

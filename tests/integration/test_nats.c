@@ -255,13 +255,14 @@ static void accept_fails(struct far_node *node, const char *says)
 }
 
 /* The messages reach the stream, their acknowledgements are lost with the connection. */
-static void lose_acknowledgements(int64_t window_s, unsigned wait_s)
+static void lose_acknowledgements(int64_t window_s, unsigned wait_s, const char *replay)
 {
     struct far_cut cut;
     far_cut_start(&cut, server.port);
     far_make_stream(&view, window_s, NULL);
     far_node_config(&a, cut.port);
     a.devices = 50;
+    a.context.replay = replay;
     open_both();
     far_node_lead(&a, 2);
     far_node_deliver(&a, 1, 100);
@@ -285,13 +286,20 @@ static void lose_acknowledgements(int64_t window_s, unsigned wait_s)
 static void test_acknowledgements_lost(void **state)
 {
     (void)state;
-    lose_acknowledgements(60, 0);
+    lose_acknowledgements(60, 0, NULL);
 }
 
 static void test_acknowledgements_lost_and_the_window_over(void **state)
 {
     (void)state;
-    lose_acknowledgements(1, 3);
+    lose_acknowledgements(1, 3, NULL);
+}
+
+/* A replay knows its own messages by its own name. */
+static void test_acknowledgements_of_a_replay_lost(void **state)
+{
+    (void)state;
+    lose_acknowledgements(1, 2, "r1");
 }
 
 static void *cut_at_random(void *userdata)
@@ -492,6 +500,7 @@ int main(void)
         TEST(test_recover_in_a_shared_stream),
         TEST(test_acknowledgements_lost),
         TEST(test_acknowledgements_lost_and_the_window_over),
+        TEST(test_acknowledgements_of_a_replay_lost),
         TEST(test_cut_again_and_again),
         TEST(test_server_dies_again_and_again),
         TEST(test_stream_is_full),
