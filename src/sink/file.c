@@ -84,6 +84,12 @@ static int take_directory(struct file_sink *sink, struct fh_error *err)
     return fh_file_place_take(sink->config.directory, sink->config.name, err, &sink->lock_fd);
 }
 
+/* The lock, and the mark in it, may have been let go by a reopen that failed. */
+static int hold_directory(struct file_sink *sink, struct fh_error *err)
+{
+    return sink->lock_fd < 0 ? take_directory(sink, err) : 0;
+}
+
 static void file_close(void *opaque)
 {
     struct file_sink *sink = opaque;
@@ -163,7 +169,7 @@ static int create_part(struct file_sink *sink, const struct fh_sink_write *write
 static int begin_batch(struct file_sink *sink, const struct fh_sink_write *write,
                        struct fh_error *err)
 {
-    int r = sink->lock_fd < 0 ? take_directory(sink, err) : 0; /* a reopen that failed */
+    int r = hold_directory(sink, err);
     if (r < 0) {
         return r;
     }
@@ -328,8 +334,9 @@ static int file_fate(void *opaque, const char *position, enum fh_sink_fate *ret,
         return published;
     }
     int part = published ? 0 : exists(sink, position, FH_PART_SUFFIX, err);
-    if (part < 0) {
-        return part;
+    r = part < 0 ? part : hold_directory(sink, err);
+    if (r < 0) {
+        return r;
     }
     /* Renamed by us, and taken away by its consumer since. */
     bool taken = !published && !part && fh_published_mark_is(sink->lock_fd, position);
@@ -341,9 +348,7 @@ static int file_publish(void *opaque, const char *position, struct fh_error *err
 {
     struct file_sink *sink = opaque;
     int r = check_position(sink, position, err);
-    if (r == 0 && sink->lock_fd < 0) {
-        r = take_directory(sink, err); /* a reopen that failed */
-    }
+    r = r < 0 ? r : hold_directory(sink, err);
     if (r < 0) {
         return r;
     }
@@ -384,7 +389,11 @@ static int remove_part(struct file_sink *sink, const char *name, struct fh_error
 {
     char path[FH_FILE_PATH_MAX];
     full_path(sink, name, FH_PART_SUFFIX, path);
-    int r = fh_published_mark_clear(sink->lock_fd, name);
+    int r = hold_directory(sink, err);
+    if (r < 0) {
+        return r;
+    }
+    r = fh_published_mark_clear(sink->lock_fd, name);
     if (r < 0) {
         return fh_file_fail(err, r, "note the removal of", path);
     }

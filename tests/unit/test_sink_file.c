@@ -641,6 +641,31 @@ static void published_and_taken_away_is_still_published(void **state)
     assert_int_equal(fate, FH_SINK_MISSING);
 }
 
+/* The same while the lock file, in which the mark is, cannot be opened: an error, not a loss. */
+static void without_its_lock_nothing_is_missing(void **state)
+{
+    struct fixture *f = *state;
+    char position[FH_SINK_POSITION_MAX];
+    char path[1024];
+    char away[1024];
+    enum fh_sink_fate fate = FH_SINK_PREPARED;
+    assert_int_equal(write_line(f, 1, "{}\n"), 0);
+    assert_int_equal(f->ops->prepare(f->sink, position, &f->err), 0);
+    assert_int_equal(f->ops->publish(f->sink, position, &f->err), 0);
+    path_of(f, position, "", path);
+    assert_int_equal(unlink(path), 0); /* by its consumer */
+    path_of(f, ".archive.lock", "", path);
+    path_of(f, "away", "", away);
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(symlink(away, path), 0);
+    assert_true(f->ops->reopen(f->sink, &f->err) < 0);
+    assert_true(f->ops->fate(f->sink, position, &fate, &f->err) < 0);
+    assert_int_equal(fate, FH_SINK_PREPARED);
+    assert_int_equal(rename(away, path), 0);
+    assert_int_equal(f->ops->fate(f->sink, position, &fate, &f->err), 0);
+    assert_int_equal(fate, FH_SINK_PUBLISHED);
+}
+
 /* Marked, not yet renamed, and then discarded: missing, however the mark got there. */
 static void discard_takes_the_mark_back(void **state)
 {
@@ -684,6 +709,7 @@ int main(void)
         WITH_SINK(abandon_leaves_strangers_alone),
         WITH_SINK(crash_between_prepare_and_publish),
         WITH_SINK(published_and_taken_away_is_still_published),
+        WITH_SINK(without_its_lock_nothing_is_missing),
         WITH_SINK(discard_takes_the_mark_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
