@@ -17,7 +17,7 @@
     X(STOPPED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a03", "stopped", EACH)                                \
     X(CONFIG_INVALID, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a04", "config-invalid", EACH)                  \
     X(CONFIG_RELOADED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a05", "config-reloaded", EACH)                \
-    X(RANGE_HOLE, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a06", "range-hole", EACH)                          \
+    X(CONFIG_WARNING, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a06", "config-warning", EACH)                  \
     X(FATAL, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a07", "fatal", EACH)                                    \
     X(RESPLIT, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a08", "resplit", EACH)                                \
     X(WATCH_FAILED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7a09", "watch-failed", EACH)                      \

@@ -10,12 +10,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #define TICK_USEC         ((uint64_t)100 * 1000)
 #define DRAIN_LIMIT_USEC  ((uint64_t)4 * 1000 * 1000)
@@ -28,7 +30,8 @@ static void log_findings(const char *path, const struct fh_config_findings *find
         const char *text = findings->finding[i].text;
         if (to_log) {
             fh_log_event(warning ? LOG_WARNING : LOG_ERR,
-                         warning ? FH_LOG_RANGE_HOLE : FH_LOG_CONFIG_INVALID, NULL, 0, "%s", text);
+                         warning ? FH_LOG_CONFIG_WARNING : FH_LOG_CONFIG_INVALID, NULL, 0, "%s",
+                         text);
         } else {
             printf("%s: %s\n", warning ? "warning" : "error", text);
         }
@@ -232,11 +235,27 @@ static int start_loop(struct app *app, struct fh_error *err)
     return r < 0 ? fh_error_set(err, r, "cannot set up the event loop") : 0;
 }
 
+/* What root makes there the service's user cannot open any more: tried out by hand once, the
+ * service would not start again. */
+static int check_state_dir_owner(const char *path, struct fh_error *err)
+{
+    struct stat st;
+    if (geteuid() != 0 || stat(path, &st) < 0 || st.st_uid == 0) {
+        return 0;
+    }
+    const struct passwd *owner = getpwuid(st.st_uid);
+    return fh_error_set(
+        err, -EPERM,
+        "node.state_dir %s belongs to %s, who could not open what root makes there; "
+        "run it as that user (runuser -u %s -- firehosed ...), or start the service",
+        path, owner ? owner->pw_name : "another user", owner ? owner->pw_name : "USER");
+}
+
 static int make_state_dir(const struct app *app, struct fh_error *err)
 {
     const char *path = app->config.node.state_dir;
     if (mkdir(path, 0750) == 0 || errno == EEXIST) {
-        return 0;
+        return check_state_dir_owner(path, err);
     }
     char text[64];
     int code = -errno;

@@ -55,6 +55,20 @@ sed "s|/control\.sock|/control2.sock|" "$WORK/a/firehosed.conf" >"$WORK/second.c
 expect "exit status of a second daemon" $? 1
 grep -q 'another' "$WORK/second.log" || fail "the second daemon does not say why: $(cat "$WORK/second.log")"
 
+# Nor does root leave files of its own in the state of the service's user.
+if [ "$(id -u)" = 0 ]; then
+    install -d -o nobody "$WORK/theirs"
+    sed "s|/control\.sock|/control2.sock|; s|state_dir = \"[^\"]*\"|state_dir = \"$WORK/theirs\"|" "$WORK/a/firehosed.conf" >"$WORK/theirs.conf"
+    timeout 20 "$BIN/firehosed" --config "$WORK/theirs.conf" 2>"$WORK/theirs.log"
+    expect "exit status of root on the state of another user" $? 1
+    grep -q 'runuser -u nobody' "$WORK/theirs.log" || fail "it does not say whom to run it as: $(cat "$WORK/theirs.log")"
+    expect "what root has left there" "$(ls -A "$WORK/theirs")" ""
+    # a value that is seldom meant is told as such
+    sed 's/receivers = 4/receivers = 4; threads = 9/' "$WORK/theirs.conf" >"$WORK/warned.conf"
+    timeout 20 "$BIN/firehosed" --config "$WORK/warned.conf" 2>"$WORK/warned.log"
+    grep -q '\[config-warning\] .*firehose.threads is 9' "$WORK/warned.log" || fail "no warning of a remarkable value: $(cat "$WORK/warned.log")"
+fi
+
 # tail and checkpoint.
 line=$(timeout 10 "$BIN/firehosectl" --socket "$WORK/a/control.sock" tail --count 1)
 jq -e .recordUid <<<"$line" >/dev/null || fail "tail shows no event: $line"
