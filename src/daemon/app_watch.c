@@ -110,6 +110,7 @@ static void take_result(struct app *app, struct watcher *watcher)
     if (watcher->result == 0) {
         watcher->opened = watcher->made;
         watcher->told[0] = '\0';
+        app->watch->snapshot_at = (struct fh_time){0}; /* who asks at once gets an answer */
         fh_log_event(LOG_NOTICE, FH_LOG_WATCH_LISTENING, NULL, 0, "%s served at %s%s%s",
                      watcher->section, watcher->listen,
                      watcher->listen[0] != '\0' && watcher->socket[0] != '\0' ? " and " : "",
