@@ -59,6 +59,7 @@ void fh_ha_status(struct fh_ha *ha, struct fh_ha_status *ret)
                                   : -1;
     ret->peer.report_applied = fsm->sync.confirmed;
     snprintf(ret->peer.refused, sizeof(ret->peer.refused), "%s", fsm->peer.refused);
+    ret->peer.datagrams = fsm->options.datagrams && peer->state.datagrams;
     for (size_t i = 0; i < fsm->detector.path_count; i++) {
         memcpy(ret->peer.path[i].address, ha->address[i], sizeof(ha->address[i]));
         ret->peer.path[i].up = fsm->detector.path[i].up;

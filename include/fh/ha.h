@@ -177,6 +177,7 @@ struct fh_ha_status {
         bool ready;
         int64_t last_heard_ms;   /* age; -1: never */
         uint64_t report_applied; /* ours, at the peer */
+        bool datagrams;          /* both nodes speak them: pair.datagrams, and a port for them */
         struct {
             char address[256];
             bool up;

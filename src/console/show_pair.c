@@ -81,7 +81,11 @@ static void show_link(struct text *text, const struct fh_ha_status *ha)
         text_open(text, NULL, '{');
         text_string(text, "address", ha->peer.path[i].address);
         text_bool(text, "up", ha->peer.path[i].up);
-        text_bool(text, "datagrams", ha->peer.path[i].datagrams);
+        if (ha->peer.datagrams) {
+            text_bool(text, "datagrams", ha->peer.path[i].datagrams);
+        } else {
+            text_null(text, "datagrams");
+        }
         if (ha->peer.path[i].round_trip_us >= 0) {
             text_decimal(text, "rtt_ms", (double)ha->peer.path[i].round_trip_us / 1000);
         } else {

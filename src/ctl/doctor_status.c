@@ -63,10 +63,10 @@ static void judge_paths(struct fh_doctor_report *report, const cJSON *peer)
                           "%s: no heartbeats over UDP; packet loss may be taken for a failure: let "
                           "that UDP port pass the firewalls in both directions",
                           address);
-        } else {
+        } else if (cJSON_IsTrue(member(path, "datagrams"))) {
             fh_doctor_say(report, FH_DOCTOR_OK, "datagrams", "%s: heartbeats over UDP arrive",
                           address);
-        }
+        } /* null: a node has them switched off */
     }
 }
 

@@ -33,7 +33,11 @@ static void add_peer(cJSON *root, const struct app *app, const struct fh_ha_stat
         cJSON *path = cJSON_CreateObject();
         cJSON_AddStringToObject(path, "address", ha->peer.path[i].address);
         cJSON_AddBoolToObject(path, "up", ha->peer.path[i].up);
-        cJSON_AddBoolToObject(path, "datagrams", ha->peer.path[i].datagrams);
+        if (ha->peer.datagrams) {
+            cJSON_AddBoolToObject(path, "datagrams", ha->peer.path[i].datagrams);
+        } else { /* none are sent: that none arrive is no fault */
+            cJSON_AddNullToObject(path, "datagrams");
+        }
         if (ha->peer.path[i].round_trip_us >= 0) {
             cJSON_AddNumberToObject(path, "rtt_ms", (double)ha->peer.path[i].round_trip_us / 1000);
         } else {

@@ -37,7 +37,7 @@ enum metric_scope {
 };
 
 /* When it is shown. */
-enum metric_when { WHEN_ALWAYS, WHEN_PAIR, WHEN_ARBITER };
+enum metric_when { WHEN_ALWAYS, WHEN_PAIR, WHEN_DATAGRAMS, WHEN_ARBITER };
 
 struct writer;
 

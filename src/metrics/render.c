@@ -212,6 +212,7 @@ static void write_header(struct writer *writer)
 static bool shown(const struct metric *metric, const struct fh_snapshot *snapshot)
 {
     return metric->when == WHEN_ALWAYS || (metric->when == WHEN_PAIR && snapshot->paired) ||
+           (metric->when == WHEN_DATAGRAMS && snapshot->ha.peer.datagrams) ||
            (metric->when == WHEN_ARBITER && snapshot->ha.arbiter.configured);
 }
 

@@ -62,7 +62,10 @@ const struct metric metrics_table[] = {
     {"firehosed_path_up", GAUGE, PLAIN, PATH(up), .value = VALUE_BOOL, .when = WHEN_PAIR,
      .help = "1: the peer hears this node over this path."},
     {"firehosed_path_datagrams", GAUGE, PLAIN, PATH(datagrams), .value = VALUE_BOOL,
-     .when = WHEN_PAIR, .help = "1: heartbeats as datagrams arrive at the peer over this path."},
+     .when = WHEN_DATAGRAMS,
+     .help =
+         "1: heartbeats as datagrams arrive at the peer over this path; absent where a node has "
+         "them switched off (pair.datagrams)."},
     {"firehosed_path_round_trip_seconds", GAUGE, SECONDS, PATH(round_trip_us), .value = VALUE_US,
      .when = WHEN_PAIR,
      .help = "A message to the peer over this path and its answer, measured once a second; absent "

@@ -241,6 +241,7 @@ static void the_daemon_tells(void **state)
                       "\"peer\":{\"configured\":true,\"reachable\":true,\"node\":\"b\",\"role\":"
                       "\"standby\",\"paths\":[{\"address\":\"p\",\"up\":true,\"datagrams\":true},"
                       "{\"address\":\"q\",\"up\":true,\"datagrams\":false},"
+                      "{\"address\":\"o\",\"up\":true,\"datagrams\":null},"
                       "{\"address\":\"r\",\"up\":false}]}}"));
     expect(0, FH_DOCTOR_OK, "daemon", "node \"a\", primary");
     expect(1, FH_DOCTOR_OK, "stream", "all 1");

@@ -211,6 +211,17 @@ static void names_from_outside_cannot_break_the_answer(void **state)
     lacks(open, "\nfake");
 }
 
+/* 0 would be told as a fault, by an alert that says to switch them off. */
+static void no_datagrams_where_they_are_switched_off(void **state)
+{
+    (void)state;
+    snapshot.ha.peer.path_count = 1;
+    snapshot.ha.peer.path[0].up = true;
+    lacks(render(FH_METRICS_OPEN), "firehosed_path_datagrams");
+    snapshot.ha.peer.datagrams = true;
+    has_line(render(FH_METRICS_OPEN), "firehosed_path_datagrams{path=\"1\",address=\"\"} 0");
+}
+
 /* Everything there can be of everything. */
 static void fill(void)
 {
@@ -237,6 +248,7 @@ static void fill(void)
     snapshot.ha.peer.path_count = FH_PATHS_MAX;
     snapshot.ha.arbiter.configured = true;
     snapshot.ha.replica_match.known = true;
+    snapshot.ha.peer.datagrams = true;
     snapshot.ha.peer.last_heard_ms = INT64_MAX / 2;
 }
 
@@ -322,6 +334,7 @@ int main(void)
         TEST(replays_are_counted_apart),
         TEST(a_single_node_says_nothing_of_a_pair),
         TEST(names_from_outside_cannot_break_the_answer),
+        TEST(no_datagrams_where_they_are_switched_off),
         TEST(the_answer_is_bounded),
         TEST(names_follow_the_conventions),
         TEST(accept_is_understood),
