@@ -269,16 +269,17 @@ static void on_answer(struct fh_receiver *receiver)
                        receiver->status.asked_from_ms);
 }
 
-static void take_date(struct fh_receiver *receiver, const char *line, size_t len)
+/* The date in the line, if it is that header with one. */
+static void take_date(const char *line, size_t len, const char *name, int64_t *ret_ms)
 {
     const char *value;
     size_t value_len;
     char text[64];
-    if (fh_header_value(line, len, "date", &value, &value_len) && value_len < sizeof(text)) {
+    if (fh_header_value(line, len, name, &value, &value_len) && value_len < sizeof(text)) {
         memcpy(text, value, value_len);
         text[value_len] = '\0';
         time_t seconds = curl_getdate(text, NULL);
-        receiver->server_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;
+        *ret_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;
     }
 }
 
@@ -287,7 +288,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
     struct fh_receiver *receiver = userdata;
     size_t len = size * count;
     const struct fh_channel_ops *channel = receiver->context->channel;
-    take_date(receiver, bytes, len);
+    take_date(bytes, len, "date", &receiver->server_ms);
+    take_date(bytes, len, "retry-after", &receiver->again_ms);
     if (channel->header) {
         channel->header(receiver->decoder, bytes, len);
     }
@@ -359,6 +361,7 @@ void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url)
 {
     const struct fh_config_firehose *config = &receiver->context->config;
     receiver->server_ms = 0;
+    receiver->again_ms = 0;
     receiver->verdict = FH_VERDICT_NONE;
     receiver->body_len = 0;
     receiver->decode_error = 0;

@@ -73,6 +73,7 @@ struct fh_receiver {
     struct fh_range range;
     char range_text[8];
     int64_t server_ms; /* the service's clock as of the current answer; 0 = not said */
+    int64_t again_ms;  /* by that clock: when to come again; 0 = not said, or in seconds */
 
     CURL *easy;
     bool transfer; /* easy is inside the multi handle */

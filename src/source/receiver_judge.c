@@ -152,10 +152,16 @@ static void judge_stream_end(struct fh_receiver *receiver, CURLcode code)
     }
 }
 
+/* A date is compared with the service's clock: by a clock of ours that is wrong the wait could
+ * outlast what the service replays. */
 static int64_t retry_after_ms(struct fh_receiver *receiver)
 {
     curl_off_t seconds = 0; /* libcurl understands both forms, seconds and a date */
-    curl_easy_getinfo(receiver->easy, CURLINFO_RETRY_AFTER, &seconds);
+    if (receiver->again_ms > 0 && receiver->server_ms > 0) {
+        seconds = (receiver->again_ms - receiver->server_ms) / 1000;
+    } else {
+        curl_easy_getinfo(receiver->easy, CURLINFO_RETRY_AFTER, &seconds);
+    }
     if (seconds <= 0) {
         return 0;
     }

@@ -160,6 +160,23 @@ static void a_limit_is_waited_out_and_a_fault_is_retried(void **state)
     assert_int_equal(fixture_logged(fixture, "[stream-down]"), 2);
 }
 
+/* A date is one of the service's clock, years ahead of ours here, and ten seconds are meant. */
+static void play_429_until_a_date(struct scripted_peer *peer, void *userdata)
+{
+    (void)userdata;
+    peer_print(peer, "HTTP/1.1 429 Too Many\r\nDate: Tue, 01 Jan 2069 00:00:00 GMT\r\n"
+                     "Retry-After: Tue, 01 Jan 2069 00:00:10 GMT\r\nContent-Length: 0\r\n\r\n");
+}
+
+static void a_date_to_wait_for_is_of_the_service_s_clock(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_serve(fixture, play_429_until_a_date, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_WAITING));
+    assert_int_equal(fixture_logged(fixture, "next try in 10."), 1);
+}
+
 /* ---- redirects ---- */
 
 static void play_redirect_home(struct scripted_peer *peer, void *userdata)
@@ -496,6 +513,7 @@ int main(void)
         WITH_FIXTURE(an_answer_that_does_not_end_is_judged_all_the_same),
         WITH_FIXTURE(refused_again_and_again_is_said_once),
         WITH_FIXTURE(a_limit_is_waited_out_and_a_fault_is_retried),
+        WITH_FIXTURE(a_date_to_wait_for_is_of_the_service_s_clock),
         WITH_FIXTURE(a_redirect_within_the_server_is_followed),
         WITH_FIXTURE(redirects_without_end_are_refused),
         WITH_FIXTURE(a_redirect_to_another_server_is_refused),
