@@ -411,11 +411,13 @@ def places():
             body, _, told = result.stdout.rpartition(b"\n")
             return int(told.split()[0]), told.decode().split(" ", 1)[1], body
         live = sim.lines()
-        seen = until("a device on a map", lambda: next((event["deviceLocationUpdate"] for event in map(
-            json.loads, live.whole()) if event.get("deviceLocationUpdate", {}).get("mapId")), None))
-        changed = until("a change of a floor", lambda: next((event["locationHierarchyChange"] for event in map(
-            json.loads, live.whole()) if "mapDetails" in event.get("locationHierarchyChange", {}).get(
-                "locationDetails", {})), None))
+        # At this rate there is more to read than Python reads: only lines in which it may stand.
+        def first(member, holds):
+            return next((event[member] for line in live.whole() if b'"%s":' % member.encode() in line
+                         for event in [json.loads(line)] if holds(event.get(member, {}))), None)
+        seen = until("a device on a map", lambda: first("deviceLocationUpdate", lambda update: update.get("mapId")))
+        changed = until("a change of a floor", lambda: first(
+            "locationHierarchyChange", lambda change: "mapDetails" in change.get("locationDetails", {})), seconds=60)
         live.kill()
         for version in VERSIONS:
             code, kind, body = get("locations/" + seen["location"]["locationId"], version)
