@@ -19,10 +19,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FH_WEB_CONNECTIONS_MAX   64                  /* on the address; as many on the socket */
-#define FH_WEB_STREAMS_MAX       16                  /* 503 beyond */
-#define FH_WEB_REQUEST_MAX       ((size_t)16 * 1024) /* bytes of request line and headers */
-#define FH_WEB_STREAM_UNSENT_MAX ((size_t)1024 * 1024)
+#define FH_WEB_CONNECTIONS_MAX 64                  /* on the address; as many on the socket */
+#define FH_WEB_STREAMS_MAX     16                  /* 503 beyond */
+#define FH_WEB_REQUEST_MAX     ((size_t)16 * 1024) /* bytes of request line and headers */
+/* Waiting for one browser. Room for all that the console sends to one that comes, in one turn. */
+#define FH_WEB_STREAM_UNSENT_MAX ((size_t)2 * 1024 * 1024)
 #define FH_WEB_BODY_MAX          ((size_t)16 * 1024 * 1024) /* preset as body.max */
 /* Of answers larger than FH_WEB_BODY_LARGE so much may wait to be taken at a time; 503 beyond. */
 #define FH_WEB_BODY_LARGE ((size_t)256 * 1024)
