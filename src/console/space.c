@@ -176,7 +176,8 @@ static bool shows_address(struct fh_slice id)
 static void keep_id(struct space *space, uint32_t index, struct fh_slice id)
 {
     char *into = space->device_id[index];
-    size_t len = id.len > SPACE_DEVICE_NAME_MAX || shows_address(id) ? 0 : id.len;
+    bool hidden = shows_address(id) || memchr(id.data, '@', id.len); /* e-mail, too */
+    size_t len = id.len > SPACE_DEVICE_NAME_MAX || hidden ? 0 : id.len;
     memcpy(into, id.data, len);
     into[len] = '\0';
 }

@@ -466,6 +466,7 @@ static void test_names_of_devices(void **state)
         {"02005e100001", false},
         {"ble 02:00:5e:10:00:01 x", false},
         {"02:00:5e:ff:fe:10:00:01", false},
+        {"jane@doe.example", false},
         {"0f5a2c7e-1111-4222-8333-444455556666", true},
     };
     struct space *hashed = make(false);

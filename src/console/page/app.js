@@ -205,7 +205,7 @@ function build() {
     page.banner = makeBanner();
     const panels = tabs.map((tab) => tab.panel);
     const promise =
-        "Read-only. Shows no names, addresses or numbers of people; devices have ids of this page only.";
+        "Read-only. Shows no names, addresses or numbers of people; devices have ids of this page only, unless console.device_ids is set.";
     document.body.replaceChildren(
         makeSkip(),
         makeHeader(),
