@@ -164,7 +164,7 @@ static void say_steps(struct fh_doctor *doctor, CURL *curl, CURLcode code, const
 {
     struct fh_doctor_report *report = doctor->report;
     const char *url = doctor->config->firehose.url;
-    const char *why = error[0] ? error : curl_easy_strerror(code);
+    const char *why = fh_curl_said(code, error);
     char *address = NULL;
     curl_off_t secured = 0;
     curl_easy_getinfo(curl, CURLINFO_APPCONNECT_TIME_T, &secured);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode result;
@@ -30,4 +31,15 @@ CURLcode fh_curl_trust(CURL *easy, const char *ca_file)
     }
     CURLcode code = curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
     return code == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) : code;
+}
+
+const char *fh_curl_said(CURLcode code, const char *detail)
+{
+    static const char repeats[] = "Unsupported proxy"; /* and then the whole of its address */
+    if (strncmp(detail, repeats, sizeof(repeats) - 1) == 0) {
+        return "the address of the proxy is none (not shown, it may hold a password): its port is "
+               "a "
+               "number, and signs like # / @ in a password are written as %23 %2F %40";
+    }
+    return detail[0] ? detail : curl_easy_strerror(code);
 }

@@ -321,7 +321,7 @@ static void finish(struct exchange *exchange, CURLcode code, fh_webhook_done don
                                                               : ANSWER_KEPT};
     } else {
         result.trouble = (int)code;
-        result.trouble_text = exchange->trouble[0] ? exchange->trouble : curl_easy_strerror(code);
+        result.trouble_text = fh_curl_said(code, exchange->trouble);
     }
     forget_request(exchange);
     done(userdata, exchange->lane, &result);

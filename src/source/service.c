@@ -148,9 +148,7 @@ bool fh_same_server(const char *url, const char *other)
 void fh_curl_reason(CURLcode code, const char *detail, const struct fh_config_firehose *config,
                     char *text, size_t size)
 {
-    if (!detail[0]) {
-        detail = curl_easy_strerror(code);
-    }
+    detail = fh_curl_said(code, detail);
     switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
         snprintf(text, size, "the server's certificate is not trusted by %s: %s",
@@ -161,7 +159,7 @@ void fh_curl_reason(CURLcode code, const char *detail, const struct fh_config_fi
         snprintf(text, size, "firehose.ca_file %s cannot be used: %s", config->ca_file, detail);
         break;
     case CURLE_COULDNT_RESOLVE_PROXY:
-        snprintf(text, size, "the proxy's name is not known: %s", detail);
+        snprintf(text, size, "no way to the proxy: %s", detail);
         break;
     case CURLE_OPERATION_TIMEDOUT:
         snprintf(text, size, "no connection in time: %s", detail);

@@ -94,6 +94,22 @@ static void an_unknown_name_is_asked_for_again(void **state)
     assert_non_null(strstr(status.last_error, "resolve"));
 }
 
+/* libcurl would show all of an address it cannot read. */
+static void the_password_of_a_proxy_is_not_told(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_serve(fixture, play_a_stream, false);
+    snprintf(fixture->config.firehose.proxy, sizeof(fixture->config.firehose.proxy),
+             "http://us:s3#cret@127.0.0.1:1");
+    fixture_start(fixture);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_WAITING));
+    struct fh_receiver_status status;
+    status_of(fixture, &status);
+    assert_non_null(strstr(status.last_error, "address of the proxy"));
+    assert_null(strstr(status.last_error, "cret"));
+    assert_int_equal(fixture_logged(fixture, "cret"), 0);
+}
+
 /* The body is long, its key stands across the limit of what is shown, and it does not end. */
 static void play_404_without_end(struct scripted_peer *peer, void *userdata)
 {
@@ -510,6 +526,7 @@ int main(void)
         WITH_FIXTURE(an_unknown_name_is_asked_for_again),
         cmocka_unit_test(same_server_means_scheme_host_and_port),
         WITH_FIXTURE(a_refused_key_is_slow_and_loud_until_a_new_one_comes),
+        WITH_FIXTURE(the_password_of_a_proxy_is_not_told),
         WITH_FIXTURE(an_answer_that_does_not_end_is_judged_all_the_same),
         WITH_FIXTURE(refused_again_and_again_is_said_once),
         WITH_FIXTURE(a_limit_is_waited_out_and_a_fault_is_retried),
