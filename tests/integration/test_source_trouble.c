@@ -366,22 +366,23 @@ static void a_missing_ca_file_is_said_at_once(void **state)
     struct fixture *fixture = *state;
     struct fh_error err = {""};
     snprintf(fixture->config.firehose.ca_file, sizeof(fixture->config.firehose.ca_file), "%s",
-             "/nonexistent/ca.pem");
+             "/proc/nonexistent/ca.pem");
     assert_int_equal(fh_sources_new(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err,
                                     &fixture->sources),
                      -ENOENT);
-    assert_non_null(strstr(err.text, "/nonexistent/ca.pem"));
+    assert_non_null(strstr(err.text, "/proc/nonexistent/ca.pem"));
     fixture->config.firehose.ca_file[0] = '\0';
     assert_int_equal(
         fh_sources_new(&fixture->config, "", &fixture_handler, fixture, &err, &fixture->sources),
         -EINVAL);
     fixture->config.firehose.channel = FH_CHANNEL_GRPC;
     snprintf(fixture->config.firehose.descriptor_set,
-             sizeof(fixture->config.firehose.descriptor_set), "%s", "/nonexistent/schema.desc");
+             sizeof(fixture->config.firehose.descriptor_set), "%s",
+             "/proc/nonexistent/schema.desc");
     assert_int_equal(fh_sources_new(&fixture->config, TEST_KEY, &fixture_handler, fixture, &err,
                                     &fixture->sources),
                      -ENOENT);
-    assert_non_null(strstr(err.text, "/nonexistent/schema.desc"));
+    assert_non_null(strstr(err.text, "/proc/nonexistent/schema.desc"));
     assert_null(fixture->sources);
 }
 

@@ -138,8 +138,8 @@ static void test_not_served(void **state)
 static void test_not_there(void **state)
 {
     (void)state;
-    assert_int_equal(assets_load("/nonexistent/console", &assets, &err), -ENOENT);
-    assert_non_null(strstr(err.text, "/nonexistent/console"));
+    assert_int_equal(assets_load("/proc/nonexistent/console", &assets, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "/proc/nonexistent/console"));
     put("app.js", "let a");
     assert_int_equal(assets_load(directory, &assets, &err), -ENOENT);
     assert_non_null(strstr(err.text, "index.html"));

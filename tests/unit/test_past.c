@@ -346,7 +346,7 @@ static void what_cannot_be_opened(void **state)
     char path[128];
     fh_store_close(f->store);
     f->store = NULL;
-    expect_open("/nonexistent", -ENOENT, "has firehosed been started");
+    expect_open("/proc/nonexistent", -ENOENT, "has firehosed been started");
     snprintf(path, sizeof(path), "%s/store", f->directory);
     if (geteuid() != 0) {
         assert_int_equal(chmod(path, 0), 0);

@@ -55,7 +55,7 @@ static void files_that_do_not_serve_are_named(void **state)
         int code;
         const char *says;
     } bad[] = {
-        {"/nonexistent/firehose.desc", -ENOENT, "cannot open the descriptor set"},
+        {"/proc/nonexistent/firehose.desc", -ENOENT, "cannot open the descriptor set"},
         {"/", -EINVAL, "/: not a regular file"},
         {FH_TEST_DATA "/sample-events.ndjson", -EINVAL, "not a FileDescriptorSet"},
         {FH_TEST_SCHEMAS "/no_record.desc", -EINVAL, "no message EventRecord in it"},

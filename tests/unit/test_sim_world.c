@@ -421,7 +421,7 @@ static void test_wrong_options_are_refused(void **state)
     wrong[2].devices = 0;
     wrong[3].lateness_ms = -1;
     wrong[4].window_bytes = 0;
-    wrong[5].replay_file = "/nonexistent/stream.ndjson";
+    wrong[5].replay_file = "/proc/nonexistent/stream.ndjson";
     for (size_t i = 0; i < FH_ARRAY_LEN(wrong); i++) {
         err.text[0] = '\0';
         assert_true(sim_world_new(&wrong[i], &err, &world) < 0);
