@@ -131,7 +131,7 @@ struct fh_doctor_user {
 struct fh_doctor {
     struct fh_doctor_report *report;
     const struct fh_config *config;
-    const struct fh_config *peer;  /* NULL: not given */
+    const struct fh_config *peer; /* NULL: not given */
     const char *config_path;
     struct fh_doctor_user service; /* whom the daemon runs as */
     bool stranger;                 /* who asks is neither root nor that user */
