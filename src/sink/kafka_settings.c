@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SECRET_MAX ((size_t)4096)
 
@@ -187,11 +188,35 @@ static void wipe_text(char **text)
     }
 }
 
+/* Without SASL librdkafka would pass over user and password, and connect as nobody. */
+static int check_user(const rd_kafka_conf_t *conf, const struct fh_config_sink *config,
+                      struct fh_error *err)
+{
+    char protocol[32] = "";
+    size_t size = sizeof(protocol);
+    (void)rd_kafka_conf_get(conf, "security.protocol", protocol, &size);
+    if ((config->user[0] != '\0') != (config->password_file[0] != '\0')) {
+        return fh_error_set(err, -EINVAL, "user and password_file belong together");
+    }
+    if (config->user[0] != '\0' && strncasecmp(protocol, "sasl_", 5) != 0) {
+        return fh_error_set(
+            err, -EINVAL,
+            "user and password_file mean nothing without security.protocol=SASL_SSL "
+            "in properties (it is %s)",
+            protocol);
+    }
+    return 0;
+}
+
 static int set_user(rd_kafka_conf_t *conf, const struct fh_config_sink *config,
                     struct fh_error *err)
 {
-    int r = config->user[0] ? set(conf, "sasl.username", config->user, err) : 0;
-    if (r < 0 || config->password_file[0] == '\0') {
+    int r = check_user(conf, config, err);
+    if (r < 0 || config->user[0] == '\0') {
+        return r;
+    }
+    r = set(conf, "sasl.username", config->user, err);
+    if (r < 0) {
         return r;
     }
     FH_CLEANUP(wipe_text) char *text = NULL;

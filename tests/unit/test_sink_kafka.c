@@ -220,6 +220,14 @@ static void test_the_password_stays_in_its_file(void **state)
     if (open_it(&config, &err) != 0) {
         fail_msg("%s", err.text);
     }
+    config.property_count = 0; /* librdkafka would connect in clear, as nobody */
+    assert_int_equal(open_it(&config, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "security.protocol"));
+    config.property_count = 2;
+    config.user[0] = '\0';
+    assert_int_equal(open_it(&config, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "belong together"));
+    snprintf(config.user, sizeof(config.user), "who");
     chmod(path, 0644);
     assert_int_equal(open_it(&config, &err), -EPERM);
     assert_null(strstr(err.text, "hush"));
