@@ -7,7 +7,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 rate=2000
-[ "${1:-}" = --rate ] && rate=$2
+case "$#:${1:-}" in
+0:) ;;
+2:--rate) rate=$2 ;;
+*) sed -n '2,5s/^# //p' "packaging/${0##*/}"; [ "${1:-}" = --help ]; exit ;;
+esac
+[[ "$rate" =~ ^[1-9][0-9]{0,5}$ ]] || { echo "--rate wants events a second, 1 to 999999, not \"$rate\"" >&2; exit 2; }
 build=${FH_BUILD:-build}
 
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
@@ -24,7 +29,8 @@ cmake -S . -B "$build" -G Ninja "${without[@]}" >/dev/null
 ninja -C "$build" --quiet bin/firehosed bin/firehosectl bin/firehose-sim bin/firehose-ledger
 ls "$build"/bin
 
-export BIN=$PWD/$build/bin
+export BIN
+BIN=$(realpath "$build")/bin
 . tests/lib/pair.sh
 
 show() {
