@@ -215,6 +215,19 @@ static void learn_from_end(struct mqtt_sink *sink)
     drop_link(sink);
 }
 
+/* The password may have been changed since the last connection. */
+static int start_link(struct mqtt_sink *sink)
+{
+    const struct fh_mqtt_settings settings = {.config = &sink->config,
+                                              .context = sink->context,
+                                              .client_id = sink->client_id,
+                                              .password = sink->password};
+    int r = read_password(sink, &sink->trouble);
+    return r < 0 ? r
+                 : fh_mqtt_link_start(&settings, &sink->server[sink->next_server], !sink->version3,
+                                      &sink->trouble, &sink->link);
+}
+
 /* True when there is a connection that works. */
 static bool connected(struct mqtt_sink *sink)
 {
@@ -226,12 +239,7 @@ static bool connected(struct mqtt_sink *sink)
         learn_from_end(sink);
     }
     if (!sink->link && !fh_time_before(fh_now(), sink->retry_at)) {
-        const struct fh_mqtt_settings settings = {.config = &sink->config,
-                                                  .context = sink->context,
-                                                  .client_id = sink->client_id,
-                                                  .password = sink->password};
-        if (fh_mqtt_link_start(&settings, &sink->server[sink->next_server], !sink->version3,
-                               &sink->trouble, &sink->link) < 0) {
+        if (start_link(sink) < 0) {
             sink->retry_at = fh_time_add_ms(fh_now(), RETRY_MAX_MS);
         }
     }

@@ -336,6 +336,43 @@ static void after_a_lost_connection_it_goes_on_in_order(void **state)
     end(stage);
 }
 
+static void write_password(const char *path, const char *password)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(password, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* It may have been changed since the last connection. */
+static void the_password_is_read_at_each_connection(void **state)
+{
+    (void)state;
+    struct stage *stage = new_stage();
+    char path[] = "/tmp/fh-mqtt-XXXXXX"; /* 0600 */
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(stage->play.config.user, sizeof(stage->play.config.user), "who");
+    snprintf(stage->play.config.password_file, sizeof(stage->play.config.password_file), "%s",
+             path);
+    write_password(path, "one\n");
+    start(stage);
+    play_lead(&stage->play, 3);
+    deliver(stage, 1, 1);
+    assert_string_equal(stage->broker.password, "one");
+    assert_int_equal(stage->play.ops->abandon(stage->play.sink, NULL, 0, &stage->play.err), 0);
+    write_password(path, "two\n");
+    play_lead(&stage->play, 4);
+    deliver(stage, 2, 2);
+    assert_string_equal(stage->broker.password, "two");
+    assert_int_equal(stage->play.ops->abandon(stage->play.sink, NULL, 0, &stage->play.err), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_true(stage->play.ops->lead(stage->play.sink, 5, &stage->play.err) < 0);
+    assert_non_null(strstr(stage->play.err.text, path));
+    end(stage);
+}
+
 static int take_over(void *userdata, const struct broker_message *message, size_t index)
 {
     struct stage *stage = userdata;
@@ -476,6 +513,7 @@ int main(void)
         cmocka_unit_test(refused_for_no_reason_is_tried_again_first),
         cmocka_unit_test(without_the_right_it_waits),
         cmocka_unit_test(after_a_lost_connection_it_goes_on_in_order),
+        cmocka_unit_test(the_password_is_read_at_each_connection),
         cmocka_unit_test(who_was_pushed_out_says_by_whom),
         cmocka_unit_test(fenced_it_does_not_even_connect),
         cmocka_unit_test(a_broker_that_is_away_is_named),
