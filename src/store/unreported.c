@@ -13,7 +13,10 @@ static uint16_t judged_sinks(const struct fh_store *store)
     for (size_t i = 0; i < store->sinks; i++) {
         required = (uint16_t)(required | (store->optional[i] ? 0u : 1u << i));
     }
-    return required ? required : (uint16_t)((1u << store->sinks) - 1);
+    if (required == 0) {
+        required = (uint16_t)((1u << store->sinks) - 1);
+    }
+    return required;
 }
 
 int64_t fh_store_peer_reported(const struct fh_store *store)
