@@ -272,17 +272,21 @@ static int mqtt_lead(void *opaque, uint64_t epoch, struct fh_error *err)
 
 /* ---- messages ---- */
 
-static int put_aside(struct mqtt_sink *sink, struct fh_mqtt_message *message, const char *reason,
-                     struct fh_error *err)
+/* 0; -EAGAIN: no room for it just now. Then it is sent, and refused, once more later: the error
+ * would end the batch, and all the others that were taken would come again. */
+static int put_aside(struct mqtt_sink *sink, struct fh_mqtt_message *message, const char *reason)
 {
     struct fh_collect_item item;
     fh_collect_get(&sink->collect, message->entry, &item);
     /* the record itself has been taken; only its copy as a position has not */
-    int r = message->retained ? 0 : fh_sink_refused(sink->context, item.record, reason, err);
-    if (r == 0) {
-        fh_mqtt_batch_done(&sink->batch, message);
+    if (!message->retained &&
+        fh_sink_refused(sink->context, item.record, reason, &sink->trouble) < 0) {
+        fh_mqtt_batch_again(&sink->batch, message);
+        sink->hold_until = fh_time_add_ms(fh_now(), HOLD_MS);
+        return -EAGAIN;
     }
-    return r;
+    fh_mqtt_batch_done(&sink->batch, message);
+    return 0;
 }
 
 static int send_one(struct mqtt_sink *sink, struct fh_mqtt_message *message, struct fh_error *err)
@@ -292,7 +296,7 @@ static int send_one(struct mqtt_sink *sink, struct fh_mqtt_message *message, str
     fh_collect_get(&sink->collect, message->entry, &item);
     const struct fh_pattern *pattern = message->retained ? &sink->position_topic : &sink->topic;
     if (fh_pattern_expand(pattern, &item.facts, SPECIAL, topic, sizeof(topic)) < 0) {
-        return put_aside(sink, message, "its topic would be too long for MQTT", err);
+        return put_aside(sink, message, "its topic would be too long for MQTT");
     }
     int r = fh_mqtt_link_publish(sink->link, topic, message->retained, &item, sink->epoch,
                                  (uint32_t)(message - sink->batch.message));
@@ -301,9 +305,9 @@ static int send_one(struct mqtt_sink *sink, struct fh_mqtt_message *message, str
         fh_mqtt_batch_sent(&sink->batch, message);
         return 0;
     case -EMSGSIZE:
-        return put_aside(sink, message, "it is larger than the broker takes", err);
+        return put_aside(sink, message, "it is larger than the broker takes");
     case -EINVAL:
-        return put_aside(sink, message, "its topic is none for MQTT", err);
+        return put_aside(sink, message, "its topic is none for MQTT");
     default:
         return r == -ENOMEM ? fh_error_set(err, r, "out of memory") : r;
     }
@@ -331,44 +335,41 @@ static int send_some(struct mqtt_sink *sink, struct fh_error *err)
     return 0;
 }
 
-static int take_answer(struct mqtt_sink *sink, const struct fh_mqtt_answer *answer,
-                       struct fh_error *err)
+static void take_answer(struct mqtt_sink *sink, const struct fh_mqtt_answer *answer)
 {
     if (answer->token >= sink->batch.count) {
-        return 0; /* of a batch that was given up meanwhile */
+        return; /* of a batch that was given up meanwhile */
     }
     struct fh_mqtt_message *message = &sink->batch.message[answer->token];
     enum fh_mqtt_verdict verdict = fh_mqtt_judge(answer->reason, ++message->attempts);
     if (verdict == FH_MQTT_TAKEN) {
         fh_mqtt_batch_done(&sink->batch, message);
         sink->trouble.text[0] = '\0';
-        return 0;
+        return;
     }
     const char *reason = mosquitto_reason_string(answer->reason);
     if (verdict == FH_MQTT_NEVER) {
         char text[160];
         snprintf(text, sizeof(text), "the broker refuses it: %.100s", reason);
-        return put_aside(sink, message, text, err);
+        (void)put_aside(sink, message, text);
+        return;
     }
     fh_error_set(&sink->trouble, -EAGAIN, "the broker refuses messages for now: %.100s", reason);
     fh_mqtt_batch_again(&sink->batch, message);
     sink->hold_until = fh_time_add_ms(fh_now(), HOLD_MS);
-    return 0;
 }
 
-static int take_answers(struct mqtt_sink *sink, int64_t wait_ms, struct fh_error *err)
+static void take_answers(struct mqtt_sink *sink, int64_t wait_ms)
 {
     struct fh_mqtt_answer answer[ANSWERS];
     size_t count = 0;
-    int r = 0;
     do {
         count = fh_mqtt_link_answers(sink->link, answer, ANSWERS, wait_ms);
-        for (size_t i = 0; i < count && r == 0; i++) {
-            r = take_answer(sink, &answer[i], err);
+        for (size_t i = 0; i < count; i++) {
+            take_answer(sink, &answer[i]);
         }
         wait_ms = 0;
-    } while (count == ANSWERS && r == 0);
-    return r;
+    } while (count == ANSWERS);
 }
 
 /* ---- batches ---- */
@@ -393,9 +394,9 @@ static int mqtt_write(void *opaque, const struct fh_sink_write *write, struct fh
         return fh_error_set(err, r, "out of memory for a batch");
     }
     if (sink->link) {
-        r = take_answers(sink, 0, err);
+        take_answers(sink, 0);
     }
-    return r == 0 ? send_some(sink, err) : r;
+    return send_some(sink, err);
 }
 
 static int64_t mqtt_due_in(void *opaque, struct fh_time now)
@@ -429,7 +430,7 @@ static int mqtt_accept(void *opaque, char position[FH_SINK_POSITION_MAX], struct
         int64_t left_ms = fh_time_diff_ms(until, fh_now());
         if (r == 0 && sink->link) {
             bool waits = sink->batch.done < sink->batch.count;
-            r = take_answers(sink, waits && left_ms > 0 ? left_ms : 0, err);
+            take_answers(sink, waits && left_ms > 0 ? left_ms : 0);
         }
         if (r == 0 && sink->batch.done == sink->batch.count && !sink->batch.complete) {
             r = fh_mqtt_batch_complete(&sink->batch, &sink->collect, sink->config.retain_position);

@@ -272,6 +272,36 @@ static void refused_for_good_is_put_aside(void **state)
     end(stage);
 }
 
+/* Counts its tries in dropped, which this sink never uses. */
+static int no_room_at_first(void *userdata, struct fh_slice record, const char *reason,
+                            struct fh_error *err)
+{
+    struct play *play = userdata;
+    if (play->dropped < 2) {
+        play->dropped++;
+        return fh_error_set(err, -ENOSPC, "no room for dead letters");
+    }
+    return play_refused(userdata, record, reason, err);
+}
+
+/* What the broker has acknowledged meanwhile is not sent again. */
+static void without_room_for_dead_letters_it_waits(void **state)
+{
+    (void)state;
+    struct stage *stage = new_stage();
+    stage->broker.judge = refuse;
+    stage->at = 25;
+    stage->times = 1000;
+    stage->reason = MQTT_RC_PAYLOAD_FORMAT_INVALID;
+    start(stage);
+    stage->play.context.refused = no_room_at_first;
+    play_lead(&stage->play, 3);
+    deliver(stage, 1, 50);
+    assert_int_equal(stage->play.refused_count, 1);
+    assert_int_equal(broker_count(&stage->broker), 52);
+    end(stage);
+}
+
 static void refused_for_no_reason_is_tried_again_first(void **state)
 {
     (void)state;
@@ -510,6 +540,7 @@ int main(void)
         cmocka_unit_test(no_more_is_under_way_than_the_broker_allows),
         cmocka_unit_test(what_is_too_large_is_put_aside),
         cmocka_unit_test(refused_for_good_is_put_aside),
+        cmocka_unit_test(without_room_for_dead_letters_it_waits),
         cmocka_unit_test(refused_for_no_reason_is_tried_again_first),
         cmocka_unit_test(without_the_right_it_waits),
         cmocka_unit_test(after_a_lost_connection_it_goes_on_in_order),
