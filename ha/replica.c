@@ -9,6 +9,8 @@
 #define FOUND_MIN   8  /* copies that say the same, before it is believed */
 #define FOUND_LAST  16 /* the latest ones count */
 #define FOUND_SHARE 4  /* a way of differing counts when more than a quarter of them show it */
+#define UNSURE_MAX  3  /* slices without a copy: what was the same need not be so any more */
+#define OTHER_FOR   (600000 / FH_REPLICA_SLICE_MS) /* slices for which one that differs counts */
 
 static void compare_minute(struct fh_replica_state *state, const struct fh_replica_minute *own,
                            const struct fh_replica_minute *peer)
@@ -139,8 +141,14 @@ static void look_in(const struct fh_replica_slice *own, const struct fh_replica_
     copy->slices += chooses;
 }
 
-static void note_outcome(struct fh_replica_state *state, enum fh_replica_outcome outcome)
+static void note_outcome(struct fh_replica_state *state, int64_t slice,
+                         enum fh_replica_outcome outcome)
 {
+    if (outcome == FH_REPLICA_SAME) {
+        state->unsure = 0;
+    } else if (outcome != FH_REPLICA_MISSING && slice > state->other) {
+        state->other = slice;
+    }
     state->outcome[state->outcomes++ % FH_REPLICA_OUTCOMES] = (uint8_t)outcome;
 }
 
@@ -166,9 +174,9 @@ static void judge_sample(struct fh_replica_state *state, const struct fh_replica
         static const enum fh_replica_outcome outcomes[2][2] = {
             {FH_REPLICA_OTHER_BOTH, FH_REPLICA_OTHER_UID},
             {FH_REPLICA_OTHER_STAMP, FH_REPLICA_SAME}};
-        note_outcome(state, outcomes[copy.same_uid][copy.apart_ms == 0]);
+        note_outcome(state, peer->number, outcomes[copy.same_uid][copy.apart_ms == 0]);
     } else if (neighbours == all && copy.slices == all) {
-        note_outcome(state, FH_REPLICA_MISSING);
+        note_outcome(state, peer->number, FH_REPLICA_MISSING);
     } /* else it may be here and not have been chosen */
 }
 
@@ -186,6 +194,8 @@ void fh_replica_sample(struct fh_replica_state *state, const struct fh_replica_s
         return;
     }
     state->slice[state->slices++ % FH_REPLICA_SLICES] = peer->number;
+    state->newest = peer->number > state->newest ? peer->number : state->newest;
+    state->unsure += peer->count > 0;
     for (uint32_t i = 0; i < peer->count; i++) {
         judge_sample(state, own, own_from_ms, peer, i);
     }
@@ -215,14 +225,11 @@ bool fh_replica_sampled(const struct fh_replica_state *state, uint32_t *ret_per_
 bool fh_replica_same(const struct fh_replica_state *state)
 {
     uint32_t same = 0;
-    for (uint32_t i = 1; i <= outcomes_kept(state) && same < FOUND_LAST; i++) {
-        uint8_t outcome = state->outcome[(state->outcomes - i) % FH_REPLICA_OUTCOMES];
-        if (outcome != FH_REPLICA_SAME && outcome != FH_REPLICA_MISSING) {
-            return false;
-        }
-        same += outcome == FH_REPLICA_SAME;
+    for (uint32_t i = 0; i < outcomes_kept(state); i++) {
+        same += state->outcome[i] == FH_REPLICA_SAME;
     }
-    return same >= FOUND_MIN;
+    bool other = state->other != 0 && state->newest - state->other <= OTHER_FOR;
+    return same >= FOUND_MIN && state->unsure < UNSURE_MAX && !other;
 }
 
 bool fh_replica_advice(const struct fh_replica_state *state, enum fh_dedup_key *ret)

@@ -68,6 +68,9 @@ struct fh_replica_state {
     uint32_t slices;
     uint8_t outcome[FH_REPLICA_OUTCOMES]; /* ring */
     uint32_t outcomes;
+    int64_t newest;    /* slice of the peer that was compared */
+    int64_t other;     /* the newest with a copy that differed; 0: none */
+    uint32_t unsure;   /* slices in a row, up to now, that held no copy that is the same */
     uint32_t apart_ms; /* greatest distance of the stamps of two copies */
 };
 
@@ -90,7 +93,9 @@ bool fh_replica_sampled(const struct fh_replica_state *state, uint32_t *ret_per_
  * and where the copy itself was not chosen such a twin is taken for it. False: no reason to change.
  */
 bool fh_replica_advice(const struct fh_replica_state *state, enum fh_dedup_key *ret);
-/* The latest copies that were found, enough of them, all had the same uid and stamp. */
+/* Copies have the same uid and stamp: the latest ones that were found, enough of them, and the
+ * newest slices still show some. One that differed says no for ten minutes of source time: if only
+ * some records differ most samples do not show it. */
 bool fh_replica_same(const struct fh_replica_state *state);
 /* The same minutes, comparable counts, nothing in common. */
 bool fh_replica_differ(const struct fh_replica_state *state);

@@ -167,12 +167,64 @@ static void same_is_said_of_all_or_none(void **unused)
     assert_false(fh_replica_same(&state));
     run(&(struct schedule){.lost = 50, .every_ms = 1, .slices = 16});
     assert_true(fh_replica_same(&state));
-    state.outcome[(state.outcomes - 1) % FH_REPLICA_OUTCOMES] = FH_REPLICA_OTHER_UID;
-    assert_false(fh_replica_same(&state));
     run(&(struct schedule){.uids = true, .every_ms = 500, .slices = 14});
     assert_false(fh_replica_same(&state));
     run(&(struct schedule){.payloads = true, .every_ms = 1, .slices = 16});
     assert_false(fh_replica_same(&state)); /* nothing was found */
+}
+
+/* After a hundred slices with the same records, one slice: the same but for so many. */
+static void go_on(int64_t *number, uint32_t records, uint32_t other_uids, bool other_payloads)
+{
+    int64_t stamp_ms = (FIRST + *number) * FH_REPLICA_SLICE_MS;
+    for (uint32_t i = 0; i < records; i++) {
+        uint32_t lot = next();
+        show(own, lot, lot + 5, stamp_ms + i);
+        show(peer, other_payloads ? lot ^ 1 : lot, i < other_uids ? lot + 6 : lot + 5,
+             stamp_ms + i);
+    }
+    const struct fh_replica_slice *sent = &peer[(FIRST + *number - 3) % FH_REPLICA_SLICES];
+    if (sent->number == FIRST + *number - 3) {
+        fh_replica_sample(&state, own, 0, sent);
+    }
+    ++*number;
+}
+
+/* Of a hundred records one differs: the few that are looked at mostly show nothing of it. */
+static void one_that_differs_is_remembered(void **unused)
+{
+    (void)unused;
+    int64_t number = 100;
+    run(&(struct schedule){.every_ms = 100, .slices = 100});
+    assert_true(fh_replica_same(&state));
+    go_on(&number, 4, 1, false);
+    for (int i = 0; i < 250; i++) {
+        go_on(&number, 4, 0, false);
+        assert_int_equal(fh_replica_same(&state), i < 2);
+    }
+    for (int i = 0; i < 60; i++) {
+        go_on(&number, 4, 0, false);
+    }
+    assert_true(fh_replica_same(&state)); /* it is long past */
+}
+
+/* They begin to differ in a way that shows no copies at all, at any rate. */
+static void what_was_the_same_need_not_stay_so(void **unused)
+{
+    (void)unused;
+    for (uint32_t records = 1; records <= 20; records += 19) {
+        int64_t number = 20;
+        run(&(struct schedule){.every_ms = records == 1 ? 2048 : 100, .slices = 20});
+        assert_true(fh_replica_same(&state));
+        for (int i = 0; i < 6; i++) {
+            go_on(&number, records, 0, true);
+        }
+        assert_false(fh_replica_same(&state));
+        for (int i = 0; i < 4; i++) {
+            go_on(&number, records, 0, false);
+        }
+        assert_true(fh_replica_same(&state));
+    }
 }
 
 /* Events that repeat themselves, and copies that were not chosen or were stored before: what is
@@ -238,6 +290,8 @@ int main(void)
         cmocka_unit_test(it_takes_seconds),
         cmocka_unit_test(what_is_missing_spoils_the_ratio_alone),
         cmocka_unit_test(same_is_said_of_all_or_none),
+        cmocka_unit_test(one_that_differs_is_remembered),
+        cmocka_unit_test(what_was_the_same_need_not_stay_so),
         cmocka_unit_test(twins_are_not_taken_for_copies),
         cmocka_unit_test(what_was_stored_before_is_not_judged),
         cmocka_unit_test(too_far_apart_is_no_copy),
