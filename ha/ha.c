@@ -112,10 +112,12 @@ static void send_everywhere(struct fh_ha *ha, struct fh_wire_message *message)
     }
 }
 
-void fh_ha_send_once(struct fh_ha *ha, struct fh_wire_message *message)
+size_t fh_ha_send_once(struct fh_ha *ha, struct fh_wire_message *message)
 {
+    size_t path = best_path(ha);
     message->sequence = ++ha->sequence;
-    send_on(ha, best_path(ha), message);
+    send_on(ha, path, message);
+    return path;
 }
 
 /* ---- actions ---- */

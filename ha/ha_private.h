@@ -53,7 +53,11 @@ struct fh_ha {
             int64_t round_trip_us;
         } path[FH_PATHS_MAX];
     } echo;
-    struct fh_time offered_at;
+    struct {
+        struct fh_time looked_at;
+        struct fh_time sent_at; /* unset: nothing was offered */
+        size_t path;
+    } offer;
     struct fh_history history;
     unsigned char history_bytes[FH_HISTORY_BYTES_MAX];
 };
@@ -70,9 +74,10 @@ void fh_ha_follow_session(struct fh_ha *ha);
 void fh_ha_send_datagram(struct fh_ha *ha, struct fh_time now);
 void fh_ha_on_datagram(void *userdata, uint8_t path, const void *bytes, size_t len);
 
-/* ha.c: over this path, when it is connected, else over the best; over the best. */
+/* ha.c: over this path, when it is connected, else over the best; over the best, which it answers.
+ */
 void fh_ha_send_over(struct fh_ha *ha, size_t path, struct fh_wire_message *message);
-void fh_ha_send_once(struct fh_ha *ha, struct fh_wire_message *message);
+size_t fh_ha_send_once(struct fh_ha *ha, struct fh_wire_message *message);
 
 /* ha_echo.c */
 /* As often as the clock ticks. */
