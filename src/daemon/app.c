@@ -284,13 +284,13 @@ static int start(struct app *app, struct fh_error *err)
 
 static void stop(struct app *app)
 {
-    app_watch_stop(app);
     if (app->pipeline) {
         fh_pipeline_follow(app->pipeline); /* quiet before the farewell: the peer leads at once */
     }
     if (app->ha) {
         fh_ha_stop(app->ha);
     }
+    app_watch_stop(app); /* may wait for a disk, or for whom the console asks: nobody else does */
     fh_control_server_free(app->control);
     fh_pipeline_free(app->pipeline);
     fh_ha_free(app->ha);
