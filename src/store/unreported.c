@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-#define A_TIME 256
+#define A_TIME        256
+#define BLOCKS_A_TIME 32 /* each may have to come from the disk, and who asks is the writer */
 
 /* The sinks by whose reports the peer is judged. */
 static uint16_t judged_sinks(const struct fh_store *store)
@@ -32,20 +33,43 @@ int64_t fh_store_peer_reported(const struct fh_store *store)
     return reported < now ? reported : now;
 }
 
-/* 1: it was given; 0: it is not there any more, or not yet; 2: take wants no more. */
-static int hand_out(struct fh_store *store, uint64_t sequence, fh_store_line_take take,
-                    void *userdata, struct fh_error *err)
+static void unref(struct fh_raw **raw)
 {
-    struct fh_raw *raw = NULL;
-    int r = fh_store_find_block(store, sequence, &raw, err);
-    if (r < 0) {
-        return r == -ENOENT ? 0 : r;
+    fh_raw_unref(*raw);
+}
+
+static bool reaches(const struct fh_raw *raw, uint64_t sequence)
+{
+    return raw && sequence < raw->first_sequence + raw->count;
+}
+
+/* 1: take wants no more, or it is enough for now, and *ret_stop is the first one not given. What is
+ * not there any more, or not yet, is passed over. */
+static int hand_out(struct fh_store *store, const uint64_t *sequence, size_t count,
+                    fh_store_line_take take, void *userdata, uint64_t *ret_stop,
+                    struct fh_error *err)
+{
+    struct fh_raw *raw FH_CLEANUP(unref) = NULL;
+    size_t blocks = 0;
+    for (size_t i = 0; i < count; i++) {
+        *ret_stop = sequence[i];
+        if (!reaches(raw, sequence[i])) {
+            fh_raw_unref(raw);
+            raw = NULL;
+            if (blocks++ == BLOCKS_A_TIME) {
+                return 1;
+            }
+            int r = fh_store_find_block(store, sequence[i], &raw, err);
+            if (r < 0 && r != -ENOENT) {
+                return r;
+            }
+        }
+        if (raw && raw->first_sequence <= sequence[i] &&
+            take(userdata, raw->record[sequence[i] - raw->first_sequence]) != 0) {
+            return 1;
+        }
     }
-    if (raw->first_sequence <= sequence) {
-        r = take(userdata, raw->record[sequence - raw->first_sequence]) != 0 ? 2 : 1;
-    }
-    fh_raw_unref(raw);
-    return r;
+    return 0;
 }
 
 int fh_store_unreported(struct fh_store *store, int64_t before_ms, uint64_t *inout_sequence,
@@ -61,15 +85,11 @@ int fh_store_unreported(struct fh_store *store, int64_t before_ms, uint64_t *ino
                                     sequence, A_TIME, &next);
     }
     fh_store_unlock(store);
-    for (size_t i = 0; i < found; i++) {
-        int r = hand_out(store, sequence[i], take, userdata, err);
-        if (r < 0) {
-            return r;
-        }
-        if (r == 2) {
-            *inout_sequence = sequence[i];
-            return 1;
-        }
+    uint64_t stop = 0;
+    int r = hand_out(store, sequence, found, take, userdata, &stop, err);
+    if (r != 0) {
+        *inout_sequence = r > 0 ? stop : *inout_sequence;
+        return r;
     }
     *inout_sequence = next == UINT64_MAX ? 0 : next;
     return next != UINT64_MAX;

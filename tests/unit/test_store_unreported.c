@@ -136,15 +136,35 @@ static void the_required_sinks_count(void **state)
     assert_int_equal(found.number[0], 10);
 }
 
+/* Who asks is the writer: it does not go through the whole store in one turn. */
+static void a_turn_reads_few_blocks(void **state)
+{
+    struct fixture *f = *state;
+    struct fh_error err = {""};
+    struct found found = {.wanted = 1000};
+    uint64_t at = 0;
+    f->options.block_bytes = 256; /* a few records each */
+    open_again(f);
+    follow(f, 400);
+    peer_report(f, 1, 301, 399);
+    peer_report(f, 2, 400, 400);
+    commit(f);
+    int64_t before_ms = key_of(400).timestamp_ms - SETTLED_MS;
+    assert_int_equal(fh_store_unreported(f->store, before_ms, &at, take, &found, &err), 1);
+    assert_in_range(found.count, 32, 200);
+    assert_int_equal(at, found.count + 1); /* where it goes on */
+    assert_int_equal(search(f, &found, 1000), 299);
+    assert_int_equal(found.number[298], 299);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_the_peer_lacks_is_found),
-        TEST(a_leader_lacks_nothing),
-        TEST(a_wild_stamp_says_nothing),
-        TEST(the_required_sinks_count),
+        TEST(what_the_peer_lacks_is_found), TEST(a_leader_lacks_nothing),
+        TEST(a_wild_stamp_says_nothing),    TEST(the_required_sinks_count),
+        TEST(a_turn_reads_few_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
