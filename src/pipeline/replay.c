@@ -182,7 +182,7 @@ bool fh_replay_add(const struct fh_pipeline *pipeline, size_t index,
     const struct fh_replay_status *status = &replay->status;
     bool running = status->state == FH_REPLAY_RUNNING;
     inout->delivered += status->delivered;
-    inout->filtered += status->filtered;
+    inout->filtered += replay->settled_filtered; /* a batch that fails is looked at again */
     inout->refused += status->refused;
     inout->dropped += status->dropped;
     inout->done += status->state == FH_REPLAY_DONE;

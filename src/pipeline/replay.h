@@ -29,6 +29,7 @@ struct replay {
 
     pthread_mutex_t lock;
     struct fh_replay_status status; /* under lock */
+    uint64_t settled_filtered;      /* under lock: of ended batches; never falls, as status's may */
 
     /* owned by the thread */
     const struct fh_sink_ops *ops;

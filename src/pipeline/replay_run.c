@@ -113,6 +113,7 @@ void fh_replay_publish(struct replay *replay, const char *waiting)
     uint64_t dropped = replay->status.dropped;
     replay->status = replay->own;
     replay->status.dropped = dropped;
+    replay->settled_filtered = replay->own.filtered;
     replay->status.looked_at += replay->batch.looked_at;
     replay->status.filtered += replay->batch.filtered;
     snprintf(replay->status.waiting, sizeof(replay->status.waiting), "%s", waiting);

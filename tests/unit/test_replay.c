@@ -182,6 +182,25 @@ static void a_far_side_that_fails(void **state)
     assert_true(atomic_load(&f->pipeline->delivery[0].healthy));
 }
 
+/* What is counted for the metrics never falls: a batch that fails counts when it has come through.
+ */
+static void a_failing_batch_counts_once(void **state)
+{
+    struct fixture *f = *state;
+    f->configure = want_two_types;
+    lead_and_deliver(f, one_phase, 400);
+    struct fh_replay_order order = order_of(1, 401);
+    SET_FAR(f, 2, accept_result, -EIO);
+    start(f, &order);
+    do {
+        fixture_turn(f);
+        assert_int_equal(sum_of(f, true).filtered, 0);
+    } while (FAR(f, 2, accepts) < 3);
+    SET_FAR(f, 2, accept_result, 0);
+    fixture_wait(f, status_of(f).state == FH_REPLAY_DONE);
+    assert_int_equal(sum_of(f, false).filtered, 200);
+}
+
 static void refused_records_are_counted(void **state)
 {
     struct fixture *f = *state;
@@ -315,6 +334,7 @@ int main(void)
         TEST(beside_a_live_stream),
         TEST(filters_and_dry_run),
         TEST(a_far_side_that_fails),
+        TEST(a_failing_batch_counts_once),
         TEST(refused_records_are_counted),
         TEST(cancelled_and_gone_on),
         TEST(the_role_ends_it),
