@@ -28,6 +28,7 @@ void fh_dedup_free(struct fh_dedup *dedup);
  * stamp ahead of it gets a set of its own. There are at most max(64, window_minutes) such sets
  * (one range may hang while the others go on); when more would be needed the minute farthest ahead
  * has none: it is forgotten (counted in early_drops), or, if it is this one, the answer is -ERANGE.
+ * The same for the oldest minute of the window when max_records is reached.
  * Until the first fh_dedup_advance any minutes may have sets, as many as there will be in all. */
 int fh_dedup_add(struct fh_dedup *dedup, struct fh_record_key key);
 bool fh_dedup_contains(const struct fh_dedup *dedup, struct fh_record_key key);

@@ -205,6 +205,14 @@ static void drop_oldest(struct fh_dedup *dedup, int64_t filling)
     }
 }
 
+/* A late record of a minute in front of all that are remembered: a newer minute must not be
+ * forgotten for it, nobody would know. Minutes ahead of the window may be wild, and go. */
+static bool would_cost_newer(const struct fh_dedup *dedup, int64_t minute)
+{
+    return dedup->anchored && minute < dedup->sets[0].minute &&
+           dedup->sets[0].minute <= dedup->newest;
+}
+
 static int set_for(struct fh_dedup *dedup, int64_t minute, struct minute_set **ret)
 {
     size_t index = index_of(dedup, minute);
@@ -253,6 +261,11 @@ int fh_dedup_add(struct fh_dedup *dedup, struct fh_record_key key)
         }
     }
     while (dedup->records >= dedup->max_records) {
+        if (would_cost_newer(dedup, minute)) {
+            dedup->floored = true;
+            dedup->oldest = dedup->sets[0].minute;
+            return -ERANGE;
+        }
         drop_oldest(dedup, minute);
     }
     struct minute_set *set;

@@ -306,6 +306,32 @@ static void max_records_drops_the_oldest_minute(void **state)
     fh_dedup_free(dedup);
 }
 
+/* One late record, and there is no room: what is newer stays known. */
+static void a_late_one_costs_no_newer_ones(void **state)
+{
+    (void)state;
+    struct fh_dedup *dedup = fresh(60, 100);
+    fh_dedup_advance(dedup, NOW);
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_int_equal(fh_dedup_add(dedup, key(i + 1, NOW - MINUTE)), 1);
+    }
+    assert_int_equal(fh_dedup_add(dedup, key(1000, NOW - 9 * MINUTE)), -ERANGE);
+    assert_int_equal(fh_dedup_add(dedup, key(1, NOW - MINUTE)), 0);
+    assert_int_equal(fh_dedup_add(dedup, key(1001, NOW)), 1);
+    assert_int_equal(fh_dedup_add(dedup, key(1, NOW - MINUTE)), -ERANGE);
+    fh_dedup_free(dedup);
+    /* Those ahead of the window may be wild: they go. */
+    dedup = fresh(60, 100);
+    fh_dedup_advance(dedup, NOW);
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_int_equal(fh_dedup_add(dedup, key(i + 1, NOW + 50 * MINUTE)), 1);
+    }
+    assert_int_equal(fh_dedup_add(dedup, key(1000, NOW)), 1);
+    assert_int_equal(fh_dedup_add(dedup, key(1000, NOW)), 0);
+    assert_int_equal(fh_dedup_add(dedup, key(1001, NOW - MINUTE)), 1);
+    fh_dedup_free(dedup);
+}
+
 /* Also while a set grows and both tables exist. */
 static void never_more_than_25_bytes_per_record(void **state)
 {
@@ -389,6 +415,7 @@ int main(void)
         TEST(a_window_ahead_of_the_watermark_is_remembered),
         TEST(sets_before_the_first_advance),
         TEST(max_records_drops_the_oldest_minute),
+        TEST(a_late_one_costs_no_newer_ones),
         TEST(never_more_than_25_bytes_per_record),
         TEST(every_allocation_may_fail),
     };
