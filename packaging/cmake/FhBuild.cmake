@@ -44,7 +44,8 @@ function(fh_library name)
 endfunction()
 
 # fh_test(test_dedup LABEL unit SOURCES ... LINKS fh_core [TIMEOUT s] [ARGS ...] [PRIVATE_OF dir])
-# PRIVATE_OF: a folder whose private headers the test may include.
+# PRIVATE_OF: a folder whose private headers the test may include. COST: tests that may take longest begin
+# first, so that the last one is not waited for alone.
 function(fh_test name)
   if(NOT FH_TESTS)
     return()
@@ -60,7 +61,7 @@ function(fh_test name)
     set(arg_TIMEOUT 60)
   endif()
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
-  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} COST ${arg_TIMEOUT})
 endfunction()
 
 # fh_fuzz(fuzz_envelope SOURCES ... LINKS ...): with FH_FUZZ a libFuzzer binary; without it a program
