@@ -403,19 +403,24 @@ void fh_pipeline_settle(struct fh_pipeline *pipeline, bool known, uint64_t peer_
     fh_store_wake(pipeline->store);
 }
 
-/* The bytes are copied. False: no memory. */
+/* The bytes are copied. False: the writer takes no more orders. Without memory what had to be
+ * ordered would be missing between what came before and what comes after it: as for an answer, a
+ * restart is the honest way out. */
 static bool command_with(struct fh_pipeline *pipeline, struct command *command, const void *bytes)
 {
     command->bytes = malloc(command->len ? command->len : 1);
     if (!command->bytes) {
-        return false;
+        abort();
     }
     memcpy(command->bytes, bytes, command->len);
-    if (fh_pipeline_command(pipeline, command) < 0) {
-        free(command->bytes);
-        return false;
+    int r = fh_pipeline_command(pipeline, command);
+    if (r == -ENOMEM) {
+        abort();
     }
-    return true;
+    if (r < 0) {
+        free(command->bytes);
+    }
+    return r == 0;
 }
 
 void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_id, uint64_t number,
@@ -423,7 +428,6 @@ void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_i
 {
     struct command command = {
         .kind = COMMAND_PEER_REPORT, .number = number, .store_id = peer_store_id, .len = len};
-    /* Without memory not applied, so not confirmed, so sent again. */
     (void)command_with(pipeline, &command, bytes);
 }
 

@@ -5,6 +5,7 @@
 #include "fh/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,11 +63,17 @@ static void apply_peer_report(struct fh_pipeline *pipeline, const struct command
         r = fh_store_peer_apply(pipeline->store, command->store_id, &head, &doubled);
     }
     free(keys);
-    if (r < 0) {
-        /* Not applied, so not confirmed: the peer keeps it and will be asked again. */
+    if (r == -EBADMSG || r == -EPROTONOSUPPORT) {
         char text[64];
-        fh_log(LOG_ERR, "a report of the peer could not be applied: %s",
-               fh_strerror(r, text, sizeof(text)));
+        fh_log(LOG_ERR,
+               "report %" PRIu64
+               " of the peer makes no sense (%s): what it tells of, this node may "
+               "deliver again",
+               command->number, fh_strerror(r, text, sizeof(text)));
+        return;
+    }
+    if (r < 0) { /* the next one would confirm it, too */
+        fh_writer_fail(pipeline, "a report of the peer cannot be applied", r);
         return;
     }
     atomic_fetch_add(&pipeline->doubled, doubled);

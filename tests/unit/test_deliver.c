@@ -474,6 +474,23 @@ static void handing_over_without_the_sink(void **state)
     fixture_wait(f, f->stopped == 1);
 }
 
+/* Nothing is applied of it, and those behind it are. */
+static void a_report_without_sense_is_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    fixture_start(f, one_phase, true);
+    fixture_append(f, 10);
+    fh_pipeline_peer_report(f->pipeline, 77, 1, "no report", 9);
+    struct fh_record_key keys[5];
+    struct fh_report report = {.epoch = 1, .state = FH_REPORT_DELIVERED, .keys = keys};
+    snprintf(report.sink, sizeof(report.sink), "first");
+    for (uint64_t i = 1; i <= 5; i++) {
+        keys[report.count++] = key_of(i);
+    }
+    fixture_peer_report(f, 2, &report);
+    fixture_wait(f, fixture_pending(f, 0) == 5);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -498,6 +515,7 @@ int main(void)
         CASE(late_and_the_peer_does_not_hold_it),
         CASE(asking_again_leaves_the_others_alone),
         CASE(handing_over_without_the_sink),
+        CASE(a_report_without_sense_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
