@@ -132,14 +132,14 @@ fuzz() {
 sanitize() {
     say "AddressSanitizer and UndefinedBehaviorSanitizer"
     count "build with ASan+UBSan" build build-asan "${light[@]}" -DCMAKE_C_COMPILER=gcc -DFH_SANITIZE=address,undefined
-    # What others wrote and dialogues of a short-lived program have nothing in them for a sanitizer to find; nor for
-    # the second one the simulator, and what filters do to records on one thread. The machine has no memory of its
+    # What others wrote, what a browser draws (the daemon behind it is in "console") and dialogues of a short-lived
+    # program have nothing in them for a sanitizer to find; nor for the second one the simulator, and what filters do to records on one thread. The machine has no memory of its
     # own: some schedules are enough here.
-    ctests build-asan -LE 'e2e|long|interop' -E '^(model_.*|setup)$'
+    ctests build-asan -LE 'e2e|long|interop' -E '^(model_.*|setup|console_page)$'
     count "model of the pair with ASan, 2000 schedules" build-asan/tests/model_pair 2000
     say "ThreadSanitizer"
     count "build with TSan" build build-tsan "${light[@]}" -DCMAKE_C_COMPILER=clang -DFH_SANITIZE=thread
-    TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$PWD/tests/lint/tsan.txt ${TSAN_OPTIONS:-}" ctests build-tsan -LE 'e2e|long|fuzz|model|interop|contract' -E '^(setup|shape|witness_host|test_sim_.*)$'
+    TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$PWD/tests/lint/tsan.txt ${TSAN_OPTIONS:-}" ctests build-tsan -LE 'e2e|long|fuzz|model|interop|contract' -E '^(setup|shape|witness_host|console_page|test_sim_.*)$'
     say "the pair under AddressSanitizer: 3 kills"
     BIN=$PWD/build-asan/bin ROUNDS=3 RATE=500 count "failover with ASan" tests/integration/failover.sh
 }
