@@ -70,7 +70,7 @@ static int far_write(void *opaque, const struct fh_sink_write *write, struct fh_
     struct far_side *far = opaque;
     pthread_mutex_lock(&far->lock);
     int r = far->write_result;
-    far->began = far->batch_count == 0 ? fh_now() : far->began;
+    far->began = far->batch_count == far->prepared ? fh_now() : far->began;
     for (uint32_t i = 0; r == 0 && i < write->count; i++) {
         uint64_t number = (uint64_t)(write->key[i].timestamp_ms - T0) / 10;
         if (far->refuse_every > 0 && number % far->refuse_every == 0) {
@@ -89,17 +89,25 @@ static int64_t far_due_in(void *opaque, struct fh_time now)
     struct far_side *far = opaque;
     pthread_mutex_lock(&far->lock);
     int64_t left = 5 - fh_time_diff_ms(now, far->began);
-    int64_t due = far->batch_count == 0 ? -1 : far->batch_count >= 1000 || left < 0 ? 0 : left;
+    size_t open = far->batch_count - far->prepared;
+    int64_t due = open == 0 ? -1 : open >= 1000 || left < 0 ? 0 : left;
     pthread_mutex_unlock(&far->lock);
     return due;
 }
 
-/* The caller holds the lock. */
-static void arrive(struct far_side *far)
+/* The first of what was written leave the batch. The caller holds the lock. */
+static void leave(struct far_side *far, size_t count)
 {
-    memcpy(far->there + far->there_count, far->batch, far->batch_count * sizeof(*far->batch));
-    far->there_count += far->batch_count;
-    far->batch_count = 0;
+    far->batch_count -= count;
+    memmove(far->batch, far->batch + count, far->batch_count * sizeof(*far->batch));
+    far->prepared = 0;
+}
+
+static void arrive(struct far_side *far, size_t count)
+{
+    memcpy(far->there + far->there_count, far->batch, count * sizeof(*far->batch));
+    far->there_count += count;
+    leave(far, count);
 }
 
 static int far_accept(void *opaque, char position[FH_SINK_POSITION_MAX], struct fh_error *err)
@@ -114,7 +122,7 @@ static int far_accept(void *opaque, char position[FH_SINK_POSITION_MAX], struct 
     }
     int r = far->hangs ? -EAGAIN : far->accept_result;
     if (r == 0) {
-        arrive(far);
+        arrive(far, far->batch_count);
         snprintf(position, FH_SINK_POSITION_MAX, "offset-%zu", far->there_count);
     }
     if (far->lost_answer && r == 0) {
@@ -132,6 +140,7 @@ static int far_prepare(void *opaque, char position[FH_SINK_POSITION_MAX], struct
     pthread_mutex_lock(&far->lock);
     snprintf(far->part, sizeof(far->part), "part-%u", ++far->position);
     far->fate = FH_SINK_PREPARED;
+    far->prepared = far->batch_count; /* what is written from now on is of the next one */
     memcpy(position, far->part, sizeof(far->part));
     pthread_mutex_unlock(&far->lock);
     return 0;
@@ -143,7 +152,7 @@ static int far_publish(void *opaque, const char *position, struct fh_error *err)
     (void)position;
     (void)err;
     pthread_mutex_lock(&far->lock);
-    arrive(far); /* the tests have one batch at a time */
+    arrive(far, far->prepared);
     far->published++;
     far->fate = FH_SINK_PUBLISHED;
     pthread_mutex_unlock(&far->lock);
@@ -156,7 +165,7 @@ static int far_discard(void *opaque, const char *position, struct fh_error *err)
     (void)position;
     (void)err;
     pthread_mutex_lock(&far->lock);
-    far->batch_count = 0;
+    leave(far, far->prepared);
     far->discarded++;
     far->fate = FH_SINK_MISSING;
     pthread_mutex_unlock(&far->lock);
@@ -190,9 +199,8 @@ static int far_abandon(void *opaque, const char *const *keep, size_t keep_count,
     (void)err;
     pthread_mutex_lock(&far->lock);
     far->abandons++;
-    if (keep_count == 0) {
-        far->batch_count = 0;
-    }
+    far->prepared = keep_count == 0 ? 0 : far->prepared;
+    far->batch_count = far->prepared;
     pthread_mutex_unlock(&far->lock);
     return 0;
 }
@@ -202,7 +210,7 @@ static int far_reopen(void *opaque, struct fh_error *err)
     struct far_side *far = opaque;
     (void)err;
     pthread_mutex_lock(&far->lock);
-    far->batch_count = 0;
+    far->batch_count = far->prepared;
     pthread_mutex_unlock(&far->lock);
     return 0;
 }

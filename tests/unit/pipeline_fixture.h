@@ -46,6 +46,7 @@ struct far_side {
     size_t there_count;
     struct fh_record_key batch[KEYS_MAX];
     size_t batch_count;
+    size_t prepared; /* of two phases: the first of the batch wait to be published or discarded */
     struct fh_time began;
     unsigned position;
     /* two phases */
