@@ -133,8 +133,8 @@ sanitize() {
     say "AddressSanitizer and UndefinedBehaviorSanitizer"
     count "build with ASan+UBSan" build build-asan "${light[@]}" -DCMAKE_C_COMPILER=gcc -DFH_SANITIZE=address,undefined
     # What others wrote, what a browser draws (the daemon behind it is in "console") and dialogues of a short-lived
-    # program have nothing in them for a sanitizer to find; nor for the second one the simulator, and what filters do to records on one thread. The machine has no memory of its
-    # own: some schedules are enough here.
+    # program have nothing in them for a sanitizer to find; nor for the second one the simulator, and what filters do
+    # to records on one thread. The machine has no memory of its own: some schedules are enough here.
     ctests build-asan -LE 'e2e|long|interop' -E '^(model_.*|setup|console_page)$'
     count "model of the pair with ASan, 2000 schedules" build-asan/tests/model_pair 2000
     say "ThreadSanitizer"
