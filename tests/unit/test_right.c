@@ -170,6 +170,20 @@ static void lead(void)
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
 }
 
+/* Standby of a primary that is heard, in epoch 2. */
+static void follow(void)
+{
+    start();
+    peer.state.role = FH_ROLE_PRIMARY;
+    peer.state.epoch = 2;
+    hear(true);
+    pass(50);
+    epoch_done();
+    simple(FH_FSM_SETTLED);
+    hear(false);
+    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+}
+
 static void the_fence_is_given_before_the_start(void **state)
 {
     (void)state;
@@ -255,15 +269,7 @@ static void a_standby_keeps_its_promise(void **state)
     (void)state;
     options.arbiter = true;
     options.preferred = false;
-    start();
-    peer.state.role = FH_ROLE_PRIMARY;
-    peer.state.epoch = 2;
-    hear(true);
-    pass(50);
-    epoch_done();
-    simple(FH_FSM_SETTLED);
-    hear(false);
-    assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+    follow();
     struct fh_wire_message m;
     fh_fsm_fill_state(&fsm, at(now_ms), false, &m);
     assert_int_equal(m.u.heartbeat.promise_epoch, 2);
@@ -312,15 +318,7 @@ static void who_led_alone_is_named(void **state)
     options.arbiter = true;
     options.preferred = false;
     for (int alone = 0; alone < 2; alone++) {
-        start();
-        peer.state.role = FH_ROLE_PRIMARY;
-        peer.state.epoch = 3;
-        hear(true);
-        pass(50);
-        epoch_done();
-        simple(FH_FSM_SETTLED);
-        hear(false);
-        assert_int_equal(fsm.role, FH_ROLE_STANDBY);
+        follow();
         int64_t heard_ms = now_ms;
         int64_t denied_until = heard_ms + TTL + (alone ? 30000 : 1000);
         while (fsm.role == FH_ROLE_STANDBY && now_ms < heard_ms + 60000) {
