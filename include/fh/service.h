@@ -8,7 +8,6 @@
 #include "fh/err.h"
 
 #include <curl/curl.h>
-#include <signal.h>
 #include <stdbool.h>
 
 /* What the configuration can have wrong before any request: the CA file is not readable, the key is
@@ -37,14 +36,5 @@ void fh_curl_reason(CURLcode code, const char *detail, const struct fh_config_fi
 /* Make text fit for a log line: control characters and what is not ASCII become '?', every
  * occurrence of key becomes "[key]". */
 void fh_text_clean(char *text, size_t size, const char *key);
-
-/* Writing to a connection whose other end is gone is an error, not a signal, for this thread and
- * the time between the two calls: libcurl leaves that to its user. */
-struct fh_sigpipe_hold {
-    sigset_t before;
-    bool pending; /* one that was there before is left alone */
-};
-void fh_sigpipe_block(struct fh_sigpipe_hold *hold);
-void fh_sigpipe_unblock(const struct fh_sigpipe_hold *hold);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "fh/clock.h"
 #include "fh/service.h"
+#include "fh/sigpipe.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,10 +8,10 @@
 #include "collect.h"
 #include "command_ack.h"
 #include "command_process.h"
-#include "sigpipe.h"
 #include "types.h"
 
 #include "fh/backoff.h"
+#include "fh/sigpipe.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -386,10 +386,10 @@ static int command_accept(void *opaque, char position[FH_SINK_POSITION_MAX], str
                             sink->config.name);
     }
     int64_t limit_ms = sink->config.timeout_ms < ACCEPT_MS ? sink->config.timeout_ms : ACCEPT_MS;
-    struct fh_sigpipe hold;
-    fh_sigpipe_hold(&hold);
+    struct fh_sigpipe_hold hold;
+    fh_sigpipe_block(&hold);
     int r = work_until(sink, fh_time_add_ms(fh_now(), limit_ms), err);
-    fh_sigpipe_release(&hold);
+    fh_sigpipe_unblock(&hold);
     if (r == 0) {
         sink->reason.text[0] = '\0';
         forget_batch(sink);

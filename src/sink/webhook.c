@@ -5,10 +5,11 @@
  * A request that is sent again carries the same records and the same Idempotency-Key; until it is
  * done with, nothing of its lane overtakes it. Only a record that is refused all alone goes into
  * the dead letters, and only for an answer that is about records (webhook_answer). */
-#include "sigpipe.h"
 #include "types.h"
 #include "webhook_answer.h"
 #include "webhook_http.h"
+
+#include "fh/sigpipe.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -405,13 +406,13 @@ static int webhook_accept(void *opaque, char position[FH_SINK_POSITION_MAX], str
         }
         sink->credentials_doubted = false;
     }
-    struct fh_sigpipe hold;
-    fh_sigpipe_hold(&hold); /* of a connection; libcurl leaves it to us */
+    struct fh_sigpipe_hold hold;
+    fh_sigpipe_block(&hold); /* of a connection; libcurl leaves it to us */
     if (r == 0) {
         int64_t limit = sink->config.timeout_ms < ACCEPT_MS ? sink->config.timeout_ms : ACCEPT_MS;
         r = turn_until(sink, fh_time_add_ms(now, limit), err);
     }
-    fh_sigpipe_release(&hold);
+    fh_sigpipe_unblock(&hold);
     if (r == 0) {
         forget_batch(sink);
     }

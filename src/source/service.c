@@ -206,27 +206,3 @@ void fh_text_clean(char *text, size_t size, const char *key)
         }
     }
 }
-
-void fh_sigpipe_block(struct fh_sigpipe_hold *hold)
-{
-    sigset_t set;
-    sigset_t waiting;
-    sigemptyset(&waiting);
-    sigpending(&waiting);
-    hold->pending = sigismember(&waiting, SIGPIPE) == 1;
-    sigemptyset(&set);
-    sigaddset(&set, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &set, &hold->before);
-}
-
-void fh_sigpipe_unblock(const struct fh_sigpipe_hold *hold)
-{
-    sigset_t set;
-    const struct timespec none = {0, 0};
-    sigemptyset(&set);
-    sigaddset(&set, SIGPIPE);
-    if (!hold->pending) {
-        (void)sigtimedwait(&set, NULL, &none);
-    }
-    pthread_sigmask(SIG_SETMASK, &hold->before, NULL);
-}

@@ -2,6 +2,8 @@
  * other threads ask, and the preview. It never touches a connection itself. */
 #include "fh/source.h"
 
+#include "fh/sigpipe.h"
+
 #include "receiver.h"
 
 #include <assert.h>
