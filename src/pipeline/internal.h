@@ -166,6 +166,7 @@ enum answer_kind {
 };
 
 struct answer {
+    struct answer *next; /* of those that wait for a commit */
     enum answer_kind kind;
     int result;
     uint64_t number;
@@ -336,8 +337,7 @@ struct fh_pipeline {
     uint64_t missed[FH_SINKS_MAX]; /* as of the last commit */
     struct vouching vouching;
     struct repair repair;
-    struct answer *after_commit[64];
-    size_t after_commit_count;
+    struct answer *after_commit; /* oldest first */
     struct fh_time last_sync, full_since;
     uint64_t doubled_seen, doubled_told; /* delivered by both: as of the last turn, as last said */
     struct fh_time doubled_at;
@@ -378,6 +378,7 @@ void *fh_writer_run(void *pipeline);
 int fh_writer_commit(struct fh_pipeline *pipeline);
 /* Count a record that is stored under the minute of its stamp. */
 void fh_writer_note_minute(struct fh_pipeline *pipeline, struct fh_record_key key);
+/* Send the answer once what is staged is durable, however long there is no room for it. */
 void fh_writer_after_commit(struct fh_pipeline *pipeline, struct answer *answer);
 /* Log once and have the daemon stop. */
 void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code);

@@ -235,8 +235,9 @@ void fh_pipeline_free(struct fh_pipeline *pipeline)
     for (size_t i = 0; i < FH_PARTITIONS; i++) {
         fh_intake_done(&pipeline->intake[i]);
     }
-    for (size_t i = 0; i < pipeline->after_commit_count; i++) {
-        free(pipeline->after_commit[i]);
+    for (struct answer *answer; (answer = pipeline->after_commit);) {
+        pipeline->after_commit = answer->next;
+        free(answer);
     }
     fh_quarantine_close(pipeline->quarantine);
     fh_dedup_free(pipeline->dedup);

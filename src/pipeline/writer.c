@@ -282,6 +282,17 @@ static void tell_missed(struct fh_pipeline *pipeline)
     }
 }
 
+static void send_answers(struct fh_pipeline *pipeline)
+{
+    for (struct answer *answer; (answer = pipeline->after_commit);) {
+        pipeline->after_commit = answer->next;
+        if (answer->delivery) {
+            fh_delivery_numbered(answer->delivery, answer->token, answer->number);
+        }
+        fh_answer_send(pipeline, answer);
+    }
+}
+
 static void publish_progress(struct fh_pipeline *pipeline)
 {
     const struct fh_config_firehose *config = &pipeline->config.firehose;
@@ -298,14 +309,7 @@ static void publish_progress(struct fh_pipeline *pipeline)
     fh_dedup_stats(pipeline->dedup, &stats);
     atomic_store(&pipeline->dedup_records, stats.records);
     atomic_store(&pipeline->dedup_bytes, stats.bytes);
-    for (size_t i = 0; i < pipeline->after_commit_count; i++) {
-        struct answer *answer = pipeline->after_commit[i];
-        if (answer->delivery) {
-            fh_delivery_numbered(answer->delivery, answer->token, answer->number);
-        }
-        fh_answer_send(pipeline, answer);
-    }
-    pipeline->after_commit_count = 0;
+    send_answers(pipeline);
     tell_missed(pipeline);
     if (pipeline->tail_lines.len > 0) {
         fh_answer_send(pipeline, fh_answer_new(ANSWER_STORED, pipeline->tail_lines.data,
@@ -314,16 +318,23 @@ static void publish_progress(struct fh_pipeline *pipeline)
     }
 }
 
+/* While the disk is full reports of the peer go on coming: the last one applied stands for all. Of
+ * the other answers there are few, for whoever asked waits for his. */
 void fh_writer_after_commit(struct fh_pipeline *pipeline, struct answer *answer)
 {
     pipeline->must_commit = true;
-    if (pipeline->after_commit_count == FH_ARRAY_LEN(pipeline->after_commit) &&
-        fh_writer_commit(pipeline) < 0) {
-        /* The daemon is being told that the store failed: nobody waits for this any more. */
-        free(answer);
-        return;
+    struct answer **last = &pipeline->after_commit;
+    for (; *last; last = &(*last)->next) {
+        struct answer *waiting = *last;
+        if (answer->kind == ANSWER_APPLIED && waiting->kind == ANSWER_APPLIED &&
+            waiting->store_id == answer->store_id) {
+            waiting->number = answer->number;
+            free(answer);
+            return;
+        }
     }
-    pipeline->after_commit[pipeline->after_commit_count++] = answer;
+    answer->next = NULL;
+    *last = answer;
 }
 
 void fh_writer_fail(struct fh_pipeline *pipeline, const char *what, int code)

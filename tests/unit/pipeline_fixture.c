@@ -241,9 +241,8 @@ const struct fh_sink_ops fixture_two_phase = {.type = "phases",
 
 static void on_epoch(void *userdata, uint64_t epoch, int result)
 {
-    (void)userdata;
-    (void)epoch;
-    (void)result;
+    assert_int_equal(result, 0);
+    ((struct fixture *)userdata)->epoch_done = epoch;
 }
 
 static void on_stopped(void *userdata)

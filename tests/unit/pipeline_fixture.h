@@ -66,7 +66,7 @@ struct fixture {
     uint64_t appended;                           /* records so far; number n has key_of(n) */
     /* what the host was told */
     unsigned settled, settle_again, stopped, drained;
-    uint64_t reports, report_keys, applied;
+    uint64_t reports, report_keys, applied, epoch_done;
     struct fh_report last;
     uint64_t portion_next;
     char unreported[65536];

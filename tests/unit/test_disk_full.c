@@ -60,6 +60,43 @@ static void it_pushes_back_and_goes_on_by_itself(void **state)
     fixture_expect(f, 0, 1, 3500, 1);
 }
 
+/* Reports of the peer go on coming while nothing can be made durable. When there is room again the
+ * last of them has to be confirmed, else the peer is asked for no more; and whoever asked for
+ * durability meanwhile has to get the answer, however many others wait for theirs. */
+static void no_answer_is_lost_for_want_of_room(void **state)
+{
+    struct fixture *f = *state;
+    if (!small_disk_mount(f->directory, DISK_BYTES)) {
+        skip();
+    }
+    f->bulky = true;
+    fixture_start(f, one_phase, true);
+    fh_pipeline_follow(f->pipeline);
+    fixture_append(f, 500);
+
+    assert_int_equal(small_disk_fill(f->directory, 5), 0);
+    fixture_offer(f, 2000);
+    fixture_wait(f, !reads(f));
+    for (uint64_t number = 1; number <= 200; number++) {
+        struct fh_record_key key = key_of(number);
+        struct fh_report report = {
+            .number = number, .epoch = 1, .state = FH_REPORT_DELIVERED, .count = 1, .keys = &key};
+        char bytes[512];
+        snprintf(report.sink, sizeof(report.sink), "first");
+        assert_in_range(fh_report_size(&report), 1, sizeof(bytes));
+        fh_report_encode(&report, bytes);
+        fh_pipeline_peer_report(f->pipeline, 77, number, bytes, fh_report_size(&report));
+    }
+    fh_pipeline_persist_epoch(f->pipeline, 9, true);
+    writer_turns(f, 15);
+    assert_int_equal(f->applied, 0); /* nothing is confirmed that is not durable */
+    assert_int_equal(f->epoch_done, 0);
+
+    small_disk_clear(f->directory);
+    fixture_wait(f, reads(f) && f->applied == 200 && f->epoch_done == 9);
+    assert_int_equal(fixture_pending(f, 0), 2500 - 200);
+}
+
 static int teardown_disk(void **state)
 {
     struct fixture *f = *state;
@@ -75,6 +112,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_pushes_back_and_goes_on_by_itself, fixture_setup,
+                                        teardown_disk),
+        cmocka_unit_test_setup_teardown(no_answer_is_lost_for_want_of_room, fixture_setup,
                                         teardown_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
