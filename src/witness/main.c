@@ -7,15 +7,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include <zmq.h>
+
+#define SERVICE_USER "firehose-witness" /* of the unit */
 
 static void usage(FILE *to)
 {
@@ -27,7 +31,8 @@ static void usage(FILE *to)
         "Says, from a third host, which node of a pair of firehosed may lead.\n"
         "\n"
         "  --config FILE  the configuration (libconfig); see firehose-witness(8)\n"
-        "  --check        read and check it, print what is wrong with line and remedy, exit\n"
+        "  --check        read and check it and its key, print what is wrong with line and\n"
+        "                 remedy, exit\n"
         "  --keygen FILE  write a new secret key to FILE, print its public key, exit\n"
         "  --version      print the version, exit\n"
         "  --help         print this, exit\n"
@@ -68,8 +73,8 @@ static int read_secret(const char *path, char secret[41], struct fh_error *err)
     free(text);
     return good ? 0
                 : fh_error_set(err, -EINVAL,
-                               "%s holds no secret key; make one with firehose-witness "
-                               "--keygen",
+                               "witness.secret_key_file: %s holds no secret key; make one with "
+                               "firehose-witness --keygen",
                                path);
 }
 
@@ -168,10 +173,34 @@ static int run(const char *path)
     return 0;
 }
 
+/* Root can read any key, its service only its own: as long as it belongs to root, what is looked at
+ * here is not what the service will find. */
+static int check_owner(const char *path, struct fh_error *err)
+{
+    struct stat file;
+    struct passwd *user = geteuid() == 0 ? getpwnam(SERVICE_USER) : NULL;
+    if (!user || user->pw_uid == 0 || stat(path, &file) < 0 || file.st_uid != 0) {
+        return 0;
+    }
+    return fh_error_set(err, -EACCES,
+                        "witness.secret_key_file: %s belongs to root, and the service runs as "
+                        "%s; give it the file: chown %s: %s",
+                        path, SERVICE_USER, SERVICE_USER, path);
+}
+
 static int check(const char *path)
 {
     struct witness_config config;
+    struct fh_error err = {""};
+    char secret[41] = "";
     if (witness_config_load(path, &config, print_finding, NULL) < 0) {
+        return 1;
+    }
+    int r = read_secret(config.secret_key_file, secret, &err);
+    explicit_bzero(secret, sizeof(secret));
+    r = r < 0 ? r : check_owner(config.secret_key_file, &err);
+    if (r < 0) {
+        fprintf(stderr, "%s: %s\n", path, err.text);
         return 1;
     }
     printf("%s: good, %zu pair%s\n", path, config.pair_count, config.pair_count == 1 ? "" : "s");

@@ -48,6 +48,25 @@ mkdir "$WORK/state"
 sed -e "s|/etc/firehose-witness/witness.key|$WORK/witness.key|; s|/var/lib/firehose-witness|$WORK/state|; s|0.0.0.0:5571|127.0.0.1:*|" \
     "$WORK/usr/share/doc/firehosed/examples/firehose-witness.conf" >"$WORK/witness.conf"
 sed -i "s|127.0.0.1:\*|127.0.0.1:$((20000 + $$ % 10000))|" "$WORK/witness.conf"
+# the key is looked at as well: missing, open to others, no key; and not there for the service, as root sees it
+refused() { # WHAT: --check says so, and nothing else
+    ! "$program" --config "$WORK/witness.conf" --check >"$WORK/said" 2>&1 || fail "--check finds nothing wrong: $1"
+    grep -q "^$WORK/witness.conf: witness.secret_key_file: .*$1" "$WORK/said" && [ "$(wc -l <"$WORK/said")" = 1 ] || fail "--check said: $(cat "$WORK/said")"
+}
+mv "$WORK/witness.key" "$WORK/kept"
+refused 'No such file'
+echo "no key" >"$WORK/witness.key"
+chmod 600 "$WORK/witness.key"
+refused 'holds no secret key; make one with'
+cat "$WORK/kept" >"$WORK/witness.key"
+chmod 644 "$WORK/witness.key"
+refused 'chmod 600'
+rm "$WORK/witness.key"
+mv "$WORK/kept" "$WORK/witness.key"
+if [ "$(id -u)" = 0 ] && id firehose-witness >/dev/null 2>&1; then
+    refused 'chown firehose-witness: '
+    chown firehose-witness: "$WORK/witness.key"
+fi
 "$program" --config "$WORK/witness.conf" --check >/dev/null || fail "the example has an error"
 "$program" --config "$WORK/witness.conf" 2>"$WORK/log" &
 witness=$!
