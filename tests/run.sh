@@ -65,11 +65,30 @@ ctests() {
 build() {
     local dir=$1
     shift
-    cmake -S . -B "$dir" -G Ninja -DFH_WERROR=ON "$@" >/dev/null && ninja -C "$dir" --quiet ${TARGET:+"$TARGET"}
+    cmake -S . -B "$dir" -G Ninja -DFH_WERROR=ON "$@" >/dev/null && ninja -C "$dir" --quiet ${JOBS:+-j"$JOBS"} ${TARGET:+"$TARGET"}
 }
 
 # A sanitizer or a fuzzer does not look for what the optimizer did; to compile takes half as long so.
 light=(-DCMAKE_C_FLAGS_RELWITHDEBINFO="-O1 -g1")
+build_asan() { build build-asan "${light[@]}" -DCMAKE_C_COMPILER=gcc -DFH_SANITIZE=address,undefined; }
+build_tsan() { build build-tsan "${light[@]}" -DCMAKE_C_COMPILER=clang -DFH_SANITIZE=thread; }
+
+# e2e waits most of the time: what "sanitize" needs is compiled beside it, one file at a time and with the
+# lowest priority. What fails there fails, and is told, when its turn comes.
+ahead=
+build_ahead() {
+    case " ${suites[*]} " in *" e2e sanitize "*) ;; *) return ;; esac
+    set -m # a process group of its own, which ends with this script
+    (
+        renice -n 19 "$BASHPID"
+        export JOBS=1
+        build_asan
+        build_tsan
+    ) >/dev/null 2>&1 &
+    set +m
+    ahead=$!
+    trap 'kill -- "-$ahead" 2>/dev/null' EXIT
+}
 
 main_built=
 need_build() {
@@ -131,14 +150,15 @@ fuzz() {
 
 sanitize() {
     say "AddressSanitizer and UndefinedBehaviorSanitizer"
-    count "build with ASan+UBSan" build build-asan "${light[@]}" -DCMAKE_C_COMPILER=gcc -DFH_SANITIZE=address,undefined
+    [ -z "$ahead" ] || wait "$ahead"
+    count "build with ASan+UBSan" build_asan
     # What others wrote, what a browser draws (the daemon behind it is in "console") and dialogues of a short-lived
     # program have nothing in them for a sanitizer to find; nor for the second one the simulator, and what filters do
     # to records on one thread. The machine has no memory of its own: some schedules are enough here.
     ctests build-asan -LE 'e2e|long|interop' -E '^(model_.*|setup|console_page)$'
     count "model of the pair with ASan, 2000 schedules" build-asan/tests/model_pair 2000
     say "ThreadSanitizer"
-    count "build with TSan" build build-tsan "${light[@]}" -DCMAKE_C_COMPILER=clang -DFH_SANITIZE=thread
+    count "build with TSan" build_tsan
     TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$PWD/tests/lint/tsan.txt ${TSAN_OPTIONS:-}" ctests build-tsan -LE 'e2e|long|fuzz|model|interop|contract' -E '^(setup|shape|witness_host|console_page|test_sim_.*)$'
     say "the pair under AddressSanitizer: 3 kills"
     BIN=$PWD/build-asan/bin ROUNDS=3 RATE=500 count "failover with ASan" tests/integration/failover.sh
@@ -173,6 +193,7 @@ for suite in "${suites[@]}"; do
     e2e)
         need_build
         say "e2e: real processes, real sockets, SIGKILL"
+        build_ahead
         FULL=$named ROUNDS=${ROUNDS:-20} ctests build -L e2e -j1
         ;;
     long)
