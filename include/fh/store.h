@@ -113,7 +113,7 @@ int fh_store_vouch(struct fh_store *store, int64_t since_ms, struct fh_store_vou
 
 /* The peer's reports. Idempotent: a number already applied returns 0 and does nothing. store_id
  * is the peer's store; another one than before starts again from number 0. A VOID report only
- * counts its number. ret_doubled: how many of its keys this node had itself delivered already;
+ * counts its number. One on a sink that is not listed is kept for a start that lists it. ret_doubled: how many of its keys this node had itself delivered already;
  * reports of what others delivered (report.h: FH_REPORT_RECOVERED, _VOUCHED) count none. */
 int fh_store_peer_apply(struct fh_store *store, uint64_t peer_store_id,
                         const struct fh_report *report, uint64_t *ret_doubled);

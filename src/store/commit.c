@@ -214,7 +214,7 @@ static bool anything_staged(const struct fh_store *store)
     return false;
 }
 
-static void forget_row(void *userdata, uint64_t row)
+void fh_store_forget_row(void *userdata, uint64_t row)
 {
     struct fh_store *store = userdata;
     for (size_t i = 0; i < store->peer_rows.count; i++) {
@@ -333,8 +333,11 @@ int fh_store_commit(struct fh_store *store, struct fh_error *err)
         return explain(store, r, err);
     }
     fh_store_lock(store);
-    fh_marks_drop_rows(store->marks, ROWS_A_TIME, forget_row, store);
+    fh_marks_drop_rows(store->marks, ROWS_A_TIME, fh_store_forget_row, store);
     fh_store_unlock(store);
+    if (store->retention_due) {
+        fh_store_expire_unlisted(store);
+    }
     if (!anything_staged(store) && !fh_store_retention_wanted(store)) {
         return 0;
     }

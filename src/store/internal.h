@@ -71,6 +71,11 @@ extern const char *const fh_store_table_name[FH_TABLES]; /* open.c */
         size_t count, capacity;                                                                    \
     }
 
+struct fh_unlisted_row { /* of a sink that is not listed */
+    uint64_t row;
+    int64_t age_ms;
+};
+
 struct fh_newest { /* of the reports of a sink, whichever node's */
     uint64_t epoch, number;
     char position[FH_SINK_POSITION_MAX];
@@ -107,6 +112,7 @@ struct fh_store {
     FH_LIST(struct fh_staged_row) peer_rows;
     FH_LIST(uint64_t) forgotten_rows;
     FH_LIST(struct fh_staged_note) notes;
+    FH_LIST(struct fh_unlisted_row) unlisted; /* in the table of the peer's reports, or staged */
     uint64_t staged_estimate; /* pages' worth of bytes the closed blocks will take */
     char *scratch;            /* for compression */
     size_t scratch_room;
@@ -179,6 +185,8 @@ int fh_store_encode_block(struct fh_store *store, const struct fh_raw *raw,
 void fh_store_staged_clear(struct fh_store *store); /* forget all of it */
 /* commit.c */
 int fh_store_write_meta(struct fh_store *store, MDB_txn *txn);
+/* The row of a report of the peer is needed no more. userdata: the store. */
+void fh_store_forget_row(void *userdata, uint64_t row);
 int fh_store_measure(struct fh_store *store, MDB_txn *txn, uint64_t *ret_used);
 /* Fill the published state from what the transaction sees. */
 int fh_store_collect(struct fh_store *store, MDB_txn *txn, struct fh_store_state *ret);
@@ -196,6 +204,8 @@ void fh_store_merge_forget(struct fh_store *store);
 /* A staged block was committed. */
 void fh_store_merge_count(struct fh_store *store, const struct fh_raw *raw);
 /* retention.c */
+/* A report of this age (fh_store_age) need not be kept any longer. */
+bool fh_store_report_expired(const struct fh_store *store, int64_t age_ms);
 bool fh_store_retention_wanted(const struct fh_store *store);
 /* alone: in a transaction of its own, without what is staged, whatever the age. */
 int fh_store_retain(struct fh_store *store, MDB_txn *txn, bool alone, bool *ret_more);
@@ -229,6 +239,11 @@ int fh_store_fill_gap(struct fh_store *store);
 /* The keys are delivered, whenever their records come; a row keeps that over a crash. */
 int fh_store_mark_reported(struct fh_store *store, size_t sink, const struct fh_report *report,
                            uint64_t *ret_doubled);
+/* unlisted.c */
+int fh_store_load_unlisted(struct fh_store *store, uint64_t row, int64_t age_ms);
+int fh_store_keep_unlisted(struct fh_store *store, const struct fh_report *report,
+                           int64_t newest_ms);
+void fh_store_expire_unlisted(struct fh_store *store);
 /* give_way.c */
 /* The lowest cursor of the required sinks; UINT64_MAX when none is. */
 uint64_t fh_store_required_cursor(const struct fh_store *store);

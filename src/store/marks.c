@@ -433,6 +433,11 @@ uint64_t fh_marks_next_row(const struct fh_marks *marks)
     return marks->next_row;
 }
 
+void fh_marks_skip_rows(struct fh_marks *marks, uint64_t next)
+{
+    marks->next_row = next > marks->next_row ? next : marks->next_row;
+}
+
 static bool needed(const struct fh_marks *marks, const struct peer_row *row)
 {
     return row->early > 0 || row->newest_match >= marks->sink[row->sink].cursor;

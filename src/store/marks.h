@@ -68,6 +68,8 @@ size_t fh_marks_early_keys(const struct fh_marks *marks, size_t sink, size_t *in
                            struct fh_record_key *ret, size_t n);
 size_t fh_marks_early_count(const struct fh_marks *marks);
 uint64_t fh_marks_next_row(const struct fh_marks *marks);
+/* Ids below next are taken. */
+void fh_marks_skip_rows(struct fh_marks *marks, uint64_t next);
 bool fh_marks_row_needed(const struct fh_marks *marks, uint64_t row);
 /* Forget rows that are not needed: at most limit of them; forget is called for each. */
 size_t fh_marks_drop_rows(struct fh_marks *marks, size_t limit,

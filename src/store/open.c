@@ -487,6 +487,7 @@ void fh_store_close(struct fh_store *store)
     free(store->peer_rows.item);
     free(store->forgotten_rows.item);
     free(store->notes.item);
+    free(store->unlisted.item);
     free(store->prepared.item);
     free(store->scratch);
     pthread_cond_destroy(&store->committed);

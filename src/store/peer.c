@@ -159,17 +159,21 @@ int fh_store_mark_reported(struct fh_store *store, size_t sink, const struct fh_
     return 0;
 }
 
-static int apply(struct fh_store *store, size_t sink, const struct fh_report *report,
+static int apply(struct fh_store *store, int sink_or_none, const struct fh_report *report,
                  uint64_t *ret_doubled)
 {
     int64_t oldest;
     int64_t newest;
+    oldest_and_newest(report, &oldest, &newest);
+    if (sink_or_none < 0) {
+        return fh_store_keep_unlisted(store, report, newest);
+    }
+    size_t sink = (size_t)sink_or_none;
     int r = fh_store_note_position(store, sink, report);
     r = r < 0 ? r : fh_store_mark_reported(store, sink, report, ret_doubled);
     if (r < 0 || fh_store_is_hearsay(report)) {
         return r;
     }
-    oldest_and_newest(report, &oldest, &newest);
     if (oldest > store->peer_low_ms[sink]) {
         store->peer_low_ms[sink] = oldest;
     }
@@ -183,9 +187,8 @@ int fh_store_peer_apply(struct fh_store *store, uint64_t peer_store_id,
     bool known = store->meta.peer_store_id == peer_store_id;
     if (!known || report->number > store->meta.peer_applied) {
         int sink = fh_store_find_sink(store, report->sink);
-        /* A sink that is not ours: nothing here depends on it. */
-        if (sink >= 0 && report->state != FH_REPORT_VOID && report->count > 0) {
-            int r = apply(store, (size_t)sink, report, &doubled);
+        if (report->state != FH_REPORT_VOID && report->count > 0) {
+            int r = apply(store, sink, report, &doubled);
             if (r < 0) {
                 return r;
             }

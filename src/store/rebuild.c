@@ -174,7 +174,9 @@ static int take_peer(struct fh_store *store, uint64_t number, int64_t newest_ms,
                      const struct fh_report *report)
 {
     (void)newest_ms;
-    return load_early(store, number, report, age_ms);
+    return fh_store_find_sink(store, report->sink) < 0
+               ? fh_store_load_unlisted(store, number, age_ms)
+               : load_early(store, number, report, age_ms);
 }
 
 static int take_own(struct fh_store *store, uint64_t number, int64_t newest_ms, int64_t age_ms,
@@ -218,7 +220,9 @@ static int replay(void *userdata, uint64_t first, const struct fh_record_key *ke
 
 int fh_store_load(struct fh_store *store, struct fh_error *err)
 {
+    store->unlisted.count = 0;
     int r = each_row(store, FH_TABLE_PEER, take_peer, err);
+    fh_marks_skip_rows(store->marks, store->meta.next_row);
     if (r == 0) {
         r = each_row(store, FH_TABLE_REPORTS, take_own, err);
     }

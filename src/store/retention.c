@@ -101,6 +101,13 @@ static bool in_doubt(const struct fh_store *store, uint64_t number)
     return false;
 }
 
+/* Half a window longer than the records themselves: a node that comes back after hours holds
+ * records it has not given up yet, and must still learn that they were delivered. */
+bool fh_store_report_expired(const struct fh_store *store, int64_t age_ms)
+{
+    return fh_store_expired(store, age_ms + store->window_ms / 2);
+}
+
 static int drop_reports(struct fh_store *store, MDB_txn *txn, size_t limit, bool *ret_more)
 {
     MDB_cursor *cursor FH_CLEANUP(fh_lmdb_cursor_close) = NULL;
@@ -121,9 +128,7 @@ static int drop_reports(struct fh_store *store, MDB_txn *txn, size_t limit, bool
                           &len) < 0) {
             return -EUCLEAN;
         }
-        /* Half a window longer than the records themselves: a node that comes back after hours
-         * holds records it has not given up yet, and must still learn that they were delivered. */
-        if (!fh_store_expired(store, age_ms + store->window_ms / 2)) {
+        if (!fh_store_report_expired(store, age_ms)) {
             break;
         }
         if (seen == limit) {

@@ -395,6 +395,89 @@ static void random_life(void **state)
     check_serving(f, &m);
 }
 
+static int count_rows(struct fixture *f)
+{
+    struct fh_store_state state;
+    fh_store_state(f->store, &state);
+    return (int)state.unmatched_reports;
+}
+
+static void peer_told(struct fixture *f, uint64_t number, const char *sink, uint64_t from,
+                      uint64_t to)
+{
+    struct fh_record_key keys[2000];
+    struct fh_report report = report_of(keys, from, to, sink, FH_REPORT_DELIVERED);
+    report.number = number;
+    uint64_t doubled = 0;
+    assert_int_equal(fh_store_peer_apply(f->store, 77, &report, &doubled), 0);
+    assert_int_equal(doubled, 0);
+}
+
+/* A sink comes to one node first, which delivers into it; the other one lists it later, or drops it
+ * for a while. Told is told: the peer is not asked for these reports again. */
+static void a_sink_that_is_listed_later(void **state)
+{
+    struct fixture *f = *state;
+    fh_store_follow(f->store);
+    append_range(f, 1, 100);
+    peer_told(f, 1, "archive", 1, 50);
+    peer_told(f, 2, "kafka", 1, 30);
+    peer_told(f, 3, "kafka", 34, 50);
+    peer_told(f, 4, "archive", 51, 60);
+    commit(f);
+    assert_int_equal(cursor_of(f, "archive").cursor, 61);
+    assert_int_equal(count_rows(f), 0); /* nothing of it waits in memory */
+
+    f->options.sink_count = 2;
+    open_again(f);
+    assert_int_equal(cursor_of(f, "kafka").cursor, 31);
+    assert_int_equal(cursor_of(f, "kafka").pending, 53);
+    assert_int_equal(cursor_of(f, "archive").pending, 40);
+    assert_int_equal(count_rows(f), 0);
+    commit(f);
+
+    f->options.sink_count = 1; /* without it, and listed once more */
+    open_again(f);
+    append_range(f, 101, 110);
+    peer_told(f, 5, "kafka", 31, 33);
+    peer_told(f, 6, "kafka", 51, 105);
+    peer_told(f, 7, "archive", 61, 110);
+    commit(f);
+    open_again(f);
+    f->options.sink_count = 2;
+    open_again(f);
+    assert_int_equal(cursor_of(f, "kafka").cursor, 106);
+    assert_int_equal(cursor_of(f, "archive").cursor, 111);
+    uint64_t from = 0;
+    uint64_t got[10];
+    fh_store_lead(f->store);
+    assert_int_equal(serve_all(f, "kafka", &from, got, 10), 5);
+}
+
+/* What is told of a sink nobody lists here does not fill the store for ever. */
+static void what_concerns_no_listed_sink_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    fh_store_follow(f->store);
+    append_range(f, 1, 100);
+    fh_store_set_source_time(f->store, key_of(100).timestamp_ms);
+    peer_told(f, 1, "kafka", 1, 50);
+    commit(f);
+    open_again(f);
+    fh_store_set_source_time(f->store, key_of(50).timestamp_ms + 170 * 60000);
+    commit(f);
+    f->options.sink_count = 2;
+    open_again(f);
+    assert_int_equal(cursor_of(f, "kafka").pending, 50); /* it is remembered for 180 minutes ... */
+    f->options.sink_count = 1;
+    open_again(f);
+    fh_store_set_source_time(f->store, key_of(50).timestamp_ms + 190 * 60000);
+    commit(f);
+    f->options.sink_count = 2;
+    open_again(f);
+    assert_int_equal(cursor_of(f, "kafka").pending, 100);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -412,6 +495,8 @@ int main(int argc, char **argv)
         TEST(role_changes_keep_what_is_known),
         TEST(never_reported_is_given_up),
         TEST(early_keys_do_not_stay_for_ever),
+        TEST(a_sink_that_is_listed_later),
+        TEST(what_concerns_no_listed_sink_is_forgotten),
         TEST(random_life),
         TEST(random_life),
         TEST(random_life),
