@@ -345,6 +345,34 @@ instance_start() {
     on "$1" systemctl start firehosed@campus || fail "systemctl start firehosed@campus on host $1"
 }
 
+# nobody_follows NAME: while nobody follows the role (on a busy host that may last), a restart of the daemon leaves alone
+# what is bound to the primary's target, for nobody knows the new role yet, and a crash stops it.
+nobody_follows() {
+    local bound restarts until=$((SECONDS + 20)) units="firehosed-role@campus.path firehosed-role@campus.service"
+    on "$1" systemd-run -q --unit=bound -p PartOf=firehosed-primary@campus.target -p After=firehosed-primary@campus.target \
+        sleep infinity || fail "systemd-run on host $1"
+    bound=$(on "$1" systemctl show --value -p MainPID bound)
+    # shellcheck disable=SC2086 # two units
+    on "$1" systemctl mask -q --runtime --now $units || fail "systemctl mask on host $1"
+    on "$1" systemctl restart firehosed@campus || fail "systemctl restart firehosed@campus"
+    [ "$(on "$1" systemctl show --value -p MainPID bound)" = "$bound" ] || fail "a restart of the daemon starts what follows its role"
+    restarts=$(on "$1" systemctl show --value -p NRestarts firehosed@campus)
+    on "$1" systemctl kill -s KILL firehosed@campus
+    until [ "$(on "$1" systemctl show --value -p NRestarts firehosed@campus)" -gt "$restarts" ] &&
+        on "$1" systemctl is-active -q firehosed@campus; do
+        [ $SECONDS -lt $until ] || fail "firehosed@campus is not started again"
+        sleep 0.1
+    done
+    ! on "$1" systemctl is-active -q bound firehosed-primary@campus.target || fail "what follows the role outlives a crash of the daemon"
+    # shellcheck disable=SC2086
+    on "$1" systemctl unmask -q --runtime $units
+    on "$1" systemctl start firehosed-role@campus.path
+    until on "$1" systemctl is-active -q firehosed-primary@campus.target; do
+        [ $SECONDS -lt $until ] || fail "nobody follows the role any more"
+        sleep 0.1
+    done
+}
+
 scenario_instance() {
     local name=$standby tries=0 root
     step "one of several pairs on a host: firehosed@campus"
@@ -379,6 +407,7 @@ scenario_instance() {
         fail "doctor looks at another pair: $(cat "$WORK/said.log")"
     [ -d "$root/var/lib/firehosed/campus/store" ] || fail "firehosed@campus has its state elsewhere"
     [ "$(on "$name" systemctl is-active firehosed-primary.target)" = inactive ] || fail "the target of another pair follows as well"
+    nobody_follows "$name"
     on "$name" systemctl stop firehosed@campus || fail "systemctl stop firehosed@campus"
     [ "$(on "$name" systemctl is-active firehosed-primary@campus.target)" = inactive ] || fail "the target outlives its daemon"
     echo "nonsense" >"$root/etc/firehosed/campus.conf"
