@@ -75,7 +75,8 @@ function head(name) {
     if (name ~ /^process_|_scrape/) return "THE ENDPOINT AND THE PROCESS"
     if (name ~ /^firehosed_sink/) return "SINKS"
     if (name ~ /^firehosed_(store|dedup)/) return "THE STORE"
-    if (name ~ /^firehosed_(events|keep|gaps|backpressure|receiver|checkpoint)/) return "THE STREAM"
+    if (name ~ /^firehosed_replay(s?_|_)/) return "REPLAYS"
+    if (name ~ /^firehosed_(events|repaired|keep|gaps|backpressure|receiver|checkpoint)/) return "THE STREAM"
     if (name ~ /^firehosed_(build|node|uptime)/) return "THE NODE"
     return "THE PAIR"
 }

@@ -86,6 +86,7 @@ void write_scaled(struct writer *writer, const char *suffix, const struct label 
 void rows_build(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_node(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_role(struct writer *writer, const struct fh_snapshot *snapshot);
+void rows_peer_role(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_promotions(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_types(struct writer *writer, const struct fh_snapshot *snapshot);
 void rows_outcomes(struct writer *writer, const struct fh_snapshot *snapshot);

@@ -28,6 +28,15 @@ void rows_role(struct writer *writer, const struct fh_snapshot *snapshot)
     }
 }
 
+/* Nothing while it is not heard: what it was then says nothing of who leads now. */
+void rows_peer_role(struct writer *writer, const struct fh_snapshot *snapshot)
+{
+    for (unsigned role = 0; role < FH_ROLE_COUNT && snapshot->ha.peer.reachable; role++) {
+        const struct label label = {"firehosed_peer_role", fh_role_name((enum fh_role)role)};
+        write_u64(writer, "", &label, 1, snapshot->ha.peer.role == role);
+    }
+}
+
 void rows_promotions(struct writer *writer, const struct fh_snapshot *snapshot)
 {
     for (unsigned i = 0; i < FH_PROMOTION_COUNT; i++) {

@@ -54,6 +54,9 @@ const struct metric metrics_table[] = {
      .when = WHEN_PAIR, .help = "Times this process ceased to be primary."},
     {"firehosed_peer_reachable", GAUGE, PLAIN, NODE(ha.peer.reachable), .value = VALUE_BOOL,
      .when = WHEN_PAIR, .help = "1: the other node is heard."},
+    {"firehosed_peer_role", .type = METRIC_STATESET, PLAIN,
+     ROWS(rows_peer_role, FH_ROLE_COUNT, "firehosed_peer_role"), .when = WHEN_PAIR,
+     .help = "The role the other node says it has: one is 1; absent while it is not heard."},
     {"firehosed_peer_last_heard_seconds", GAUGE, SECONDS, NODE(ha.peer.last_heard_ms),
      .value = VALUE_MS, .when = WHEN_PAIR,
      .help = "Since the other node was last heard; absent until it was."},
@@ -160,7 +163,9 @@ const struct metric metrics_table[] = {
      ROWS(rows_sink_info, FH_SINKS_MAX, "sink, type, required"),
      .help = "A sink and its kind; always 1."},
     {"firehosed_sink_healthy", GAUGE, PLAIN, SINK(healthy), .value = VALUE_BOOL,
-     .help = "1: the last attempt to deliver worked."},
+     .help =
+         "1: the last attempt to deliver worked. A standby makes none: there it stays what it was, "
+         "or says whether the sink could be opened."},
     {"firehosed_sink_delivered_events", COUNTER, PLAIN, SINK(delivered), .value = VALUE_U64,
      .help = "Events delivered by this node."},
     {"firehosed_sink_filtered_events", COUNTER, PLAIN, SINK(filtered), .value = VALUE_U64,

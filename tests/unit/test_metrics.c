@@ -211,6 +211,20 @@ static void names_from_outside_cannot_break_the_answer(void **state)
     lacks(open, "\nfake");
 }
 
+/* Rules take it for the node that cannot be scraped: it must not outlive it. */
+static void the_peers_role_is_told_while_it_is_heard(void **state)
+{
+    (void)state;
+    snapshot.ha.peer.role = FH_ROLE_PRIMARY;
+    lacks(render(FH_METRICS_OPEN), "firehosed_peer_role");
+    snapshot.ha.peer.reachable = true;
+    has_line(render(FH_METRICS_OPEN), "# TYPE firehosed_peer_role stateset");
+    has_line(render(FH_METRICS_OPEN), "firehosed_peer_role{firehosed_peer_role=\"primary\"} 1");
+    has_line(render(FH_METRICS_OPEN), "firehosed_peer_role{firehosed_peer_role=\"standby\"} 0");
+    snapshot.paired = false;
+    lacks(render(FH_METRICS_OPEN), "firehosed_peer_role");
+}
+
 /* 0 would be told as a fault, by an alert that says to switch them off. */
 static void no_datagrams_where_they_are_switched_off(void **state)
 {
@@ -249,6 +263,7 @@ static void fill(void)
     snapshot.ha.arbiter.configured = true;
     snapshot.ha.replica_match.known = true;
     snapshot.ha.peer.datagrams = true;
+    snapshot.ha.peer.reachable = true;
     snapshot.ha.peer.last_heard_ms = INT64_MAX / 2;
 }
 
@@ -334,6 +349,7 @@ int main(void)
         TEST(replays_are_counted_apart),
         TEST(a_single_node_says_nothing_of_a_pair),
         TEST(names_from_outside_cannot_break_the_answer),
+        TEST(the_peers_role_is_told_while_it_is_heard),
         TEST(no_datagrams_where_they_are_switched_off),
         TEST(the_answer_is_bounded),
         TEST(names_follow_the_conventions),
