@@ -126,7 +126,8 @@ int64_t fh_store_peer_reported(const struct fh_store *store);
  * before_ms is well below fh_store_peer_reported, the peer did not receive them. From
  * *inout_sequence on (begin with 0), a portion of the work per call; take gets each and ends the
  * portion in front of a record by returning non-zero. 1: call again; 0: that was the last one,
- * *inout_sequence is 0; -ENOMEM, -EUCLEAN (sentence). Staged records are not among them. */
+ * *inout_sequence is 0; -ENOMEM, -EIO (sentence). Staged records are not among them, nor those of a
+ * block that is damaged: then err has a sentence all the same. */
 typedef int (*fh_store_line_take)(void *userdata, struct fh_slice line);
 int fh_store_unreported(struct fh_store *store, int64_t before_ms, uint64_t *inout_sequence,
                         fh_store_line_take take, void *userdata, struct fh_error *err);

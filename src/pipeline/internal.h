@@ -195,6 +195,7 @@ struct repair {
     uint64_t seen;           /* as of the last turn ... */
     struct fh_time seen_at;  /* ... and when they grew */
     struct fh_time told_at;
+    bool damage_told; /* a block of the own store cannot be read */
 };
 
 /* A batch that the sink has prepared or the far side accepted, and whose report is on its way. */

@@ -84,7 +84,12 @@ void fh_repair_find(struct fh_pipeline *pipeline)
     int r = fh_store_unreported(pipeline->store, repair->before_ms, &repair->sequence, add_line,
                                 &portion, &err);
     if (r < 0 || (r == 1 && portion.len == 0 && repair->sequence == first)) {
-        repair->sequence = 0; /* no memory, or damage, of which those tell who have to read it */
+        repair->sequence = 0; /* in the next round again */
+    }
+    /* Promoted, this node could not get past it. */
+    if (err.text[0] != '\0' && !repair->damage_told) {
+        fh_log_event(LOG_ERR, FH_LOG_STORE_DAMAGED, NULL, 0, "%s", err.text);
+        repair->damage_told = true;
     }
     if (portion.len > 0) {
         fh_answer_send(pipeline, fh_answer_new(ANSWER_UNREPORTED, portion.data, portion.len));

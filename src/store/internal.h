@@ -194,6 +194,8 @@ void fh_store_publish(struct fh_store *store, const struct fh_store_state *state
 /* reader.c: the block that holds the sequence, or the first one behind it. -ENOENT: none. */
 int fh_store_find_block(struct fh_store *store, uint64_t sequence, struct fh_raw **ret,
                         struct fh_error *err);
+/* Where the block behind that of the sequence begins, readable or not; UINT64_MAX: there is none. */
+int fh_store_behind_block(struct fh_store *store, uint64_t sequence, uint64_t *ret_next);
 /* merge.c */
 int fh_store_put_block(struct fh_store *store, MDB_txn *txn, const struct fh_staged_block *block);
 void fh_store_merge_prepare(struct fh_store *store);

@@ -88,6 +88,25 @@ int fh_store_find_block(struct fh_store *store, uint64_t sequence, struct fh_raw
     return *ret ? 0 : load_block(store, sequence, ret, err);
 }
 
+int fh_store_behind_block(struct fh_store *store, uint64_t sequence, uint64_t *ret_next)
+{
+    MDB_txn *txn FH_CLEANUP(fh_lmdb_abort) = NULL;
+    MDB_cursor *cursor FH_CLEANUP(fh_lmdb_cursor_close) = NULL;
+    MDB_val value = {0, NULL};
+    int r = fh_lmdb_begin(store->env, MDB_RDONLY, &txn);
+    if (r == 0) {
+        r = fh_lmdb_open_cursor(txn, store->table[FH_TABLE_BLOCKS], &cursor);
+    }
+    if (r == 0) {
+        r = fh_lmdb_seek(cursor, sequence + 1, ret_next, &value);
+    }
+    if (r == -ENOENT) {
+        *ret_next = UINT64_MAX;
+        return 0;
+    }
+    return r;
+}
+
 /* ---- batches -------------------------------------------------------------------------------- */
 
 static void hand_out_all(struct handout *handout, uint32_t from, struct fh_store_batch *ret)

@@ -44,15 +44,19 @@ static bool reaches(const struct fh_raw *raw, uint64_t sequence)
 }
 
 /* 1: take wants no more, or it is enough for now, and *ret_stop is the first one not given. What is
- * not there any more, or not yet, is passed over. */
+ * not there any more, or not yet, is passed over, and so is a block that cannot be read. */
 static int hand_out(struct fh_store *store, const uint64_t *sequence, size_t count,
                     fh_store_line_take take, void *userdata, uint64_t *ret_stop,
                     struct fh_error *err)
 {
     struct fh_raw *raw FH_CLEANUP(unref) = NULL;
     size_t blocks = 0;
+    uint64_t readable = 0; /* from here on */
     for (size_t i = 0; i < count; i++) {
         *ret_stop = sequence[i];
+        if (sequence[i] < readable) {
+            continue;
+        }
         if (!reaches(raw, sequence[i])) {
             fh_raw_unref(raw);
             raw = NULL;
@@ -60,6 +64,9 @@ static int hand_out(struct fh_store *store, const uint64_t *sequence, size_t cou
                 return 1;
             }
             int r = fh_store_find_block(store, sequence[i], &raw, err);
+            if (r == -EUCLEAN) {
+                r = fh_store_behind_block(store, sequence[i], &readable);
+            }
             if (r < 0 && r != -ENOENT) {
                 return r;
             }

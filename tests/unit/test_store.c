@@ -558,20 +558,7 @@ static void damaged_block_is_told(void **state)
     open_again(f);
     append_range(f, 1, 2000);
     commit(f);
-    fh_store_close(f->store);
-    f->store = NULL;
-    char path[128];
-    snprintf(path, sizeof(path), "%s/store/data.mdb", f->directory);
-    int fd = open(path, O_RDWR);
-    static char file[1 << 20];
-    ssize_t n = read(fd, file, sizeof(file));
-    assert_true(n > 4096);
-    /* the pad of the records in the first block's LZ4 literals */
-    char *at = memmem(file, (size_t)n, "compress well", 13);
-    assert_non_null(at);
-    assert_int_equal(pwrite(fd, "X", 1, at - file), 1);
-    close(fd);
-    open_again(f);
+    damage_a_block(f);
     fh_store_lead(f->store);
     int damaged = 0;
     uint64_t sequence = 1;

@@ -5,6 +5,7 @@
 #include "fh/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -150,6 +151,25 @@ static inline struct fh_store_cursor cursor_of(struct fixture *f, const char *si
     struct fh_store_cursor cursor = {0};
     assert_int_equal(fh_store_cursor(f->store, sink, &cursor), 0);
     return cursor;
+}
+
+/* A byte of a block on the disk is another one; the pad of its records is in its LZ4
+ * literals. The store must have been opened without a cache. */
+static inline void damage_a_block(struct fixture *f)
+{
+    char path[128];
+    static char file[1 << 20];
+    fh_store_close(f->store);
+    f->store = NULL;
+    snprintf(path, sizeof(path), "%s/store/data.mdb", f->directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    ssize_t n = read(fd, file, sizeof(file));
+    assert_true(n > 4096);
+    const char *at = memmem(file, (size_t)n, "compress well", 13);
+    assert_non_null(at);
+    assert_int_equal(pwrite(fd, "X", 1, at - file), 1);
+    close(fd);
+    open_again(f);
 }
 
 /* Everything fh_store_next serves from *inout on: numbers (out of the records' text) into got. */

@@ -157,6 +157,38 @@ static void a_turn_reads_few_blocks(void **state)
     assert_int_equal(found.number[298], 299);
 }
 
+/* What lies behind a block that cannot be read is found all the same. */
+static void a_damaged_block_is_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    struct fh_error err = {""};
+    struct found found = {.wanted = 1000};
+    uint64_t at = 0;
+    f->options.cache_bytes = 0;
+    open_again(f);
+    append_range(f, 1, 400);
+    commit(f);
+    damage_a_block(f);
+    fh_store_follow(f->store);
+    fh_store_set_source_time(f->store, key_of(400).timestamp_ms);
+    peer_report(f, 1, 300, 400);
+    peer_report(f, 2, 400, 400);
+    commit(f);
+    int64_t before_ms = key_of(400).timestamp_ms - SETTLED_MS;
+    int r;
+    while ((r = fh_store_unreported(f->store, before_ms, &at, take, &found, &err)) == 1) {
+    }
+    assert_int_equal(r, 0);
+    assert_in_range(found.count, 1, 298);
+    assert_int_equal(found.number[found.count - 1], 299);
+    size_t holes = 0;
+    for (size_t i = 0; i < found.count; i++) {
+        holes += found.number[i] != (i == 0 ? 0 : found.number[i - 1]) + 1;
+    }
+    assert_int_equal(holes, 1); /* one block is missing, no more */
+    assert_non_null(strstr(err.text, "damaged at record "));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -164,7 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_the_peer_lacks_is_found), TEST(a_leader_lacks_nothing),
         TEST(a_wild_stamp_says_nothing),    TEST(the_required_sinks_count),
-        TEST(a_turn_reads_few_blocks),
+        TEST(a_turn_reads_few_blocks),      TEST(a_damaged_block_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
