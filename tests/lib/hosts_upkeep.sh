@@ -19,7 +19,7 @@ restart_both() {
 }
 
 scenario_reload() {
-    local config change cursor
+    local config change cursor answer
     step "systemctl reload"
     config=$(config_of "$primary")
     cp "$config" "$WORK/good.conf"
@@ -27,7 +27,9 @@ scenario_reload() {
         's/receivers = 4/recievers = 4/|reload refused: the configuration has errors'; do
         cursor=$(host_cursor "$primary")
         sed "${change%%|*}" "$WORK/good.conf" >"$config"
-        on "$primary" systemctl reload firehosed || fail "systemctl reload"
+        answer=0
+        on "$primary" systemctl reload firehosed 2>"$WORK/said.log" || answer=1
+        [ $answer = "$(grep -c refused <<<"$change")" ] || fail "systemctl reload answers $answer: $(cat "$WORK/said.log")"
         wait_journal "$primary" "$cursor" ".MESSAGE_ID == \"$RELOAD_ID\" and (.MESSAGE | test(\"${change#*|}\"))" 10 |
             jq -r .MESSAGE || exit 1
     done
