@@ -12,6 +12,7 @@
 #include "fh/atomic_file.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <mosquitto.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -228,6 +229,18 @@ static int start_link(struct mqtt_sink *sink)
                                       &sink->trouble, &sink->link);
 }
 
+/* What was lost on its way never comes over this connection, however long that lasts: by a new one
+ * the messages are sent again. */
+static void end_silence(struct mqtt_sink *sink)
+{
+    int64_t limit_ms = sink->config.timeout_ms;
+    if (sink->link && fh_mqtt_link_silence_ms(sink->link) >= limit_ms) {
+        char what[64];
+        snprintf(what, sizeof(what), "has not answered within %" PRId64 " ms", limit_ms);
+        fh_mqtt_link_give_up(sink->link, what);
+    }
+}
+
 /* True when there is a connection that works. */
 static bool connected(struct mqtt_sink *sink)
 {
@@ -235,6 +248,7 @@ static bool connected(struct mqtt_sink *sink)
         fh_error_set(&sink->trouble, -EAGAIN, "this node must not deliver now");
         return false;
     }
+    end_silence(sink);
     if (sink->link && fh_mqtt_link_state(sink->link) == FH_MQTT_ENDED) {
         learn_from_end(sink);
     }

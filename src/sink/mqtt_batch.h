@@ -42,7 +42,8 @@ struct fh_mqtt_message *fh_mqtt_batch_next(struct fh_mqtt_batch *batch);
 void fh_mqtt_batch_sent(struct fh_mqtt_batch *batch, const struct fh_mqtt_message *message);
 /* An answer came, or the record was put aside. */
 void fh_mqtt_batch_done(struct fh_mqtt_batch *batch, struct fh_mqtt_message *message);
-/* Those after it too: what comes later must not overtake it. */
+/* Send it before whatever is still unsent. Those after it that are under way have overtaken it:
+ * that cannot be undone, and firehosed-sinks(7) says so. */
 void fh_mqtt_batch_again(struct fh_mqtt_batch *batch, const struct fh_mqtt_message *message);
 /* The connection is gone: what is not acknowledged is sent again, in order. */
 void fh_mqtt_batch_restart(struct fh_mqtt_batch *batch);

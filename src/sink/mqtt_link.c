@@ -36,6 +36,7 @@ struct fh_mqtt_link {
     int broken, broken_errno; /* a write of the owner's failed */
     uint32_t *token;          /* by message id */
     size_t unanswered;
+    struct fh_time quiet_since; /* an answer has been due since then, unless none is */
     struct fh_mqtt_answer answer[FH_MQTT_WINDOW]; /* not fetched yet; a ring */
     size_t answer_first, answer_count;
 };
@@ -96,6 +97,7 @@ static void on_publish(struct mosquitto *mosquitto, void *userdata, int id, int 
     if (id <= 0 || id >= IDS || link->answer_count == FH_MQTT_WINDOW) {
         return;
     }
+    link->quiet_since = fh_now();
     size_t at = (link->answer_first + link->answer_count++) % FH_MQTT_WINDOW;
     link->answer[at] = (struct fh_mqtt_answer){.token = link->token[id], .reason = reason};
     pthread_cond_broadcast(&link->changed);
@@ -283,6 +285,7 @@ int fh_mqtt_link_start(const struct fh_mqtt_settings *settings, const struct fh_
     link->settings = *settings;
     link->server = *server;
     link->version5 = version5;
+    link->quiet_since = fh_now();
     int r = set_up(link);
     if (r != MOSQ_ERR_SUCCESS) {
         fh_error_set(err, -EINVAL, "cannot set up a connection to %s: %s", server->host,
@@ -363,6 +366,24 @@ enum fh_mqtt_end fh_mqtt_link_end(struct fh_mqtt_link *link, struct fh_error *wh
     return end;
 }
 
+int64_t fh_mqtt_link_silence_ms(struct fh_mqtt_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    bool due = link->state == FH_MQTT_CONNECTING ||
+               (link->state == FH_MQTT_READY && link->unanswered > link->answer_count);
+    int64_t silence_ms = due ? fh_time_diff_ms(fh_now(), link->quiet_since) : 0;
+    pthread_mutex_unlock(&link->lock);
+    return silence_ms;
+}
+
+void fh_mqtt_link_give_up(struct fh_mqtt_link *link, const char *what)
+{
+    pthread_mutex_lock(&link->lock);
+    end_with(link, FH_MQTT_END_OTHER, what, "");
+    wake(link);
+    pthread_mutex_unlock(&link->lock);
+}
+
 /* ---- messages ---- */
 
 /* MQTT 5 has a place for what belongs to a record and is not in it. */
@@ -411,7 +432,9 @@ static int publish(struct fh_mqtt_link *link, const char *topic, bool retain,
     switch (r) {
     case MOSQ_ERR_SUCCESS:
         link->token[id & (IDS - 1)] = token;
-        link->unanswered++;
+        if (link->unanswered++ == link->answer_count) { /* none was due */
+            link->quiet_since = fh_now();
+        }
         return 0;
     case MOSQ_ERR_OVERSIZE_PACKET:
     case MOSQ_ERR_PAYLOAD_SIZE:

@@ -53,6 +53,13 @@ enum fh_mqtt_state fh_mqtt_link_state(struct fh_mqtt_link *link);
 /* Of one that ended: the reason as a sentence. */
 enum fh_mqtt_end fh_mqtt_link_end(struct fh_mqtt_link *link, struct fh_error *why);
 
+/* For how long an answer has been due and none came: to the greeting, or to messages. 0: none is
+ * due. */
+int64_t fh_mqtt_link_silence_ms(struct fh_mqtt_link *link);
+/* The owner has waited for long enough: it ends with FH_MQTT_END_OTHER and "the broker ... WHAT".
+ */
+void fh_mqtt_link_give_up(struct fh_mqtt_link *link, const char *what);
+
 /* One message of quality 1. token: comes back with the answer. 0; -EAGAIN: the window is full;
  * -EMSGSIZE: larger than the broker takes; -EINVAL: no topic for MQTT; -ENOTCONN. */
 int fh_mqtt_link_publish(struct fh_mqtt_link *link, const char *topic, bool retain,

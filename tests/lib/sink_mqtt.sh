@@ -73,10 +73,10 @@ far_sink() {
         cat <<CONF
 { name = "out"; type = "mqtt"; servers = ( "mqtts://127.0.0.1:$FAR_TLS_PORT" ); user = "firehosed";
   password_file = "$WORK/far/password"; ca_file = "$WORK/far/ca.pem"; cert_file = "$WORK/far/sink.pem";
-  key_file = "$WORK/far/sink.key"; timeout_ms = 2000; }
+  key_file = "$WORK/far/sink.key"; timeout_ms = 10000; }
 CONF
     else
-        echo "{ name = \"out\"; type = \"mqtt\"; servers = ( \"mqtt://127.0.0.1:$FAR_PORT\" ); timeout_ms = 2000; }"
+        echo "{ name = \"out\"; type = \"mqtt\"; servers = ( \"mqtt://127.0.0.1:$FAR_PORT\" ); timeout_ms = 10000; }"
     fi
 }
 

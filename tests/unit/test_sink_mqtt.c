@@ -7,9 +7,11 @@
 #include "mqtt_broker.h"
 #include "sink_play.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <mqtt_protocol.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,7 +34,7 @@ static struct stage *new_stage(void)
     snprintf(config->position_topic, sizeof(config->position_topic), "position/{device}");
     config->batch_records = 1000;
     config->batch_ms = 1;
-    config->timeout_ms = 2000;
+    config->timeout_ms = 10000;
     config->server_count = 1;
     stage->broker.userdata = stage;
     return stage;
@@ -366,6 +368,64 @@ static void after_a_lost_connection_it_goes_on_in_order(void **state)
     end(stage);
 }
 
+static int swallow_one(void *userdata, const struct broker_message *message, size_t index)
+{
+    struct stage *stage = userdata;
+    (void)index;
+    if (message->n != stage->at || stage->times == 0) {
+        return 0;
+    }
+    stage->times--;
+    return BROKER_SILENT;
+}
+
+/* The connection lasts, and the answer never comes over it. */
+static void after_a_lost_answer_it_connects_anew(void **state)
+{
+    (void)state;
+    struct stage *stage = new_stage();
+    stage->play.config.timeout_ms = 500;
+    stage->broker.judge = swallow_one;
+    stage->at = 5;
+    stage->times = 1;
+    start(stage);
+    play_lead(&stage->play, 3);
+    assert_int_equal(play_write(&stage->play, 1, 10), 0);
+    struct fh_time until = fh_time_add_ms(fh_now(), 20000);
+    while (!strstr(stage->play.err.text, "within 500 ms") && fh_time_before(fh_now(), until)) {
+        assert_int_equal(play_accept(&stage->play), -EAGAIN);
+    }
+    play_says(&stage->play, "within 500 ms");
+    assert_int_equal(play_accept_all(&stage->play), 0);
+    expect_in_order(stage, 1, 10);
+    end(stage);
+}
+
+/* It takes the connection and is never heard of again, whether or not it is alive. */
+static void a_broker_that_does_not_greet_is_left(void **state)
+{
+    (void)state;
+    struct stage *stage = new_stage();
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    socklen_t size = sizeof(address);
+    int mute = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(mute, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(mute, 8), 0);
+    assert_int_equal(getsockname(mute, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(broker_start(&stage->broker), 0);
+    stage->play.config.timeout_ms = 500;
+    stage->play.config.server_count = 2;
+    snprintf(stage->play.config.servers[0], sizeof(stage->play.config.servers[0]),
+             "mqtt://127.0.0.1:%d", ntohs(address.sin_port));
+    snprintf(stage->play.config.servers[1], sizeof(stage->play.config.servers[1]),
+             "mqtt://127.0.0.1:%d", stage->broker.port);
+    play_open(&stage->play);
+    play_lead(&stage->play, 3); /* within 20 s, or it fails */
+    assert_int_equal(broker_connections(&stage->broker), 1);
+    close(mute);
+    end(stage);
+}
+
 static void write_password(const char *path, const char *password)
 {
     FILE *file = fopen(path, "w");
@@ -544,6 +604,8 @@ int main(void)
         cmocka_unit_test(refused_for_no_reason_is_tried_again_first),
         cmocka_unit_test(without_the_right_it_waits),
         cmocka_unit_test(after_a_lost_connection_it_goes_on_in_order),
+        cmocka_unit_test(after_a_lost_answer_it_connects_anew),
+        cmocka_unit_test(a_broker_that_does_not_greet_is_left),
         cmocka_unit_test(the_password_is_read_at_each_connection),
         cmocka_unit_test(who_was_pushed_out_says_by_whom),
         cmocka_unit_test(fenced_it_does_not_even_connect),
