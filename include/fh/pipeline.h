@@ -163,10 +163,12 @@ struct fh_pipeline_latency {
     uint64_t sum_us;
 };
 
+#define FH_PROMISE_MAX 1024 /* with NUL; it may name a path */
+
 struct fh_pipeline_sink {
     char name[FH_SINK_NAME_MAX];
     char type[16];
-    char promise[160];
+    char promise[FH_PROMISE_MAX];
     bool required;
     bool healthy;
     uint64_t delivered; /* by this node since start */

@@ -257,7 +257,7 @@ static void say_sinks(const cJSON *status, struct page *page)
     {
         char name[64];
         char type[32];
-        char text[512];
+        char text[1024];
         say(page, "  %s (%s%s): delivered %" PRId64 ", pending %" PRId64,
             string(sink, "name", name, sizeof(name)), string(sink, "type", type, sizeof(type)),
             cJSON_IsFalse(member(sink, "required")) ? ", not required" : "",

@@ -10,6 +10,7 @@
  *   lead.c             what comes before the first batch: lead the far side, ask what it holds
  *   arrival.c          when records arrived
  *   latency.c          how long they took to their delivery
+ *   promise.c          what is promised of a sink
  *   shape.c            which records a sink gets, and how much of each
  *   settle.c           what becomes of batches that a crash or a demotion left in doubt
  *   replay.c           an interval of the store delivered again, when an operator asks for it
@@ -219,7 +220,7 @@ struct delivery {
     struct fh_sink_context context;
     pthread_t thread;
     bool started;
-    char promise[160];
+    char promise[FH_PROMISE_MAX];
 
     pthread_mutex_t lock;
     /* under lock */
@@ -492,6 +493,10 @@ void fh_delivery_pause(struct delivery *delivery, int64_t ms);
 bool fh_delivery_fenced(const struct delivery *delivery);
 /* Is the sink still to do what it was doing when it delivered in that epoch? */
 bool fh_delivery_in_force(const struct delivery *delivery);
+
+/* promise.c: what is printed at the start and shown by status. */
+void fh_delivery_promise(const struct fh_config *config, const struct fh_config_sink *sink,
+                         const struct fh_sink_ops *ops, char text[FH_PROMISE_MAX]);
 
 /* deliver.c */
 void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err);

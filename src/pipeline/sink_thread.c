@@ -301,7 +301,7 @@ int fh_delivery_start(struct fh_pipeline *pipeline, size_t index, const struct f
         return fh_error_set(err, -EINVAL, "sink %s: there is no sink type \"%s\"",
                             delivery->config.name, delivery->config.type);
     }
-    delivery->ops->promise(&delivery->config, delivery->promise, sizeof(delivery->promise));
+    fh_delivery_promise(&pipeline->config, &delivery->config, delivery->ops, delivery->promise);
     delivery->context = (struct fh_sink_context){.node = pipeline->config.node.name,
                                                  .state_dir = pipeline->config.node.state_dir,
                                                  .replica = pipeline->config.firehose.replica_id,
