@@ -320,6 +320,10 @@ static void on_frame(void *userdata, const void *bytes, size_t len)
         fh_ha_on_offer(ha, &message);
         return;
     }
+    if (message.type == FH_WIRE_REPORT && ha->host->takes_reports &&
+        !ha->host->takes_reports(ha->userdata)) {
+        return;
+    }
     struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = &message};
     fh_ha_feed(ha, &input, NULL);
 }

@@ -75,6 +75,9 @@ struct fh_ha_host {
      * -> fh_ha_report_applied(store_id, number). */
     void (*peer_report)(void *userdata, uint64_t peer_store_id, uint64_t number, const void *bytes,
                         size_t len);
+    /* Is there room for another one? While there is none, reports of the peer go as if the network
+     * had lost them; they are asked for when those that came before are applied. NULL: always. */
+    bool (*takes_reports)(void *userdata);
     /* The peer holds durably all our reports up to number. */
     void (*peer_confirmed)(void *userdata, uint64_t number);
     /* The peer wants our reports from number on (it joined). -> fh_ha_send_report per report. Ask

@@ -70,6 +70,9 @@ void fh_pipeline_publish_until(struct fh_pipeline *pipeline, struct fh_time unti
 void fh_pipeline_settle(struct fh_pipeline *pipeline, bool known, uint64_t peer_applied);
 void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_id, uint64_t number,
                              const void *bytes, size_t len);
+/* Is there room for another one? What was given and is not durable yet takes a bounded number of
+ * bytes, whatever the peer sends: four times what a sound one has under way. */
+bool fh_pipeline_takes_peer_reports(struct fh_pipeline *pipeline);
 void fh_pipeline_peer_confirmed(struct fh_pipeline *pipeline, uint64_t number);
 void fh_pipeline_peer_in_sync(struct fh_pipeline *pipeline, bool in_sync);
 /* Own reports from a number on -> own_report() for a portion of them, then reports_sent(). A peer

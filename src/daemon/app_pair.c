@@ -153,6 +153,11 @@ static void peer_report(void *userdata, uint64_t peer_store_id, uint64_t number,
     fh_pipeline_peer_report(((struct app *)userdata)->pipeline, peer_store_id, number, bytes, len);
 }
 
+static bool takes_reports(void *userdata)
+{
+    return fh_pipeline_takes_peer_reports(((struct app *)userdata)->pipeline);
+}
+
 static void peer_confirmed(void *userdata, uint64_t number)
 {
     fh_pipeline_peer_confirmed(((struct app *)userdata)->pipeline, number);
@@ -225,6 +230,7 @@ static const struct fh_ha_host ha_host = {
     .stop_delivery = stop_delivery,
     .resume_streams = resume_streams,
     .peer_report = peer_report,
+    .takes_reports = takes_reports,
     .peer_confirmed = peer_confirmed,
     .peer_wants = peer_wants,
     .peer_in_sync = peer_in_sync,

@@ -166,6 +166,9 @@ enum answer_kind {
     ANSWER_INTAKE_OPENED,
 };
 
+/* What a report of the peer takes beside its bytes, at most. */
+#define PEER_COST ((size_t)1024)
+
 struct answer {
     struct answer *next; /* of those that wait for a commit */
     enum answer_kind kind;
@@ -325,7 +328,8 @@ struct fh_pipeline {
     /* counters */
     atomic_uint_fast64_t received, duplicates, quarantined, keep_alives, late, gaps, doubled,
         repaired;
-    atomic_bool offer_taken; /* the peer's last offer is still to be looked at */
+    atomic_size_t peer_bytes; /* of reports of the peer that are not durable yet */
+    atomic_bool offer_taken;  /* the peer's last offer is still to be looked at */
     atomic_uint_fast64_t dedup_records, dedup_bytes;
 
     /* owned by the writer */
@@ -340,6 +344,7 @@ struct fh_pipeline {
     struct vouching vouching;
     struct repair repair;
     struct answer *after_commit; /* oldest first */
+    size_t peer_bytes_applied;   /* of peer_bytes: staged */
     struct fh_time last_sync, full_since;
     uint64_t doubled_seen, doubled_told; /* delivered by both: as of the last turn, as last said */
     struct fh_time doubled_at;

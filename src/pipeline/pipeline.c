@@ -14,6 +14,7 @@
 
 #define COMMANDS_MAX 4096
 #define ANSWERS_MAX  4096
+#define PEER_BYTES   ((size_t)64 << 20) /* cf. FH_SYNC_SENT_BYTES_MAX */
 #define COVERED_NOTE "covered-from"
 
 struct answer *fh_answer_new(enum answer_kind kind, const void *bytes, size_t len)
@@ -429,7 +430,15 @@ void fh_pipeline_peer_report(struct fh_pipeline *pipeline, uint64_t peer_store_i
 {
     struct command command = {
         .kind = COMMAND_PEER_REPORT, .number = number, .store_id = peer_store_id, .len = len};
-    (void)command_with(pipeline, &command, bytes);
+    atomic_fetch_add(&pipeline->peer_bytes, PEER_COST + len);
+    if (!command_with(pipeline, &command, bytes)) {
+        atomic_fetch_sub(&pipeline->peer_bytes, PEER_COST + len);
+    }
+}
+
+bool fh_pipeline_takes_peer_reports(struct fh_pipeline *pipeline)
+{
+    return atomic_load(&pipeline->peer_bytes) < PEER_BYTES;
 }
 
 void fh_pipeline_find_unreported(struct fh_pipeline *pipeline)

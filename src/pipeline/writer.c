@@ -309,6 +309,8 @@ static void publish_progress(struct fh_pipeline *pipeline)
     fh_dedup_stats(pipeline->dedup, &stats);
     atomic_store(&pipeline->dedup_records, stats.records);
     atomic_store(&pipeline->dedup_bytes, stats.bytes);
+    atomic_fetch_sub(&pipeline->peer_bytes, pipeline->peer_bytes_applied);
+    pipeline->peer_bytes_applied = 0;
     send_answers(pipeline);
     tell_missed(pipeline);
     if (pipeline->tail_lines.len > 0) {

@@ -51,6 +51,7 @@ static void persist_epoch(struct fh_pipeline *pipeline, const struct command *co
 static void apply_peer_report(struct fh_pipeline *pipeline, const struct command *command)
 {
     struct fh_report head;
+    pipeline->peer_bytes_applied += PEER_COST + command->len;
     int r = fh_report_peek(command->bytes, command->len, &head);
     struct fh_record_key *keys = NULL;
     if (r == 0) {

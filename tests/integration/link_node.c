@@ -31,6 +31,7 @@ static struct {
     const char *state;
     uint64_t epoch;
     int ready, protected;
+    bool full;
     char input[256];
     size_t input_len;
 } me;
@@ -134,6 +135,12 @@ static void peer_report(void *userdata, uint64_t store, uint64_t number, const v
     fh_ha_report_applied(me.ha, store, number);
 }
 
+static bool takes_reports(void *userdata)
+{
+    (void)userdata;
+    return !me.full;
+}
+
 static void peer_confirmed(void *userdata, uint64_t number)
 {
     (void)userdata;
@@ -183,6 +190,7 @@ static const struct fh_ha_host host = {
     .stop_delivery = stop_delivery,
     .resume_streams = resume_streams,
     .peer_report = peer_report,
+    .takes_reports = takes_reports,
     .peer_confirmed = peer_confirmed,
     .peer_wants = peer_wants,
     .peer_in_sync = peer_in_sync,
@@ -220,6 +228,9 @@ static void command(const char *line)
             send_one(me.books.own_last);
         }
         write_books();
+    } else if (sscanf(line, "full %lu", &count) == 1) {
+        me.full = count != 0;
+        printf("full is %d\n", me.full);
     } else if (strcmp(line, "status") == 0) {
         struct fh_ha_status status;
         fh_ha_status(me.ha, &status);

@@ -20,7 +20,8 @@ struct link_node_options {
     char state[256]; /* file that stands for the node's disk */
 };
 
-/* The node's main(): argv after "node". Reads "report N" and "status" from stdin; prints a line per
+/* The node's main(): argv after "node". Reads "report N", "full 0|1" (no room for reports of
+ * the peer) and "status" from stdin; prints a line per
  * order of the engine, among them "role NAME EPOCH", "confirmed N", "applied N", "in-sync 0|1",
  * "ready 0|1", "protected 0|1"; for "status" "datagrams 0|1" (ours arrive over the first path) and
  * "round trip known|unknown" (of the same). The journal goes to the same stream. */

@@ -91,6 +91,28 @@ static void reports_are_confirmed_and_caught_up(void **state)
     stop(&nb);
 }
 
+/* What comes while there is no room for it is asked for later, none of it is lost. */
+static void reports_without_room_come_again(void **state)
+{
+    (void)state;
+    struct link_node na;
+    struct link_node nb;
+    start_pair(&na, &nb);
+    link_node_say(&na, "report 3\n");
+    link_node_wait(&nb, "applied 3", SLACK_MS);
+    link_node_say(&nb, "full 1\n");
+    link_node_wait(&nb, "full is 1", SLACK_MS);
+    link_node_say(&na, "report 17\n");
+    link_node_wait(&na, "in-sync 0", SLACK_MS);
+    assert_false(link_node_hears(&nb, "applied 4", 100));
+    link_node_say(&nb, "full 0\n");
+    link_node_wait(&nb, "applied 4", SLACK_MS);
+    link_node_wait(&nb, "applied 20", SLACK_MS);
+    link_node_wait(&na, "in-sync 1", SLACK_MS);
+    stop(&na);
+    stop(&nb);
+}
+
 static void killed_primary_is_replaced_and_returns_as_standby(void **state)
 {
     (void)state;
@@ -373,6 +395,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_are_checked),
         cmocka_unit_test_setup(reports_are_confirmed_and_caught_up, set_up),
+        cmocka_unit_test_setup(reports_without_room_come_again, set_up),
         cmocka_unit_test_setup(killed_primary_is_replaced_and_returns_as_standby, set_up),
         cmocka_unit_test_setup(silent_primary_is_replaced_and_stops_when_it_wakes, set_up),
         cmocka_unit_test_setup(goodbye_hands_over_at_once, set_up),

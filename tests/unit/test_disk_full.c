@@ -97,6 +97,52 @@ static void no_answer_is_lost_for_want_of_room(void **state)
     assert_int_equal(fixture_pending(f, 0), 2500 - 200);
 }
 
+/* A peer that sends without end, and without waiting for a confirmation, costs a bounded amount of
+ * memory; what has room is applied. */
+static void reports_of_the_peer_wait_outside(void **state)
+{
+    struct fixture *f = *state;
+    static struct fh_record_key keys[FH_REPORT_KEYS_MAX];
+    struct fh_report report = {
+        .epoch = 1, .state = FH_REPORT_DELIVERED, .count = FH_REPORT_KEYS_MAX, .keys = keys};
+    for (uint32_t i = 0; i < report.count; i++) {
+        keys[i] = key_of(i + 1);
+    }
+    snprintf(report.sink, sizeof(report.sink), "first");
+    void *bytes = malloc(fh_report_size(&report));
+    report.count = 2000;
+    assert_non_null(bytes);
+    if (!small_disk_mount(f->directory, DISK_BYTES)) {
+        free(bytes);
+        skip();
+    }
+    f->bulky = true;
+    fixture_start(f, one_phase, true);
+    fh_pipeline_follow(f->pipeline);
+    assert_int_equal(small_disk_fill(f->directory, 5), 0);
+    fixture_offer(f, 2000);
+    fixture_wait(f, !reads(f));
+    uint64_t number = 0;
+    while (fh_pipeline_takes_peer_reports(f->pipeline)) {
+        report.number = ++number;
+        if (number == 2) {
+            report.count = FH_REPORT_KEYS_MAX;
+            report.state = FH_REPORT_VOID; /* it only weighs something */
+        }
+        fh_report_encode(&report, bytes);
+        fh_pipeline_peer_report(f->pipeline, 77, number, bytes, fh_report_size(&report));
+        assert_in_range(number, 1, 100);
+    }
+    writer_turns(f, 15);
+    assert_int_equal(f->applied, 0);
+    assert_false(
+        fh_pipeline_takes_peer_reports(f->pipeline)); /* taken from the queue, not stored */
+    small_disk_clear(f->directory);
+    fixture_wait(f, f->applied > 0 && fh_pipeline_takes_peer_reports(f->pipeline));
+    fixture_wait(f, fixture_pending(f, 0) == 0);
+    free(bytes);
+}
+
 static int teardown_disk(void **state)
 {
     struct fixture *f = *state;
@@ -112,6 +158,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_pushes_back_and_goes_on_by_itself, fixture_setup,
+                                        teardown_disk),
+        cmocka_unit_test_setup_teardown(reports_of_the_peer_wait_outside, fixture_setup,
                                         teardown_disk),
         cmocka_unit_test_setup_teardown(no_answer_is_lost_for_want_of_room, fixture_setup,
                                         teardown_disk),
