@@ -106,7 +106,6 @@ enum fh_ctl_exit fh_ctl_events(const struct fh_ctl_call *call)
     if (!past) {
         return FH_CTL_FAILED;
     }
-    fh_past_signals();
     bool heading =
         !show.table || (fh_row_heading(&show.plan, &show.line) == 0 &&
                         fh_past_options_write(show.line.data, show.line.len, &show.exit));

@@ -186,7 +186,10 @@ enum fh_ctl_exit fh_ctl_replay(const struct fh_ctl_call *call)
     if (!fh_ctl_option(call, "until")) {
         pick.interval.until_ms = fh_wall_ms();
     }
-    if (pick.interval.since_ms < 0 || pick.interval.since_ms >= pick.interval.until_ms) {
+    if (pick.interval.since_ms < 0) { /* so many days ago: all there is, as for events */
+        pick.interval.since_ms = 0;
+    }
+    if (pick.interval.since_ms >= pick.interval.until_ms) {
         return fh_ctl_usage_error(call, "--since must be before --until (default: now)");
     }
     cJSON *order = make_order(call, &pick, rate);

@@ -126,7 +126,6 @@ enum fh_ctl_exit fh_ctl_stats(const struct fh_ctl_call *call)
     if (!past) {
         return FH_CTL_FAILED;
     }
-    fh_past_signals();
     enum fh_ctl_exit exit = run(past, &pick, by, format, (size_t)top);
     fh_past_close(past);
     return exit;

@@ -82,11 +82,29 @@ static const char *state_dir(const struct fh_ctl_call *call)
     return NULL;
 }
 
+/* A store file that is shorter than it says ends a look with SIGBUS. */
+static void on_bus_error(int signal_number)
+{
+    static const char text[] = "firehosectl: the store's file is shorter than it should be: it is "
+                               "damaged, or the disk fails\n";
+    (void)signal_number;
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(FH_CTL_FAILED);
+}
+
+/* Before the store is opened: to open it reads pages that may be missing already. */
+static void catch_signals(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGBUS, on_bus_error);
+}
+
 struct fh_past *fh_past_options_open(const struct fh_ctl_call *call)
 {
     struct fh_error err = {""};
     struct fh_past *past = NULL;
     const char *directory = state_dir(call);
+    catch_signals();
     if (directory && fh_past_open(directory, &err, &past) < 0) {
         fh_ctl_fail("%s", err.text);
     }
@@ -130,20 +148,4 @@ size_t fh_past_options_columns(void)
         return 0;
     }
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-/* A store file that is shorter than it says ends a look with SIGBUS. */
-static void on_bus_error(int signal_number)
-{
-    static const char text[] = "firehosectl: the store's file is shorter than it should be: it is "
-                               "damaged, or the disk fails\n";
-    (void)signal_number;
-    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-    _exit(FH_CTL_FAILED);
-}
-
-void fh_past_signals(void)
-{
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGBUS, on_bus_error);
 }

@@ -167,6 +167,12 @@ wait $killed && fail "a replay goes on without its primary"
 grep -q 'the daemon has ended' "$WORK/replay.killed" || fail "not said why the replay ended: $(cat "$WORK/replay.killed")"
 jq -r "$UIDS" <(events a $INTERVAL) | sort >"$WORK/got"
 same "the store of the killed node" "$WORK/wanted" "$WORK/got"
+mkdir "$WORK/cut" && cp -r "$WORK/a/state/store" "$WORK/cut/" && truncate -s 8192 "$WORK/cut/store/data.mdb"
+for command in events stats; do
+    "$BIN/firehosectl" $command --state-dir "$WORK/cut" >/dev/null 2>"$WORK/refused"
+    expect "$command of a store that is cut off" "$?" 1
+    grep -q 'shorter than it should be' "$WORK/refused" || fail "$command does not say what is wrong: $(cat "$WORK/refused")"
+done
 wait_status b '.role == "primary"' 20
 ctl b replay --sink archive $INTERVAL --rate 300 --detach >/dev/null || fail "a replay on the new primary"
 wait_status b '.sinks[0].replay.state == "running"' 10
