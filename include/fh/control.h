@@ -3,7 +3,8 @@
  * Request   {"v":1,"command":"status","arguments":{...}}
  * Answer    {"v":1,"ok":true,"result":{...}}  or  {"v":1,"ok":false,"error":"sentence"}
  * A streaming command (tail) answers ok and then sends lines until the client hangs up.
- * Server side: on the main sd-event loop; at most 32 clients, 64 KiB a request, 8 MiB unsent. */
+ * Server side: on the main sd-event loop; at most 32 clients, 64 KiB a request, 8 MiB unsent. When
+ * there are 32, one that has neither asked nor taken anything for a minute is closed for the next. */
 #ifndef FH_CONTROL_H
 #define FH_CONTROL_H
 
@@ -30,6 +31,8 @@ int fh_control_server_new(sd_event *event, const char *path,
                           const struct fh_control_command *commands, void *userdata,
                           struct fh_error *err, struct fh_control_server **ret);
 void fh_control_server_free(struct fh_control_server *server); /* closes, unlinks */
+/* Instead of a minute; for tests. */
+void fh_control_server_idle(struct fh_control_server *server, int idle_ms);
 
 /* Streaming clients: closed is called once when the client is gone (also on server_free). */
 void fh_control_client_stream(struct fh_control_client *client,

@@ -137,22 +137,24 @@ int fh_control_call(int fd, const char *command, const cJSON *arguments, int tim
     if (!request) {
         return fh_error_set(err, -ENOMEM, "no memory for the request");
     }
-    int r = send_all(fd, request, strlen(request));
+    int sent = send_all(fd, request, strlen(request));
     cJSON_free(request);
-    if (r == 0) {
-        r = send_all(fd, "\n", 1);
+    if (sent == 0) {
+        sent = send_all(fd, "\n", 1);
     }
-    if (r < 0) {
-        return fh_error_set(err, r, "cannot send the request: %s",
-                            fh_strerror(r, text, sizeof(text)));
-    }
+    /* A daemon that has no place for one more says so and hangs up, perhaps before it is asked:
+     * what it said is there to be read. */
     struct fh_buf line FH_CLEANUP(buf_done) = {0};
     fh_buf_init(&line, FH_CONTROL_LINE_MAX);
     struct fh_time until = {0};
     if (timeout_ms >= 0) {
         until = fh_time_add_ms(fh_now(), timeout_ms);
     }
-    r = take_line(fd, until, &line);
+    int r = take_line(fd, until, &line);
+    if (r <= 0 && sent < 0) {
+        return fh_error_set(err, sent, "cannot send the request: %s",
+                            fh_strerror(sent, text, sizeof(text)));
+    }
     if (r == -ETIMEDOUT) {
         return fh_error_set(err, r,
                             "the daemon did not answer within %d ms; its main loop may be "

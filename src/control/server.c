@@ -5,6 +5,7 @@
  * make the daemon collect answers. A client is freed only by its own I/O callback or with the
  * server, never inside a call a command makes. */
 #include "fh/buf.h"
+#include "fh/clock.h"
 #include "fh/control.h"
 #include "proto.h"
 
@@ -21,12 +22,15 @@
 /* After the heartbeats of the pair, which use the normal one. */
 #define CONTROL_PRIORITY   (SD_EVENT_PRIORITY_NORMAL + 10)
 #define ACCEPTS_PER_SECOND 200
+/* Who has neither asked nor taken anything for so long makes room for one that comes. */
+#define IDLE_MS 60000
 
 struct fh_control_client {
     struct fh_control_server *server;
     struct fh_control_client *next;
     sd_event_source *source;
     int fd;
+    struct fh_time active_at; /* when something last went in or out */
     struct fh_buf in;
     struct fh_buf out;
     size_t sent; /* bytes of out already gone */
@@ -48,6 +52,7 @@ struct fh_control_server {
     void *userdata;
     struct fh_control_client *clients;
     unsigned client_count;
+    int idle_ms;
 };
 
 /* ---- output -----------------------------------------------------------------------------------
@@ -90,6 +95,7 @@ static void flush_out(struct fh_control_client *client)
             break;
         }
         client->sent += (size_t)n;
+        client->active_at = fh_now();
     }
     if (client->sent == client->out.len) {
         /* Give the memory of a large answer back. */
@@ -249,6 +255,7 @@ static void read_in(struct fh_control_client *client)
     ssize_t n = recv(client->fd, into, keep ? room : sizeof(waste), MSG_DONTWAIT);
     if (n > 0) {
         client->in.len += keep ? (size_t)n : 0;
+        client->active_at = fh_now();
     } else if (n == 0) {
         /* Half-closed: the answers to what it asked still go out; a stream just ends. */
         client->ending = true;
@@ -293,6 +300,22 @@ static void refuse(int fd)
     close(fd);
 }
 
+/* Connections that somebody has left open, or whose process stands still, must not keep the
+ * operator out. A stream is left alone: whoever reads it may look at a page of it for long. */
+static void make_room(struct fh_control_server *server)
+{
+    struct fh_control_client *oldest = NULL;
+    for (struct fh_control_client *client = server->clients; client; client = client->next) {
+        if (!client->streaming &&
+            (!oldest || fh_time_before(client->active_at, oldest->active_at))) {
+            oldest = client;
+        }
+    }
+    if (oldest && fh_time_diff_ms(fh_now(), oldest->active_at) >= server->idle_ms) {
+        client_remove(oldest);
+    }
+}
+
 static int on_listen(sd_event_source *source, int listen_fd, uint32_t revents, void *userdata)
 {
     (void)source;
@@ -301,6 +324,9 @@ static int on_listen(sd_event_source *source, int listen_fd, uint32_t revents, v
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
         return 0; /* gone again, or out of descriptors: the rate limit keeps this from spinning */
+    }
+    if (server->client_count >= FH_CONTROL_CLIENTS_MAX) {
+        make_room(server);
     }
     if (server->client_count >= FH_CONTROL_CLIENTS_MAX) {
         refuse(fd);
@@ -313,6 +339,7 @@ static int on_listen(sd_event_source *source, int listen_fd, uint32_t revents, v
     }
     client->server = server;
     client->fd = fd;
+    client->active_at = fh_now();
     fh_buf_init(&client->in, FH_CONTROL_REQUEST_MAX);
     /* What is sent stays in front of what is not until it is worth moving: twice the room. */
     fh_buf_init(&client->out, 2 * FH_CONTROL_UNSENT_MAX);
@@ -433,6 +460,7 @@ int fh_control_server_new(sd_event *event, const char *path,
     }
     server->event = sd_event_ref(event);
     server->fd = -1;
+    server->idle_ms = IDLE_MS;
     server->commands = commands;
     server->userdata = userdata;
     int r = open_socket(server, path, err);
@@ -442,6 +470,11 @@ int fh_control_server_new(sd_event *event, const char *path,
     }
     *ret = server;
     return 0;
+}
+
+void fh_control_server_idle(struct fh_control_server *server, int idle_ms)
+{
+    server->idle_ms = idle_ms;
 }
 
 void fh_control_server_free(struct fh_control_server *server)

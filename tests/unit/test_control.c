@@ -281,6 +281,54 @@ static void client_33_is_refused(void **state)
     }
 }
 
+/* Refused before it has asked: it hears why all the same. */
+static void who_is_refused_hears_why(void **state)
+{
+    struct fixture *f = *state;
+    int fds[33];
+    struct fh_error err = {""};
+    cJSON *result = NULL;
+    for (int i = 0; i < 33; i++) {
+        fds[i] = raw_connect(f);
+        settle(f);
+    }
+    assert_int_equal(fh_control_call(fds[32], "echo", NULL, 5000, &result, &err), -EREMOTEIO);
+    assert_string_equal(err.text, "32 clients are connected already; close one");
+    for (int i = 0; i < 33; i++) {
+        close(fds[i]);
+    }
+    settle(f);
+}
+
+/* Connections that are left open do not keep the operator out; a stream stays. */
+static void an_idle_client_makes_room(void **state)
+{
+    struct fixture *f = *state;
+    int fds[33];
+    for (int i = 0; i < 32; i++) {
+        fds[i] = raw_connect(f);
+        settle(f);
+    }
+    put(fds[0], "{\"v\":1,\"command\":\"tail\"}\n");
+    assert_line(f, fds[0], "{\"v\":1,\"ok\":true}");
+    put(fds[1], "{\"v\":1,\"command\":\"echo\"}\n");
+    assert_line(f, fds[1], "{\"v\":1,\"ok\":true}");
+    fh_control_server_idle(f->server, 0);
+    fds[32] = raw_connect(f);
+    put(fds[32], "{\"v\":1,\"command\":\"echo\"}\n");
+    assert_line(f, fds[32], "{\"v\":1,\"ok\":true}");
+    fh_control_server_idle(f->server, 60000);
+    assert_line(f, fds[2], ""); /* the one that was silent for longest */
+    put(fds[1], "{\"v\":1,\"command\":\"echo\"}\n");
+    assert_line(f, fds[1], "{\"v\":1,\"ok\":true}");
+    put(fds[3], "{\"v\":1,\"command\":\"echo\"}\n");
+    assert_line(f, fds[3], "{\"v\":1,\"ok\":true}");
+    for (int i = 0; i < 33; i++) {
+        close(fds[i]);
+    }
+    settle(f);
+}
+
 static void oversized_request_ends_the_connection(void **state)
 {
     struct fixture *f = *state;
@@ -632,6 +680,8 @@ int main(void)
         TEST(requests_in_pieces_and_in_one_piece),
         TEST(garbage_is_answered_and_survived),
         TEST(client_33_is_refused),
+        TEST(who_is_refused_hears_why),
+        TEST(an_idle_client_makes_room),
         TEST(oversized_request_ends_the_connection),
         TEST(largest_request_is_taken),
         TEST(big_answer_waits_for_its_reader),
