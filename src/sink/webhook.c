@@ -180,8 +180,7 @@ static const char *remedy(long status)
 static void say_status(struct webhook *sink, const struct fh_webhook_result *result)
 {
     char excerpt[128];
-    const char *secret = fh_webhook_http_secret(sink->http);
-    fh_webhook_excerpt(result->body, &secret, 1, excerpt, sizeof(excerpt));
+    fh_webhook_http_excerpt(sink->http, result->body, excerpt, sizeof(excerpt));
     char asked[48] = "";
     if (result->retry_after_s > 0) {
         snprintf(asked, sizeof(asked), "; it asks to wait %" PRId64 " s", result->retry_after_s);
@@ -255,8 +254,7 @@ static void refused(struct webhook *sink, uint32_t lane, const struct fh_webhook
     fh_collect_get(&sink->batch, sink->plan.order[range.from], &item);
     char excerpt[256];
     char reason[320];
-    const char *secret = fh_webhook_http_secret(sink->http);
-    fh_webhook_excerpt(result->body, &secret, 1, excerpt, sizeof(excerpt));
+    fh_webhook_http_excerpt(sink->http, result->body, excerpt, sizeof(excerpt));
     snprintf(reason, sizeof(reason), "answered with status %ld%s%s", result->status,
              excerpt[0] ? ": " : "", excerpt);
     if (fh_sink_refused(sink->context, item.record, reason, &sink->reason) < 0) {

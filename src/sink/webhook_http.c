@@ -2,6 +2,7 @@
  * is read from the batch while it is sent, without a copy; each piece of it asks first whether this
  * node may still speak. */
 #include "webhook_http.h"
+#include "webhook_answer.h"
 
 #include "fh/atomic_file.h"
 #include "fh/curl_init.h"
@@ -9,6 +10,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@
 #define ANSWER_MAX      ((size_t)64 * 1024) /* what comes after it is not waited for */
 #define HEADER_TEXT_MAX (FH_SINK_WORD_MAX + 64)
 #define NAME_MAX_BYTES  300
+#define HIDDEN_MIN      16
 
 struct exchange {
     struct fh_webhook_http *http;
@@ -45,6 +48,7 @@ struct fh_webhook_http {
     CURLM *multi;
     char name[NAME_MAX_BYTES];
     char *secret; /* token or password; "" when there is none */
+    char *basic;  /* user and password as they travel; NULL when there are none */
     uint32_t busy;
     struct exchange exchange[FH_WEBHOOK_LANES_MAX];
 };
@@ -370,9 +374,32 @@ void fh_webhook_http_cancel(struct fh_webhook_http *http)
 
 /* ---- what the configuration says ---- */
 
-const char *fh_webhook_http_secret(const struct fh_webhook_http *http)
+/* Where the path begins; shorter ones, as short values, are no secrets but words. */
+static const char *hidden_path(const char *url)
 {
-    return http->secret;
+    const char *host = strstr(url, "://") + 3;
+    const char *path = host + strcspn(host, "/?#");
+    return strlen(path) >= HIDDEN_MIN ? path : NULL;
+}
+
+static const char *hidden_value(const char *header)
+{
+    const char *value = header + strcspn(header, ":");
+    value += strspn(value, ": \t");
+    return strlen(value) >= HIDDEN_MIN ? value : NULL;
+}
+
+void fh_webhook_http_excerpt(const struct fh_webhook_http *http, struct fh_slice body, char *text,
+                             size_t size)
+{
+    const struct fh_config_sink *config = http->config;
+    const char *secrets[3 + FH_ENDPOINTS_MAX] = {http->secret, http->basic,
+                                                 hidden_path(config->url)};
+    size_t count = 3;
+    for (size_t i = 0; i < config->header_count; i++) {
+        secrets[count++] = hidden_value(config->headers[i]);
+    }
+    fh_webhook_excerpt(body, secrets, count, text, size);
 }
 
 const char *fh_webhook_http_name(const struct fh_webhook_http *http)
@@ -380,13 +407,29 @@ const char *fh_webhook_http_name(const struct fh_webhook_http *http)
     return http->name;
 }
 
-static void forget_secret(struct fh_webhook_http *http)
+static void forget(char **text)
 {
-    if (http->secret) {
-        explicit_bzero(http->secret, strlen(http->secret));
-        free(http->secret);
-        http->secret = NULL;
+    if (*text) {
+        explicit_bzero(*text, strlen(*text));
+        free(*text);
+        *text = NULL;
     }
+}
+
+/* "user:password" in base64 (RFC 7617). */
+static char *make_basic(const char *user, const char *password)
+{
+    char *pair = NULL;
+    if (asprintf(&pair, "%s:%s", user, password) < 0) {
+        return NULL;
+    }
+    size_t len = strlen(pair);
+    char *text = malloc((len + 2) / 3 * 4 + 1);
+    if (text) {
+        EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)pair, (int)len);
+    }
+    forget(&pair);
+    return text;
 }
 
 int fh_webhook_http_credentials(struct fh_webhook_http *http, struct fh_error *err)
@@ -414,9 +457,16 @@ int fh_webhook_http_credentials(struct fh_webhook_http *http, struct fh_error *e
                                 token ? "token" : "password");
         }
     }
-    forget_secret(http);
+    char *basic = text && config->user[0] != '\0' ? make_basic(config->user, text) : NULL;
+    if (!text || (config->user[0] != '\0' && !basic)) {
+        forget(&text);
+        return fh_error_set(err, -ENOMEM, "out of memory");
+    }
+    forget(&http->secret);
+    forget(&http->basic);
     http->secret = text;
-    return text ? 0 : fh_error_set(err, -ENOMEM, "out of memory");
+    http->basic = basic;
+    return 0;
 }
 
 /* Scheme, host and port of the address. */
@@ -496,6 +546,7 @@ void fh_webhook_http_free(struct fh_webhook_http *http)
         }
     }
     curl_multi_cleanup(http->multi);
-    forget_secret(http);
+    forget(&http->secret);
+    forget(&http->basic);
     free(http);
 }

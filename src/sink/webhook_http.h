@@ -29,8 +29,11 @@ void fh_webhook_http_free(struct fh_webhook_http *http); /* NULL allowed */
 
 /* Read token or password again: they may have been changed on disk. */
 int fh_webhook_http_credentials(struct fh_webhook_http *http, struct fh_error *err);
-/* What must not appear in a sentence. */
-const char *fh_webhook_http_secret(const struct fh_webhook_http *http);
+/* fh_webhook_excerpt of an answer, without what we have sent along and must not appear in a
+ * sentence: token or password, and the password as it travels, the path of the address, values of
+ * headers. */
+void fh_webhook_http_excerpt(const struct fh_webhook_http *http, struct fh_slice body, char *text,
+                             size_t size);
 /* "https://events.example:8443", without the path, which may be a secret. */
 const char *fh_webhook_http_name(const struct fh_webhook_http *http);
 
