@@ -15,7 +15,8 @@ int fh_curl_init(struct fh_error *err);
  * empty. Without the address of a proxy, which may hold a password. */
 const char *fh_curl_said(CURLcode code, const char *detail);
 
-/* Only the authorities in ca_file may vouch for the far side; "": the system's. */
+/* Only the authorities in ca_file may vouch for the far side; "": the system's. The file is read
+ * at each connection, so that a renewed one counts from the next. */
 CURLcode fh_curl_trust(CURL *easy, const char *ca_file);
 
 #endif

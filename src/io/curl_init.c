@@ -23,9 +23,16 @@ int fh_curl_init(struct fh_error *err)
 }
 
 /* CAINFO replaces the system's file only; the directory many libcurls are built with, as Debian's,
- * would go on vouching for everybody. */
+ * would go on vouching for everybody. From 7.87 on libcurl keeps what it has read of a file for a
+ * day: a file that was renewed would be of no use until then, and a CA taken out of it trusted. */
 CURLcode fh_curl_trust(CURL *easy, const char *ca_file)
 {
+#if LIBCURL_VERSION_NUM >= 0x075700
+    CURLcode uncached = curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    if (uncached != CURLE_OK) {
+        return uncached;
+    }
+#endif
     if (ca_file[0] == '\0') {
         return CURLE_OK;
     }
