@@ -89,7 +89,7 @@ static void an_order_while_it_backs_off_is_obeyed_at_once(void **state)
     assert_true(fixture_wait_lines(fixture, 1));
     atomic_store(&refusing, true);
     fh_sources_reconnect(fixture->sources, 1);
-    for (int i = 0; i < 10000 && channel_status(fixture, 0).failures == 0; i++) {
+    for (int i = 0; i < 60000 && channel_status(fixture, 0).failures == 0; i++) {
         channel_breathe();
     }
     assert_int_equal(channel_status(fixture, 0).state, FH_RECEIVER_WAITING);
@@ -198,7 +198,7 @@ static void play_late_refusal(struct channel_peer *peer, void *userdata)
         channel_play_one(peer, userdata);
         return;
     }
-    for (int i = 0; i < 10000 && !atomic_load(&key_given); i++) {
+    for (int i = 0; i < 60000 && !atomic_load(&key_given); i++) {
         channel_breathe();
     }
     channel_refuse(peer, 401, 0, "no");

@@ -59,7 +59,7 @@ static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
     channel_serve(fixture, channel, play_flood, false);
     fixture_start(fixture);
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
-    for (int i = 0; i < 10000 && !atomic_load(&server_stalled); i++) {
+    for (int i = 0; i < 60000 && !atomic_load(&server_stalled); i++) {
         channel_breathe();
     }
     assert_true(atomic_load(&server_stalled));

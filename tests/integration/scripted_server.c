@@ -245,7 +245,7 @@ static bool wait_for(struct scripted_server *server, const unsigned *counter, un
 {
     struct timespec deadline;
     clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += 10;
+    deadline.tv_sec += 60;
     pthread_mutex_lock(&server->lock);
     while (*counter < n &&
            pthread_cond_timedwait(&server->changed, &server->lock, &deadline) == 0) {

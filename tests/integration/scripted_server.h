@@ -54,7 +54,7 @@ void scripted_server_start(struct scripted_server *server);
 /* Shuts every connection down and waits for the players. */
 void scripted_server_stop(struct scripted_server *server);
 
-/* Waits until n connections were accepted / n requests read; false after 10 s. */
+/* Waits until n connections were accepted / n requests read; false after 60 s. */
 bool scripted_wait_accepted(struct scripted_server *server, unsigned n);
 bool scripted_wait_requests(struct scripted_server *server, unsigned n);
 unsigned scripted_requests(struct scripted_server *server);

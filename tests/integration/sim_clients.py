@@ -36,7 +36,7 @@ def equal(what, got, wanted):
     check(got == wanted, f"{what}: expected {wanted!r}, got {got!r}")
 
 
-def until(what, condition, seconds=20.0):
+def until(what, condition, seconds=60.0):
     """Asks every 10 ms: the server has no event to wait for."""
     end = time.monotonic() + seconds
     while True:
@@ -73,7 +73,7 @@ class Sim:
             client.kill()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        errors = self.process.communicate(timeout=20)[1]
+        errors = self.process.communicate(timeout=60)[1]
         if kind is None:
             equal("exit status of firehose-sim " + errors, self.process.returncode, 0)
         else:
@@ -84,15 +84,15 @@ class Sim:
         return ssl.create_default_context(cafile=f"{self.dir}/ca.pem") if self.tls else None
 
     def connect(self):
-        raw = socket.create_connection((self.host, self.port), timeout=20)
+        raw = socket.create_connection((self.host, self.port), timeout=60)
         return self.context().wrap_socket(raw, server_hostname="127.0.0.1") if self.tls else raw
 
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, body text)"""
         if self.tls:
-            connection = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=self.context())
+            connection = http.client.HTTPSConnection(self.host, self.port, timeout=60, context=self.context())
         else:
-            connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         result = answer.status, answer.headers, answer.read().decode()
@@ -259,7 +259,7 @@ class Process:
         os.close(handle)
         self.heads = self.body + ".head"
         trust = ["--cacert", f"{sim.dir}/ca.pem"] if sim.tls else []
-        self.process = subprocess.Popen(["curl", "-sSN", "-m", "60", *trust, "-o", self.body, "-D", self.heads, *command],
+        self.process = subprocess.Popen(["curl", "-sSN", "-m", "200", *trust, "-o", self.body, "-D", self.heads, *command],
                                         stderr=subprocess.PIPE, text=True)
 
     def bytes(self):
@@ -273,7 +273,7 @@ class Process:
             return file.read()
 
     def wait(self):
-        self.error = self.process.communicate(timeout=30)[1]
+        self.error = self.process.communicate(timeout=90)[1]
         return self.process.returncode
 
     def gone(self):
@@ -353,7 +353,7 @@ class Verbose:
         sim.clients.append(self)
 
     def says(self, *wanted):
-        text = self.process.communicate(timeout=20)[0].decode("latin-1")
+        text = self.process.communicate(timeout=60)[0].decode("latin-1")
         for each in wanted:
             check(each in text, "nghttp does not say", each, text[-2000:])
 

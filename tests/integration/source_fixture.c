@@ -205,17 +205,17 @@ void fixture_start(struct fixture *fixture)
     }
 }
 
-static struct timespec in_ten_seconds(void)
+static struct timespec in_a_minute(void)
 {
     struct timespec deadline;
     clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += 10;
+    deadline.tv_sec += 60;
     return deadline;
 }
 
 #define WAIT_UNTIL(fixture, condition)                                                             \
     do {                                                                                           \
-        struct timespec deadline = in_ten_seconds();                                               \
+        struct timespec deadline = in_a_minute();                                               \
         pthread_mutex_lock(&(fixture)->lock);                                                      \
         while (!(condition) &&                                                                     \
                pthread_cond_timedwait(&(fixture)->changed, &(fixture)->lock, &deadline) == 0) {    \
@@ -246,7 +246,7 @@ bool fixture_wait_disconnected(struct fixture *fixture, unsigned disconnected)
 bool fixture_wait_state(struct fixture *fixture, enum fh_receiver_state state)
 {
     struct fh_receiver_status status;
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < 60000; i++) {
         fh_sources_status(fixture->sources, 0, &status);
         if (status.state == state) {
             return true;

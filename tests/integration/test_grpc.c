@@ -255,7 +255,7 @@ static void endings_are_told_apart_and_retried(void **state)
                                     "when it goes away: UNAVAILABLE"),
                      1);
     const struct scripted_peer *peers = fixture->server.peers;
-    assert_in_range(peers[1].opened_ms - peers[0].opened_ms, 300, 2000); /* the pushback */
+    assert_true(peers[1].opened_ms - peers[0].opened_ms >= 300); /* the pushback */
 }
 
 static atomic_bool head_seen;

@@ -502,9 +502,8 @@ def over_tls():
         begin = time.monotonic()
         sim.connect().close()
         check(time.monotonic() - begin >= 2, "slow_tls")
-        begin = time.monotonic()
-        sim.connect().close()
-        check(time.monotonic() - begin < 2, "slow_tls does not end")
+        equal("slow_tls, once", [(fault["applied"], fault["active"]) for fault in json.loads(sim.ask("GET", "/sim/faults")[2])
+                                 if fault["type"] == "slow_tls"], [(1, False)])
 
 
 def unpad(text):
@@ -575,7 +574,7 @@ def arguments():
     for bad in (["--key", "K:channels=smtp"], ["--key", ":cloud"], ["--key", "K:admin"], ["--grpc-path", "x"],
                 ["--replay-compares", "size"], ["--replica-default", "2"], ["--ping-ms", "-1"]):
         result = subprocess.run([f"{os.environ.get('BIN', 'build/bin')}/firehose-sim", "--api-key", "K", "--plain", *bad],
-                                capture_output=True, text=True, timeout=20, check=False)
+                                capture_output=True, text=True, timeout=90, check=False)
         check(result.returncode != 0 and result.stderr.count("\n") == 1, bad, result.stderr)
 
 

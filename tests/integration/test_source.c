@@ -259,7 +259,7 @@ static void twelve_receivers_on_three_threads(void **state)
     free(text);
     for (unsigned i = 0; i < 12; i++) {
         struct collected collected = {0};
-        for (int wait = 0; wait < 10000 && collected.lines < MANY_LINES; wait++) {
+        for (int wait = 0; wait < 60000 && collected.lines < MANY_LINES; wait++) {
             fixture_wait_lines(fixture, 1);
             fixture_collected(fixture, i, &collected);
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -323,7 +323,7 @@ static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
     fixture_serve(fixture, play_flood, false);
     fixture_start(fixture);
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
-    for (int i = 0; i < 10000 && atomic_load(&stalled_at) == 0; i++) {
+    for (int i = 0; i < 60000 && atomic_load(&stalled_at) == 0; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     size_t len = 0;
@@ -336,7 +336,7 @@ static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
 
     unsigned refusals = atomic_load(&fixture->refusals);
     fh_sources_wake(fixture->sources); /* woken too early: asks, hears no, and waits again */
-    for (int i = 0; i < 10000 && atomic_load(&fixture->refusals) == refusals; i++) {
+    for (int i = 0; i < 60000 && atomic_load(&fixture->refusals) == refusals; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
@@ -361,7 +361,7 @@ static void pausing_again_and_again_loses_nothing(void **state)
     size_t len = 0;
     char *text = flood(&len);
     struct collected collected = {0};
-    for (int i = 0; i < 100000 && collected.lines < FLOOD_LINES; i++) {
+    for (int i = 0; i < 600000 && collected.lines < FLOOD_LINES; i++) {
         fh_sources_wake(fixture->sources); /* comes before, while and after the receiver pauses */
         nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
         fixture_collected(fixture, 0, &collected);

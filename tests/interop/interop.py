@@ -47,7 +47,7 @@ def port():
         return s.getsockname()[1]
 
 
-def wait_port(number, seconds=10):
+def wait_port(number, seconds=60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -138,7 +138,48 @@ class Received:
         return [json.loads(line) for line in self.lines]
 
 
-def receive(config_file, lines, seconds=20):
+def until(condition, seconds=60):
+    """Asks every 20 ms, as long as a busy machine may need. Did it come about?"""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Running:
+    """Our receivers in the background."""
+
+    def __init__(self, config_file):
+        self.files = [tempfile.TemporaryFile(dir=WORK) for _ in range(2)]
+        self.process = start(os.path.join(BUILD, "tests/receive"), config_file, "1000000", "600",
+                             stdout=self.files[0], stderr=self.files[1], env=without_proxy())
+
+    def received(self):
+        """What has come so far."""
+        return Received(self.process.poll(),
+                        *(os.pread(file.fileno(), 1 << 26, 0) for file in self.files))
+
+    def until(self, condition):
+        """Until what has come meets the condition, or a minute has passed."""
+        until(lambda: condition(self.received()))
+        return self.received()
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def receive_until(config_file, condition):
+    """Our receivers until what has come meets the condition."""
+    running = Running(config_file)
+    got = running.until(condition)
+    running.stop()
+    return got
+
+
+def receive(config_file, lines, seconds=60):
     """Our receivers until so many lines have come."""
     done = subprocess.run(
         [os.path.join(BUILD, "tests/receive"), config_file, str(lines), str(seconds)],
@@ -150,7 +191,7 @@ def preview(config_file, lines, *more):
     """firehosectl preview."""
     done = subprocess.run(
         [os.path.join(BUILD, "bin/firehosectl"), "preview", "--config", config_file, "--count",
-         str(lines), *more], capture_output=True, env=without_proxy(), timeout=40)
+         str(lines), *more], capture_output=True, env=without_proxy(), timeout=90)
     return Received(done.returncode, done.stdout, done.stderr)
 
 

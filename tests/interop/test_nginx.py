@@ -3,7 +3,7 @@
 it, as a service behind a load balancer has them."""
 
 import interop
-from interop import Backend, check, config, finish, preview, receive
+from interop import Backend, check, config, finish, preview, receive, receive_until
 from nginx_server import Nginx, version
 
 print(f"our client against {version()}")
@@ -40,7 +40,8 @@ def nobody_behind():
     for channel, option in (("http", {"http_version": "2"}), ("http", {"http_version": "1.1"}),
                             ("websocket", {}), ("grpc", {})):
         nginx = Nginx()
-        got = receive(config(channel, nginx.url, **option), 1, 1)
+        got = receive_until(config(channel, nginx.url, **option),
+                            lambda got: "[stream-down]" in got.err)
         check(f"502 over {channel} {''.join(option.values())} is retried",
               "[stream-down]" in got.err and ("502" in got.err or "UNAVAILABLE" in got.err), got)
         nginx.asked()

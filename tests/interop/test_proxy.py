@@ -7,7 +7,7 @@ import subprocess
 
 import interop
 from grpc_server import Server as GrpcServer, all_records
-from interop import Backend, check, config, finish, preview, receive
+from interop import Backend, check, config, finish, preview, receive, receive_until
 from websocket_server import Server as WebSocketServer, all_lines
 
 interop.need("tinyproxy")
@@ -68,13 +68,18 @@ for tls in (True, False):
 check("the proxy did not see the key of a tunnelled stream",
       interop.KEY not in open_proxy.seen())
 
+
+def is_refused(got):
+    return "[stream-refused]" in got.err
+
+
 closed_proxy = Proxy("ConnectPort 443")
 with_password = Proxy("BasicAuth someone secret")
 for channel, server in servers(True).items():
-    got = receive(config(channel, server.url, proxy=closed_proxy.url), 1, 1)
+    got = receive_until(config(channel, server.url, proxy=closed_proxy.url), is_refused)
     check(f"a proxy that opens no tunnel, {channel}",
           "[stream-refused]" in got.err and "proxy answered with 403" in got.err, got)
-    got = receive(config(channel, server.url, proxy=with_password.url), 1, 1)
+    got = receive_until(config(channel, server.url, proxy=with_password.url), is_refused)
     check(f"a proxy that wants a password, {channel}",
           "[stream-refused]" in got.err and "407" in got.err and "firehose.proxy" in got.err, got)
     address = with_password.url.replace("//", "//someone:secret@")

@@ -8,7 +8,7 @@ import time
 from http import HTTPStatus
 
 import interop
-from interop import check, config, finish, preview, receive
+from interop import Running, check, config, finish, preview, receive, receive_until, until
 from websocket_server import LINES, SAMPLES, VERSION, Server, all_lines
 
 print(f"our WebSocket client against websockets {VERSION}")
@@ -58,12 +58,12 @@ def pings():
     async def behave(_server, websocket):
         await websocket.send(LINES[0])
         for _ in range(3):
-            await asyncio.wait_for(await websocket.ping(), 5)
+            await asyncio.wait_for(await websocket.ping(), 60)
             answered.append(1)
         await websocket.send(LINES[1])
         await websocket.wait_closed()
 
-    server = Server(behave, ping_interval=0.2, ping_timeout=1)
+    server = Server(behave, ping_interval=0.2, ping_timeout=60)
     got = receive(config("websocket", server.url), 2)
     check("pings are answered", got.status == 0 and len(answered) == 3, got)
     server.stop()
@@ -86,9 +86,14 @@ def refused():
     for status, state in ((400, "refused"), (401, "refused"), (403, "refused"), (404, "refused"),
                           (429, "down"), (500, "down"), (503, "down")):
         server = Server(all_lines, refuse=lambda _n, status=status: (HTTPStatus(status), [], b"no such luck\n"))
-        got = receive(config("websocket", server.url), 1, 1)
+        running = Running(config("websocket", server.url))
+        running.until(lambda got, state=state: f"[stream-{state}]" in got.err and
+                      (state == "refused" or len(server.paths) > 1))
+        time.sleep(0.5)  # a storm of refused attempts would be seen
+        got = running.received()
+        running.stop()
         tries = len(server.paths)
-        check(f"{status} is {state}, after {tries} tries in 1 s",
+        check(f"{status} is {state}, after {tries} tries",
               f"[stream-{state}]" in got.err and f"answered with {status}" in got.err and
               "no such luck" in got.err and (tries == 1 if state == "refused" else tries > 1), got)
         server.stop()
@@ -97,7 +102,7 @@ def refused():
     before = time.monotonic()
     got = receive(config("websocket", server.url), 1)
     waited = time.monotonic() - before
-    check(f"429 with Retry-After 2 is waited out ({waited:.1f} s)", 2 <= waited < 5, got)
+    check(f"429 with Retry-After 2 is waited out ({waited:.1f} s)", waited >= 2 and got.lines, got)
     server.stop()
 
 
@@ -116,6 +121,7 @@ def closed():
 
     server = Server(behave)
     got = receive(config("websocket", server.url), len(SAMPLES))
+    until(lambda: len(closings) == 3)
     check("close 1001, 1011, 1008: told, answered, resumed",
           got.status == 0 and got.events() == SAMPLES and closings == [True] * 3 and
           all(text in got.err for text in ("1001 (the server is going away): bye", "1011 ",
@@ -131,7 +137,7 @@ def cut():
     async def behave(server, websocket):
         if len(server.paths) == 1:
             await websocket.send(LINES[0])
-            await websocket.ping()
+            await (await websocket.ping())  # a cut can take away what was not read yet
             websocket.transport.abort()
             return
         await websocket.send("\n".join(LINES[1:]))
@@ -162,8 +168,9 @@ def large():
 
 def not_trusted():
     server = Server(all_lines)
-    got = receive(config("websocket", server.url, ca_file="/etc/ssl/certs/ca-certificates.crt"), 1,
-                  1)
+    got = receive_until(
+        config("websocket", server.url, ca_file="/etc/ssl/certs/ca-certificates.crt"),
+        lambda got: "certificate is not trusted" in got.err)
     check("a certificate nobody vouches for", "certificate is not trusted" in got.err and
           not got.lines, got)
     server.stop()
