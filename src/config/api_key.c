@@ -78,6 +78,23 @@ static int find(const char *file, const char *credential, const char *missing,
     return 0;
 }
 
+/* A file that is there for root alone, as it lies after having been copied, is told with its
+ * remedy. */
+static int read_secret(const char *what, const char *path, int secret, char **ret,
+                       struct fh_error *err)
+{
+    int r = fh_file_read(path, 4096, secret, ret, err);
+    if (r == -EACCES && secret) {
+        return fh_error_set(
+            err, r, "%s: %s may not be read by this user; for the service: chown firehosed: %s",
+            what, path, path);
+    }
+    if (r < 0) {
+        fh_error_prefix(err, "%s", what);
+    }
+    return r;
+}
+
 int fh_config_api_key(const struct fh_config *config, char key[FH_API_KEY_MAX],
                       struct fh_error *err)
 {
@@ -92,9 +109,8 @@ int fh_config_api_key(const struct fh_config *config, char key[FH_API_KEY_MAX],
         return r;
     }
     FH_CLEANUP(wipe_text) char *text = NULL;
-    r = fh_file_read(path, 4096, secret, &text, err);
+    r = read_secret("API key", path, secret, &text, err);
     if (r < 0) {
-        fh_error_prefix(err, "API key");
         return r;
     }
     return take_key(text, path, key, err);
@@ -114,7 +130,7 @@ int fh_config_pair_key(const struct fh_config *config, char key[FH_PAIR_KEY_MAX]
         return r;
     }
     FH_CLEANUP(wipe_text) char *text = NULL;
-    r = fh_file_read(path, 4096, secret, &text, err);
+    r = read_secret("key of the pair", path, secret, &text, err);
     if (r < 0) {
         return r;
     }

@@ -401,6 +401,16 @@ static void the_api_key(void **state)
     snprintf(key, sizeof(key), "before");
     assert_int_equal(key_from("SECRET", 6, 0640, key, &err), -EPERM);
     assert_non_null(strstr(err.text, "api_key"));
+    /* root's, as after a copy: nobody reads it but root */
+    bool root = geteuid() == 0;
+    struct fh_config config = parsed(MINIMAL);
+    in_scratch("api_key", config.firehose.api_key_file, sizeof(config.firehose.api_key_file));
+    assert_int_equal(chmod(config.firehose.api_key_file, 0), 0);
+    assert_int_equal(root ? seteuid(65534) : 0, 0);
+    int r = fh_config_api_key(&config, key, &err);
+    assert_int_equal(root ? seteuid(0) : 0, 0);
+    assert_int_equal(r, -EACCES);
+    assert_non_null(strstr(err.text, "chown firehosed: "));
     assert_int_equal(key_from(" \n", 2, 0600, key, &err), -EINVAL);
     assert_int_equal(key_from("", 0, 0600, key, &err), -EINVAL);
     const char *bad[] = {"SECRET\nX-Other: 1", "SECRET TWO", "SECR\x01T", "SECR\xc3\xa9T"};
