@@ -95,6 +95,7 @@ struct fh_doctor_unit {
     bool loaded;    /* systemd knows it */
     bool changed;   /* its files are newer than what systemd knows */
     bool uncertain; /* it has what is not followed here: a root of its own, binds */
+    char active[16], sub[24], result[24], enabled[24]; /* as systemd names them; "": not told */
     size_t rules;
     struct fh_doctor_rule rule[FH_DOCTOR_RULES];
 };
@@ -110,6 +111,10 @@ struct fh_doctor_place {
  * unit: with a name, else zero. */
 extern const char *const fh_doctor_unit_properties;
 void fh_doctor_unit_read(struct fh_doctor_unit *unit, const char *text);
+/* What systemd knows of the daemon's coming and going, when that is not as it should be. answers:
+ * the daemon does. */
+void fh_doctor_unit_state(struct fh_doctor_report *report, const struct fh_doctor_unit *unit,
+                          bool answers);
 /* Whether the unit lets the daemon write there; says why not and what to do. */
 bool fh_doctor_sandbox(struct fh_doctor_report *report, const struct fh_doctor_unit *unit,
                        const struct fh_doctor_place *place);

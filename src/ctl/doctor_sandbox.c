@@ -1,5 +1,6 @@
-/* doctor_sandbox.c: owns the judgement whether the unit lets the daemon write where it has to: what
- * "systemctl show" prints becomes rules, and the rules a finding with its remedy. No I/O. Where two
+/* doctor_sandbox.c: owns the judgement of the unit: whether it lets the daemon write where it has
+ * to, and whether it keeps it running. What "systemctl show" prints becomes rules, and the rules a
+ * finding with its remedy. No I/O. Where two
  * rules speak of a path the nearer one counts, as in systemd.exec(5); what makes a file system of
  * its own (BindPaths= and the like) is not followed, and then nothing is certain. */
 #include "doctor.h"
@@ -8,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of lists of paths; a base: names below it. ConfigurationDirectory= is not made writable. */
+/* Of lists of paths; a base: names below it. ConfigurationDirectory= is left out:
+ * the unit takes back by ReadOnlyPaths= what that opens. */
 static const struct list {
     const char *property;
     enum fh_doctor_rule_kind kind;
@@ -43,7 +45,8 @@ static const char *const own_trees[] = {"BindPaths",          "BindReadOnlyPaths
                                         "TemporaryFileSystem"};
 
 const char *const fh_doctor_unit_properties =
-    "LoadState,NeedDaemonReload,ProtectSystem,ProtectHome,PrivateTmp,ReadWritePaths,"
+    "LoadState,NeedDaemonReload,ActiveState,SubState,Result,UnitFileState,ProtectSystem,"
+    "ProtectHome,PrivateTmp,ReadWritePaths,"
     "StateDirectory,CacheDirectory,LogsDirectory,RuntimeDirectory,ReadOnlyPaths,"
     "InaccessiblePaths,BindPaths,BindReadOnlyPaths,MountImages,ExtensionImages,RootDirectory,"
     "RootImage,TemporaryFileSystem";
@@ -144,6 +147,14 @@ static void take_property(struct fh_doctor_unit *unit, const char *name, size_t 
         unit->loaded = is(value, len, "loaded");
     } else if (is(name, name_len, "NeedDaemonReload")) {
         unit->changed = is(value, len, "yes");
+    } else if (is(name, name_len, "ActiveState")) {
+        snprintf(unit->active, sizeof(unit->active), "%.*s", (int)len, value);
+    } else if (is(name, name_len, "SubState")) {
+        snprintf(unit->sub, sizeof(unit->sub), "%.*s", (int)len, value);
+    } else if (is(name, name_len, "Result")) {
+        snprintf(unit->result, sizeof(unit->result), "%.*s", (int)len, value);
+    } else if (is(name, name_len, "UnitFileState")) {
+        snprintf(unit->enabled, sizeof(unit->enabled), "%.*s", (int)len, value);
     }
 }
 
@@ -156,6 +167,22 @@ void fh_doctor_unit_read(struct fh_doctor_unit *unit, const char *text)
             take_property(unit, text, name_len, text + name_len + 1, len - name_len - 1);
         }
         text += len + (text[len] == '\n');
+    }
+}
+
+void fh_doctor_unit_state(struct fh_doctor_report *report, const struct fh_doctor_unit *unit,
+                          bool answers)
+{
+    bool again = strcmp(unit->sub, "auto-restart") == 0;
+    if (!answers && (again || strcmp(unit->active, "failed") == 0)) {
+        fh_doctor_say(report, FH_DOCTOR_FAIL, "daemon", "%s %s (%s); why: journalctl -xeu %s",
+                      unit->name,
+                      again ? "does not stay up, and is started again and again" : "has failed",
+                      unit->result, unit->name);
+    } else if (strcmp(unit->active, "active") == 0 && strcmp(unit->enabled, "disabled") == 0) {
+        fh_doctor_say(report, FH_DOCTOR_WARN, "daemon",
+                      "%s runs, but will not when this host has booted again: systemctl enable %s",
+                      unit->name, unit->name);
     }
 }
 

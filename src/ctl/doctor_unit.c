@@ -1,4 +1,5 @@
-/* doctor_unit.c: owns the question to systemd what the service's unit lets the daemon write. By
+/* doctor_unit.c: owns the question to systemd what the service's unit lets the daemon write, and
+ * whether it keeps it running. By
  * systemctl, which speaks to systemd without a message bus, too. Changes nothing. */
 #include "doctor.h"
 
@@ -204,6 +205,7 @@ void fh_doctor_unit(struct fh_doctor *doctor)
         fh_doctor_say(doctor->report, FH_DOCTOR_WARN, "sandbox",
                       "%s was changed since systemd read it: systemctl daemon-reload", unit.name);
     }
+    fh_doctor_unit_state(doctor->report, &unit, doctor->listens);
     resolve_rules(&unit);
     look_at_all(doctor, &unit);
 }

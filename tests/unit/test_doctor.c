@@ -408,6 +408,38 @@ static void other_units(void **state)
     assert_true(may_write("/srv"));
 }
 
+static void state_is(const char *text, bool answers)
+{
+    memset(&report, 0, sizeof(report));
+    read_unit_and(text);
+    fh_doctor_unit_state(&report, &unit, answers);
+}
+
+static void the_unit_keeps_it_running(void **state)
+{
+    (void)state;
+    state_is("ActiveState=active\nSubState=running\nResult=success\nUnitFileState=enabled\n", true);
+    assert_int_equal(report.count, 0);
+    state_is("ActiveState=active\nSubState=running\nResult=success\nUnitFileState=disabled\n",
+             true);
+    expect(0, FH_DOCTOR_WARN, "daemon", "systemctl enable firehosed.service");
+    /* before the first start, and stopped by intention */
+    state_is("ActiveState=inactive\nSubState=dead\nResult=success\nUnitFileState=disabled\n",
+             false);
+    assert_int_equal(report.count, 0);
+    state_is("ActiveState=failed\nSubState=failed\nResult=exit-code\nUnitFileState=enabled\n",
+             false);
+    expect(0, FH_DOCTOR_FAIL, "daemon",
+           "has failed (exit-code); why: journalctl -xeu firehosed.service");
+    state_is("ActiveState=activating\nSubState=auto-restart\nResult=signal\n", false);
+    expect(0, FH_DOCTOR_FAIL, "daemon", "again and again (signal)");
+    /* another socket than the unit's: who answers is not the unit's */
+    state_is("ActiveState=failed\nSubState=failed\nResult=exit-code\n", true);
+    assert_int_equal(report.count, 0);
+    state_is("", false); /* nothing is known */
+    assert_int_equal(report.count, 0);
+}
+
 static void more_rules_than_are_kept(void **state)
 {
     (void)state;
@@ -442,6 +474,7 @@ int main(void)
         cmocka_unit_test_setup(the_remedy_is_complete, fresh),
         cmocka_unit_test_setup(what_the_operator_has_allowed, fresh),
         cmocka_unit_test_setup(other_units, fresh),
+        cmocka_unit_test_setup(the_unit_keeps_it_running, fresh),
         cmocka_unit_test_setup(more_rules_than_are_kept, fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
