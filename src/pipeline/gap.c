@@ -110,29 +110,70 @@ static int found(struct fh_pipeline *pipeline, struct intake *intake, const stru
     return 0;
 }
 
-void fh_gap_lead(struct fh_pipeline *pipeline)
+static bool any_kept(const struct fh_pipeline *pipeline)
 {
-    bool any = false;
+    int64_t latest = 0;
+    for (size_t p = 0; p < FH_PARTITIONS; p++) {
+        latest = pipeline->gap[p].to_ms > latest ? pipeline->gap[p].to_ms : latest;
+    }
+    return latest > 0;
+}
+
+static void forget(struct fh_pipeline *pipeline, const struct intake *intake)
+{
+    set_gap(pipeline, intake->range, (struct gap){0});
+    save(pipeline);
+    pipeline->must_commit = true;
+}
+
+/* A primary that has delivered past it (as it told itself, or as its reports show) either had these
+ * events or has declared the gap. One that died before we learnt so may have declared it too:
+ * better twice than never. Learnt once it is kept, for after a restart nobody may be there to tell
+ * it again. */
+static void forget_passed(struct fh_pipeline *pipeline)
+{
     struct fh_store_state state;
     fh_store_state(pipeline->store, &state);
     for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
-        struct gap gap = gap_of(pipeline, intake->range);
-        if (gap.to_ms == 0) {
-            continue;
-        }
-        /* A primary that has delivered past it (as it told itself, or as its reports show) either
-         * had these events or has declared the gap. One that died before we learnt so may have
-         * declared it too: better twice than never. */
-        bool passed = atomic_load(&intake->peer_ms) >= gap.to_ms ||
-                      fh_checkpoint_of_range(&state.delivered, intake->range) >= gap.to_ms;
-        if (passed || declare(pipeline, intake, &gap) == 0) {
-            set_gap(pipeline, intake->range, (struct gap){0});
-            any = true;
+        int64_t to_ms = gap_of(pipeline, intake->range).to_ms;
+        if (to_ms != 0 && (atomic_load(&intake->peer_ms) >= to_ms ||
+                           fh_checkpoint_of_range(&state.delivered, intake->range) >= to_ms)) {
+            forget(pipeline, intake);
         }
     }
-    if (any) {
-        save(pipeline);
-        pipeline->must_commit = true;
+}
+
+/* False: there was no room for all of them. */
+static bool declare_kept(struct fh_pipeline *pipeline)
+{
+    bool all = true;
+    for (struct intake *intake = NULL; (intake = fh_intake_next(pipeline, intake));) {
+        struct gap gap = gap_of(pipeline, intake->range);
+        if (gap.to_ms != 0 && declare(pipeline, intake, &gap) == 0) {
+            forget(pipeline, intake);
+        } else {
+            all = all && gap.to_ms == 0;
+        }
+    }
+    return all;
+}
+
+void fh_gap_lead(struct fh_pipeline *pipeline)
+{
+    forget_passed(pipeline);
+    pipeline->gaps_owed = !declare_kept(pipeline);
+}
+
+void fh_gap_tend(struct fh_pipeline *pipeline)
+{
+    if (!any_kept(pipeline)) {
+        return;
+    }
+    if (atomic_load(&pipeline->lead_epoch) == 0) {
+        pipeline->gaps_owed = false;
+        forget_passed(pipeline);
+    } else if (pipeline->gaps_owed && !fh_time_is_set(pipeline->commit_again)) {
+        pipeline->gaps_owed = !declare_kept(pipeline);
     }
 }
 
@@ -164,8 +205,11 @@ int fh_gap_look(struct fh_pipeline *pipeline, struct intake *intake, int64_t tim
     base = skipped ? asked : base;
     int64_t server = atomic_load(&intake->server_ms);
     int64_t now = server > 0 ? server : timestamp_ms;
-    bool gap = base > 0 && now - base > pipeline->config.firehose.replay_window_ms &&
-               timestamp_ms - base > REACHED_MS;
+    bool away = base > 0 && now - base > pipeline->config.firehose.replay_window_ms;
+    if (away && timestamp_ms < asked) {
+        return 0; /* a stray old stamp: it does not tell where the replay begins */
+    }
+    bool gap = away && timestamp_ms - base > REACHED_MS;
     if (gap) {
         struct gap span = {.from_ms = base, .to_ms = timestamp_ms};
         int r = found(pipeline, intake, &span);

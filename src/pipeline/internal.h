@@ -364,6 +364,7 @@ struct fh_pipeline {
     int64_t lateness_ms;           /* of ranges that are no longer read */
     bool writer_failed;
     bool covered_changed;
+    bool gaps_owed; /* leading, and not all of them could be declared yet */
     bool sources_stopped;
 };
 
@@ -412,6 +413,8 @@ int fh_resplit_open(struct fh_pipeline *pipeline, unsigned index, struct fh_rang
 int fh_gap_look(struct fh_pipeline *pipeline, struct intake *intake, int64_t timestamp_ms);
 /* This node leads from now on: declare what was found before. */
 void fh_gap_lead(struct fh_pipeline *pipeline);
+/* Now and then: forget what the primary is past, declare what there was no room for. */
+void fh_gap_tend(struct fh_pipeline *pipeline);
 void fh_gap_load(struct fh_pipeline *pipeline);
 /* One that a node declared. */
 bool fh_gap_is_record(struct fh_slice line);

@@ -493,6 +493,7 @@ void *fh_writer_run(void *userdata)
         }
         store_and_commit(pipeline);
         fh_resplit_close_retired(pipeline);
+        fh_gap_tend(pipeline);
         fh_writer_vouch(pipeline);
         sync_now_and_then(pipeline);
         tell_doubled(pipeline);

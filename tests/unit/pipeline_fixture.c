@@ -356,6 +356,7 @@ static void open_parts(struct fh_pipeline *pipeline, const struct fixture *f)
     }
     pipeline->config.store.queue_bytes = 16u << 20;
     assert_int_equal(fh_resplit_init(pipeline), 0);
+    fh_gap_load(pipeline);
 }
 
 void fixture_start(struct fixture *f, const struct fh_sink_ops *const *sinks, bool paired)
