@@ -5,7 +5,7 @@
 #
 #   tests/contract/far_side.sh TYPE PLACE [VARIANT]
 #
-#   start | down | up          sink NODE FILE (the sink's group)          collect FILE
+#   start | down | up | halt | resume          sink NODE FILE (the sink's group)          collect FILE
 # "promise" answers "ok exactly|least|most yes|no yes|no": the promise, whether a record over 300 KB with
 # the word "poison" is refused for good, and whether it can be made unreachable. Ends with its input.
 set -uo pipefail
@@ -25,6 +25,8 @@ while read -r order first second; do
     collect) far_collect "$first" && echo ok >&3 || echo "error far_collect" >&3 ;;
     down) far_down && echo ok >&3 || echo "error far_down" >&3 ;;
     up) far_up && echo ok >&3 || echo "error far_up" >&3 ;;
+    halt) kill -STOP "${PID[far]}" && echo ok >&3 || echo "error halt" >&3 ;;
+    resume) kill -CONT "${PID[far]}" && echo ok >&3 || echo "error resume" >&3 ;;
     *) echo "error unknown order $order" >&3 ;;
     esac
 done

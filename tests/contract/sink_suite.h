@@ -32,10 +32,11 @@ struct suite_row {
     const char *variant; /* FAR_VARIANT */
     unsigned traits;     /* tests that mean nothing to this row are not registered */
 };
-#define SUITE_TWO_PHASE 1U /* the pipeline keeps the fence: publish() is not called */
-#define SUITE_STAYS     2U /* FAR_DOWN=no */
-#define SUITE_TAKES_ALL 4U /* FAR_REFUSES=no */
-#define SUITE_UNREAD    8U /* accepted before it is read: no order between two nodes at a time */
+#define SUITE_TWO_PHASE 1U  /* the pipeline keeps the fence: publish() is not called */
+#define SUITE_STAYS     2U  /* FAR_DOWN=no */
+#define SUITE_TAKES_ALL 4U  /* FAR_REFUSES=no */
+#define SUITE_UNREAD    8U  /* accepted before it is read: no order between two nodes at a time */
+#define SUITE_NO_HALT   16U /* no process that answers could stand still */
 extern const struct suite_row suite_rows[];
 extern const size_t suite_row_count;
 
@@ -58,6 +59,7 @@ struct suite {
     const struct suite_row *row;
     char place[64];
     char promise[16];
+    bool stays;    /* not ours to stop: a real cluster (tests/external) */
     bool troubled; /* something failed: at most once may lose, and nothing else may */
     int64_t wait_ms;
     FILE *orders, *answers;
