@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void take_user(struct fh_doctor_user *user, const struct passwd *found, uid_t uid)
@@ -94,6 +95,15 @@ static cJSON *ask_daemon(const struct fh_ctl_call *call, struct fh_doctor *docto
     return status;
 }
 
+static void look_at_age(struct fh_doctor *doctor, const cJSON *status)
+{
+    struct stat st;
+    if (status && stat(doctor->config_path, &st) == 0) {
+        int64_t mtime_ms = st.st_mtim.tv_sec * INT64_C(1000) + st.st_mtim.tv_nsec / 1000000;
+        fh_doctor_in_force(doctor->report, status, doctor->config_path, mtime_ms);
+    }
+}
+
 /* With the eyes of a third user every file of the service would look wrong. */
 static void look_at_who_asks(struct fh_doctor *doctor)
 {
@@ -132,6 +142,7 @@ static bool examine(const struct fh_ctl_call *call, struct fh_doctor *doctor)
         close(fd);
     }
     bool peer_certain = status && fh_doctor_status(doctor->report, status);
+    look_at_age(doctor, status);
     cJSON_Delete(status);
     if (!known) {
         return false;

@@ -130,8 +130,7 @@ enum fh_ctl_exit fh_ctl_setup_import(const struct fh_ctl_call *call, const char 
     if (r < 0) {
         return fh_ctl_fail("%s", err.text);
     }
-    printf("\nNext, here and on the other host:\n"
-           "  systemctl enable --now firehosed\n"
-           "  firehosectl doctor\n");
+    fh_setup_print_start("\nNext, here and on the other host",
+                         fh_ctl_option(call, "force") != NULL);
     return FH_CTL_OK;
 }

@@ -22,6 +22,7 @@ struct setup {
     struct fh_buf conf[2];
     char pair_key[2][48]; /* with a newline */
     bool force;
+    bool new_peer_key; /* for a node whose key the configuration here knows, and nobody here has */
 };
 
 /* ---- what is given ----------------------------------------------------------------------------
@@ -189,7 +190,7 @@ static bool knows_peer_key(const struct setup *setup, char public_key[41])
     struct fh_config_findings findings;
     char path[FH_PATH_MAX];
     snprintf(path, sizeof(path), "%s/" FH_SETUP_CONF, setup->plan.host[0].output);
-    if (setup->force || fh_config_load(path, &config, &findings) < 0 || !config.pair.present) {
+    if (fh_config_load(path, &config, &findings) < 0 || !config.pair.present) {
         return false;
     }
     memcpy(public_key, config.pair.peer_public_key, 41);
@@ -204,9 +205,11 @@ static int take_pair_key(struct setup *setup, size_t index, const char *director
     char path[2 * FH_PATH_MAX];
     snprintf(path, sizeof(path), "%s/" FH_SETUP_PAIR_KEY, directory);
     int r = read_pair_key(path, host, err);
-    if (r == -ENOENT && index == 1 && knows_peer_key(setup, host->public_key)) {
+    bool known = r == -ENOENT && index == 1 && knows_peer_key(setup, host->public_key);
+    if (known && !setup->force) {
         return 0;
     }
+    setup->new_peer_key |= known;
     if (r == -ENOENT) {
         r = fh_ha_keygen(host->public_key, host->secret_key);
         r = r < 0 ? fh_error_set(err, r, "cannot make a key pair") : 0;
@@ -319,6 +322,16 @@ static void print_witness_hint(const struct fh_setup_plan *plan)
     }
 }
 
+/* A daemon that runs has what it read at its start. */
+void fh_setup_print_start(const char *where, bool replaced)
+{
+    printf("%s%s:\n%s"
+           "  firehosectl doctor\n",
+           where, replaced ? " (a daemon that runs has the old files until then)" : "",
+           replaced ? "  systemctl enable firehosed\n  systemctl restart firehosed\n"
+                    : "  systemctl enable --now firehosed\n");
+}
+
 /* Ready to be pasted; the last line of all is the next command. */
 static void print_next(const struct setup *setup)
 {
@@ -329,8 +342,13 @@ static void print_next(const struct setup *setup)
     print_permissions(plan);
     print_witness_hint(plan);
     if (!setup->plan.host[1].secret_key[0]) { /* a single node, or the other one has its files */
-        printf("\nNext:\n  systemctl enable --now firehosed\n  firehosectl doctor\n");
+        fh_setup_print_start("\nNext", setup->force);
         return;
+    }
+    if (setup->new_peer_key) {
+        printf("\nNode %s gets another key: the one it had is not on this host. Until both nodes "
+               "run with\nwhat was written now they do not hear each other.\n",
+               peer->name);
     }
     fh_setup_address_host(peer->addresses[0], at, sizeof(at));
     printf("\nNext, from here (the directory holds secrets; it is removed on both hosts):\n"
@@ -340,13 +358,11 @@ static void print_next(const struct setup *setup)
         memmove(at, at + 1, strlen(at));
         at[strcspn(at, "]")] = '\0';
     }
-    printf("  ssh root@%s 'firehosectl setup --import /root/firehosed-%s &&"
+    printf("  ssh root@%s 'firehosectl setup --import /root/firehosed-%s%s &&"
            " rm -r /root/firehosed-%s'\n"
-           "  rm -r %s\n"
-           "Then, on both hosts:\n"
-           "  systemctl enable --now firehosed\n"
-           "  firehosectl doctor\n",
-           at, peer->name, peer->name, bundle);
+           "  rm -r %s\n",
+           at, peer->name, setup->force ? " --force" : "", peer->name, bundle);
+    fh_setup_print_start("Then, on both hosts", setup->force);
 }
 
 static int place_all(struct setup *setup, struct fh_error *err)

@@ -68,6 +68,9 @@ void fh_doctor_space(struct fh_doctor_report *report, const char *path, int64_t 
 /* Receivers, sinks and peer as the running daemon tells them (its status document). Returns whether
  * the peer is certain to be there and to accept us. */
 bool fh_doctor_status(struct fh_doctor_report *report, const cJSON *status);
+/* Whether the running daemon has what is in the file at path, last modified at mtime_ms. */
+void fh_doctor_in_force(struct fh_doctor_report *report, const cJSON *status, const char *path,
+                        int64_t mtime_ms);
 
 /* ---- doctor_sandbox.c: no I/O ----------------------------------------------------------------
  */

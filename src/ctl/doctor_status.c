@@ -109,6 +109,26 @@ static bool judge_peer(struct fh_doctor_report *report, const cJSON *status)
     return true;
 }
 
+void fh_doctor_in_force(struct fh_doctor_report *report, const cJSON *status, const char *path,
+                        int64_t mtime_ms)
+{
+    const cJSON *config = member(status, "config");
+    int64_t read_ms = number(config, "mtime_ms", 0);
+    if (strcmp(string(config, "file"), path) != 0 || read_ms == 0 || mtime_ms == 0) {
+        return; /* another file, or an older daemon */
+    }
+    if (mtime_ms != read_ms) {
+        fh_doctor_say(report, FH_DOCTOR_WARN, "config",
+                      "%s was changed after the daemon had read it: systemctl reload takes over "
+                      "what can be, and says what needs a restart",
+                      path);
+    } else if (string(config, "needs_restart")[0]) {
+        fh_doctor_say(report, FH_DOCTOR_WARN, "config",
+                      "the daemon still has the old values of %s: restart it, the standby first",
+                      string(config, "needs_restart"));
+    }
+}
+
 bool fh_doctor_status(struct fh_doctor_report *report, const cJSON *status)
 {
     fh_doctor_say(report, FH_DOCTOR_OK, "daemon", "runs, version %s, node \"%s\", %s%s%s",

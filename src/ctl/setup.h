@@ -110,4 +110,10 @@ int fh_setup_files_compare(struct fh_setup_files *files, bool force, struct fh_e
  * where the contents stay. Nothing is in place after a failure before the renames. */
 int fh_setup_files_place(const struct fh_setup_files *files, struct fh_error *err);
 
+/* ---- command_setup.c -------------------------------------------------------------------------
+ */
+
+/* The last steps, after the words that say where. replaced: of a pair that may be running. */
+void fh_setup_print_start(const char *where, bool replaced);
+
 #endif

@@ -60,6 +60,14 @@ static int check_build(const char *config_path, const struct fh_config *config)
     return r;
 }
 
+/* Before the file is read: what is written meanwhile counts as not read. */
+static int64_t modified_ms(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) < 0 ? 0
+                               : st.st_mtim.tv_sec * INT64_C(1000) + st.st_mtim.tv_nsec / 1000000;
+}
+
 int app_check(const char *config_path)
 {
     struct fh_config config;
@@ -153,7 +161,7 @@ void app_reload(struct app *app)
     struct fh_config_findings findings = {0};
     struct fh_error err = {""};
     char key[FH_API_KEY_MAX];
-    char needs_restart[512] = "";
+    int64_t mtime_ms = modified_ms(app->config_path);
     int r = fh_config_load(app->config_path, &config, &findings);
     log_findings(app->config_path, &findings, true);
     if (r < 0) {
@@ -165,8 +173,10 @@ void app_reload(struct app *app)
         fh_log_event(LOG_ERR, FH_LOG_CONFIG_RELOADED, NULL, 0, "reload refused: %s", err.text);
         return;
     }
-    size_t count =
-        fh_config_restart_needed(&app->config, &config, needs_restart, sizeof(needs_restart));
+    app->config_mtime_ms = mtime_ms;
+    app->needs_restart[0] = '\0';
+    size_t count = fh_config_restart_needed(&app->config, &config, app->needs_restart,
+                                            sizeof(app->needs_restart));
     fh_log_set_level((int)config.log.level);
     fh_pipeline_reload(app->pipeline, &config, key);
     app_watch_use_key(app, key);
@@ -174,7 +184,7 @@ void app_reload(struct app *app)
     if (count > 0) {
         fh_log_event(LOG_WARNING, FH_LOG_CONFIG_RELOADED, NULL, 0,
                      "reloaded, but %zu changed option(s) need a restart: %s", count,
-                     needs_restart);
+                     app->needs_restart);
     } else {
         /* What systemd hands over at the start is not read again. */
         fh_log_event(
@@ -307,6 +317,7 @@ int app_run(const char *config_path)
     }
     app->config_path = config_path;
     app->started = fh_now();
+    app->config_mtime_ms = modified_ms(config_path);
     int r = fh_config_load(config_path, &app->config, &findings);
     log_findings(config_path, &findings, true);
     if (r < 0) {

@@ -26,6 +26,8 @@ struct app_watch;
 struct app {
     const char *config_path;
     struct fh_config config;
+    int64_t config_mtime_ms; /* of the file when it was read; 0: not known */
+    char needs_restart[512]; /* options whose new value a reload could not take over */
     sd_event *event;
     struct fh_pipeline *pipeline;
     struct fh_ha *ha; /* NULL: a single node */

@@ -217,6 +217,15 @@ void app_ha_status(struct app *app, struct fh_ha_status *ret)
     snprintf(ret->reason, sizeof(ret->reason), "%s", "a single node: no pair is configured");
 }
 
+/* Which configuration is in force, for whoever can look at the file. */
+static void add_config(cJSON *root, const struct app *app)
+{
+    cJSON *object = cJSON_AddObjectToObject(root, "config");
+    cJSON_AddStringToObject(object, "file", app->config_path);
+    signed_number(object, "mtime_ms", app->config_mtime_ms);
+    cJSON_AddStringToObject(object, "needs_restart", app->needs_restart);
+}
+
 cJSON *app_status_json(struct app *app)
 {
     struct fh_pipeline_status status;
@@ -239,6 +248,7 @@ cJSON *app_status_json(struct app *app)
         number(causes, fh_promotion_name((enum fh_promotion)i), ha.promoted[i]);
     }
     signed_number(root, "uptime_ms", fh_time_diff_ms(fh_now(), app->started));
+    add_config(root, app);
     cJSON_AddBoolToObject(root, "maintenance", ha.maintenance);
     cJSON_AddBoolToObject(root, "fenced", ha.fenced);
     cJSON_AddBoolToObject(root, "switching", ha.switching);

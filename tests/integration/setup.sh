@@ -65,7 +65,10 @@ grep -q 'written' "$WORK/again.out" && fail "the second run writes: $(cat "$WORK
 setup --receivers 6 >"$WORK/other.out" 2>&1 && fail "setup replaces a configuration without --force"
 grep -q -- --force "$WORK/other.out" || fail "setup does not tell about --force: $(cat "$WORK/other.out")"
 expect "files after a refusal" "$(sum)" "$before"
-setup --receivers 6 --force >/dev/null 2>&1 || fail "setup --force"
+setup --receivers 6 --force >"$WORK/force.out" 2>&1 || fail "setup --force"
+grep -q 'setup --import .* --force' "$WORK/force.out" && grep -q '^  systemctl restart firehosed$' "$WORK/force.out" ||
+    fail "what setup --force prints does not reach daemons that run: $(cat "$WORK/force.out")"
+grep -q 'gets another key' "$WORK/force.out" && fail "setup --force speaks of a new key, and there is none"
 grep -q 'receivers = 6' "$WORK/a/etc/firehosed.conf" || fail "--force did not replace"
 grep -q 'receivers = 4' "$WORK/a/etc/firehosed.conf.old" || fail "--force did not keep the old configuration"
 setup --force >/dev/null 2>&1 || fail "setup --force, back"
@@ -84,6 +87,10 @@ expect "mode of the imported key" "$(mode "$WORK/b/etc/pair.key")" 600
 rm -r "$WORK/carried" "$bundle"
 setup >"$WORK/again.out" 2>&1 || fail "setup after the other host has its files: $(cat "$WORK/again.out")"
 [ ! -e "$bundle" ] || fail "setup makes another key for a host that has one"
+cp -rp "$WORK/a/etc" "$WORK/a/etc.kept"
+setup --force >"$WORK/force.out" 2>&1 || fail "setup --force after the other host has its files"
+grep -q '^Node b gets another key' "$WORK/force.out" || fail "nobody says that node b gets another key: $(cat "$WORK/force.out")"
+rm -r "$WORK/a/etc" && mv "$WORK/a/etc.kept" "$WORK/a/etc"
 # Both know each other's key, and see their own files only.
 for name in a b; do
     mv "$WORK/$name/etc/firehosed.conf" "$WORK/$name/etc/here.conf" # pair.sh looks for it one level up

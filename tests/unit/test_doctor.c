@@ -265,6 +265,35 @@ static void the_daemon_tells(void **state)
     expect(2, FH_DOCTOR_WARN, "peer", "this node is in maintenance and does not take over");
 }
 
+static void in_force(const char *json, int64_t mtime_ms)
+{
+    fresh(NULL);
+    cJSON *status = cJSON_Parse(json);
+    assert_non_null(status);
+    fh_doctor_in_force(&report, status, "/c", mtime_ms);
+    cJSON_Delete(status);
+}
+
+static void the_configuration_in_force(void **state)
+{
+    (void)state;
+    in_force("{\"config\":{\"file\":\"/c\",\"mtime_ms\":1700000000123,\"needs_restart\":\"\"}}",
+             1700000000123);
+    assert_int_equal(report.count, 0);
+    /* an older one put back counts as well */
+    in_force("{\"config\":{\"file\":\"/c\",\"mtime_ms\":1700000000123,\"needs_restart\":\"\"}}",
+             1700000000000);
+    expect(0, FH_DOCTOR_WARN, "config", "/c was changed after the daemon had read it");
+    in_force(
+        "{\"config\":{\"file\":\"/c\",\"mtime_ms\":5,\"needs_restart\":\"pair.peer_public_key\"}}",
+        5);
+    expect(0, FH_DOCTOR_WARN, "config", "old values of pair.peer_public_key: restart it");
+    in_force("{\"config\":{\"file\":\"/d\",\"mtime_ms\":5,\"needs_restart\":\"x\"}}", 6);
+    assert_int_equal(report.count, 0);
+    in_force("{}", 6); /* an older daemon */
+    assert_int_equal(report.count, 0);
+}
+
 /* ---- the unit's sandbox ---- */
 
 static const char unit_as_installed[] =
@@ -470,6 +499,7 @@ int main(void)
         cmocka_unit_test_setup(two_configurations, fresh),
         cmocka_unit_test_setup(files_and_disks, fresh),
         cmocka_unit_test_setup(the_daemon_tells, fresh),
+        cmocka_unit_test_setup(the_configuration_in_force, fresh),
         cmocka_unit_test_setup(the_unit_as_installed, fresh),
         cmocka_unit_test_setup(the_remedy_is_complete, fresh),
         cmocka_unit_test_setup(what_the_operator_has_allowed, fresh),
