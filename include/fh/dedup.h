@@ -37,6 +37,8 @@ void fh_dedup_remove(struct fh_dedup *dedup, struct fh_record_key key);
 /* Source time has reached timestamp_ms (a confirmed watermark, the lowest of all ranges): drop the
  * sets older than the window. Never goes back. */
 void fh_dedup_advance(struct fh_dedup *dedup, int64_t timestamp_ms);
+/* Minutes in front of that of the stamp cannot be known from now on. */
+void fh_dedup_forget(struct fh_dedup *dedup, int64_t timestamp_ms);
 
 struct fh_dedup_stats {
     uint64_t records;

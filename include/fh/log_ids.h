@@ -34,6 +34,7 @@
     X(STORE_OPENED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7c01", "store-opened", EACH)                      \
     X(STORE_DAMAGED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7c02", "store-damaged", EACH)                    \
     X(STORE_FAILED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7c03", "store-failed", EACH)                      \
+    X(STORE_FORGETS, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7c04", "store-forgets", EACH)                    \
     X(SINK_FAILED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d01", "sink-failed", FLAPS)                       \
     X(SINK_RECOVERED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d02", "sink-recovered", FLAPS)                 \
     X(SINK_RESOLVED, "6d1b0f4f3a0e4c5c9d0a5f8f2f3b7d03", "sink-resolved", EACH)                    \

@@ -113,8 +113,9 @@ int fh_store_vouch(struct fh_store *store, int64_t since_ms, struct fh_store_vou
 
 /* The peer's reports. Idempotent: a number already applied returns 0 and does nothing. store_id
  * is the peer's store; another one than before starts again from number 0. A VOID report only
- * counts its number. One on a sink that is not listed is kept for a start that lists it. ret_doubled: how many of its keys this node had itself delivered already;
- * reports of what others delivered (report.h: FH_REPORT_RECOVERED, _VOUCHED) count none. */
+ * counts its number. One on a sink that is not listed is kept for a start that lists it.
+ * ret_doubled: how many of its keys this node had itself delivered already; reports of what others
+ * delivered (report.h: FH_REPORT_RECOVERED, _VOUCHED) count none. */
 int fh_store_peer_apply(struct fh_store *store, uint64_t peer_store_id,
                         const struct fh_report *report, uint64_t *ret_doubled);
 
@@ -173,8 +174,10 @@ struct fh_store_state {
     uint64_t bytes_used, size_limit;
     uint64_t unmatched_reports; /* keys reported by the peer that this node has not received */
     int64_t source_time_ms;
-    uint64_t given_up; /* records of a standby that the peer never reported although its reports
-                          went on for a whole window: it did not receive them */
+    uint64_t given_up;    /* records of a standby that the peer never reported although its reports
+                             went on for a whole window: it did not receive them */
+    int64_t forgotten_ms; /* keys of records up to this stamp were dropped before the window was
+                             over, because the store was full of keys and reports; 0: none */
 };
 void fh_store_state(struct fh_store *store, struct fh_store_state *ret);
 /* As the last fh_store_rekey said; 0 without one. Writer thread. */

@@ -338,6 +338,16 @@ void fh_dedup_advance(struct fh_dedup *dedup, int64_t timestamp_ms)
     drop_sets(dedup, 0, lower_bound(dedup, dedup->oldest));
 }
 
+void fh_dedup_forget(struct fh_dedup *dedup, int64_t timestamp_ms)
+{
+    int64_t oldest = fh_minute_of(timestamp_ms);
+    if (!dedup->floored || oldest > dedup->oldest) {
+        dedup->floored = true;
+        dedup->oldest = oldest;
+        drop_sets(dedup, 0, lower_bound(dedup, oldest));
+    }
+}
+
 void fh_dedup_stats(const struct fh_dedup *dedup, struct fh_dedup_stats *ret)
 {
     *ret = (struct fh_dedup_stats){

@@ -341,6 +341,8 @@ struct fh_pipeline {
     bool must_commit;              /* a command waits for durability */
     bool missing[FH_SINKS_MAX];    /* that the sink lets records go was said */
     uint64_t missed[FH_SINKS_MAX]; /* as of the last commit */
+    bool forgetting;               /* that the store forgets before its time was said */
+    int64_t forgotten_ms;          /* as of the last commit */
     struct vouching vouching;
     struct repair repair;
     struct answer *after_commit; /* oldest first */

@@ -77,6 +77,7 @@ static int open_store(struct fh_pipeline *pipeline, struct fh_error *err)
     struct fh_store_state state;
     fh_store_state(pipeline->store, &state);
     pipeline->checkpoint = state.received;
+    pipeline->forgotten_ms = state.forgotten_ms;
     for (size_t i = 0; i < config->sink_count; i++) {
         struct fh_store_cursor cursor = {0};
         fh_store_cursor(pipeline->store, sinks[i], &cursor);

@@ -157,6 +157,9 @@ int fh_rekey_remember(struct fh_pipeline *pipeline)
     if (state.source_time_ms > 0) {
         fh_dedup_advance(pipeline->dedup, state.source_time_ms);
     }
+    if (state.forgotten_ms > 0) {
+        fh_dedup_forget(pipeline->dedup, state.forgotten_ms);
+    }
     return fh_store_keys(pipeline->store, remember_keys, pipeline);
 }
 

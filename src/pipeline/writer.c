@@ -258,6 +258,26 @@ static int64_t source_time(struct fh_pipeline *pipeline)
     return highest == 0 ? 0 : lowest > floor ? lowest : floor;
 }
 
+static void tell_forgotten(struct fh_pipeline *pipeline)
+{
+    struct fh_store_state state;
+    fh_store_state(pipeline->store, &state);
+    if (state.forgotten_ms <= pipeline->forgotten_ms) {
+        return;
+    }
+    pipeline->forgotten_ms = state.forgotten_ms;
+    int64_t now_ms = state.source_time_ms;
+    if (now_ms - state.forgotten_ms < pipeline->config.dedup.window_minutes * 60000 &&
+        !pipeline->forgetting) {
+        pipeline->forgetting = true;
+        fh_log_event(LOG_WARNING, FH_LOG_STORE_FORGETS, NULL, 0,
+                     "the store is full of what it remembers of delivered events: it remembers "
+                     "%" PRId64 " minutes of them, not %" PRId64
+                     " (dedup.window_minutes); raise store.size_limit",
+                     (now_ms - state.forgotten_ms) / 60000, pipeline->config.dedup.window_minutes);
+    }
+}
+
 /* Optional sinks that had to let records go: said when it begins, and again when it begins after
  * the backlog was gone. */
 static void tell_missed(struct fh_pipeline *pipeline)
@@ -313,6 +333,7 @@ static void publish_progress(struct fh_pipeline *pipeline)
     pipeline->peer_bytes_applied = 0;
     send_answers(pipeline);
     tell_missed(pipeline);
+    tell_forgotten(pipeline);
     if (pipeline->tail_lines.len > 0) {
         fh_answer_send(pipeline, fh_answer_new(ANSWER_STORED, pipeline->tail_lines.data,
                                                pipeline->tail_lines.len));

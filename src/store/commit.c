@@ -100,14 +100,18 @@ static int write_cursors(struct fh_store *store, MDB_txn *txn)
 int fh_store_measure(struct fh_store *store, MDB_txn *txn, uint64_t *ret_used)
 {
     uint64_t pages = 2; /* the two meta pages */
+    uint64_t blocks = 0;
     for (size_t i = 0; i < FH_TABLES; i++) {
         MDB_stat stat;
         int r = fh_lmdb_error(mdb_stat(txn, store->table[i], &stat));
         if (r < 0) {
             return r;
         }
-        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+        uint64_t of_table = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+        pages += of_table;
+        blocks = i == FH_TABLE_BLOCKS ? of_table : blocks;
     }
+    store->block_bytes_used = blocks * store->page_size;
     *ret_used = pages * store->page_size;
     return 0;
 }
@@ -157,6 +161,7 @@ int fh_store_collect(struct fh_store *store, MDB_txn *txn, struct fh_store_state
         .unmatched_reports = fh_marks_early_count(store->marks),
         .source_time_ms = meta->source_time_ms,
         .given_up = meta->given_up,
+        .forgotten_ms = store->forgotten_ms,
     };
     MDB_val value = {0, NULL};
     r = fh_lmdb_seek(blocks, 0, &state.first_sequence, &value);

@@ -120,8 +120,9 @@ struct fh_store {
     uint32_t last_block_count;
     /* writer: as committed */
     uint64_t cursor_written[FH_MARKS_SINKS];
-    uint64_t used_bytes;
-    uint64_t commits; /* since the start */
+    uint64_t used_bytes, block_bytes_used;
+    int64_t forgotten_ms; /* see fh_store_state */
+    uint64_t commits;     /* since the start */
     /* writer: what optional sinks let go */
     uint64_t missed[FH_MARKS_SINKS];         /* so many records */
     uint64_t gave_way[FH_MARKS_SINKS];       /* up to this sequence, since the start */
@@ -194,7 +195,8 @@ void fh_store_publish(struct fh_store *store, const struct fh_store_state *state
 /* reader.c: the block that holds the sequence, or the first one behind it. -ENOENT: none. */
 int fh_store_find_block(struct fh_store *store, uint64_t sequence, struct fh_raw **ret,
                         struct fh_error *err);
-/* Where the block behind that of the sequence begins, readable or not; UINT64_MAX: there is none. */
+/* Where the block behind that of the sequence begins, readable or not; UINT64_MAX: there is none.
+ */
 int fh_store_behind_block(struct fh_store *store, uint64_t sequence, uint64_t *ret_next);
 /* merge.c */
 int fh_store_put_block(struct fh_store *store, MDB_txn *txn, const struct fh_staged_block *block);
@@ -211,6 +213,13 @@ bool fh_store_report_expired(const struct fh_store *store, int64_t age_ms);
 bool fh_store_retention_wanted(const struct fh_store *store);
 /* alone: in a transaction of its own, without what is staged, whatever the age. */
 int fh_store_retain(struct fh_store *store, MDB_txn *txn, bool alone, bool *ret_more);
+bool fh_store_in_doubt(const struct fh_store *store, uint64_t number);
+/* starve.c: is the store full of what is only remembered? */
+bool fh_store_starves(const struct fh_store *store);
+/* In the transaction: the oldest of it goes. Blocks begin at first_block. */
+int fh_store_drop_remembered(struct fh_store *store, MDB_txn *txn, uint64_t first_block,
+                             size_t limit);
+void fh_store_load_forgotten(struct fh_store *store);
 /* rebuild.c */
 int fh_store_load(struct fh_store *store, struct fh_error *err);
 int fh_store_check_all(struct fh_store *store, struct fh_error *err);

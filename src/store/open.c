@@ -452,6 +452,7 @@ int fh_store_open(const struct fh_store_options *options, struct fh_error *err,
     if (r == 0) {
         fh_store_load_positions(store);
         fh_store_load_missed(store);
+        fh_store_load_forgotten(store);
         fh_store_load_apart(store);
         r = fh_store_load(store, err);
     }

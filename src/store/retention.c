@@ -1,5 +1,5 @@
-/* retention.c: owns what may be dropped, and drops it in small portions. Never drops a record that
- * a listed sink still wants, nor a report in doubt. */
+/* retention.c: owns what may be dropped because of its age, and drops it in small portions. Never
+ * drops a record that a listed sink still wants, nor a report in doubt. */
 #include "internal.h"
 
 #include <errno.h>
@@ -91,7 +91,7 @@ static int drop_keys(struct fh_store *store, MDB_txn *txn, size_t limit, uint64_
     return r == -ENOENT ? 0 : r;
 }
 
-static bool in_doubt(const struct fh_store *store, uint64_t number)
+bool fh_store_in_doubt(const struct fh_store *store, uint64_t number)
 {
     for (size_t i = 0; i < store->prepared.count; i++) {
         if (store->prepared.item[i].report.number == number) {
@@ -136,7 +136,7 @@ static int drop_reports(struct fh_store *store, MDB_txn *txn, size_t limit, bool
             break;
         }
         from = number + 1;
-        if (!in_doubt(store, number)) {
+        if (!fh_store_in_doubt(store, number)) {
             r = fh_lmdb_error(mdb_cursor_del(cursor, 0));
         }
     }
@@ -157,6 +157,9 @@ int fh_store_retain(struct fh_store *store, MDB_txn *txn, bool alone, bool *ret_
     }
     if (r == 0) {
         r = drop_reports(store, txn, limit, ret_more);
+    }
+    if (r == 0 && fh_store_starves(store)) {
+        r = fh_store_drop_remembered(store, txn, first_block, limit);
     }
     return r;
 }

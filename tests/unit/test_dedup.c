@@ -306,6 +306,23 @@ static void max_records_drops_the_oldest_minute(void **state)
     fh_dedup_free(dedup);
 }
 
+static void what_cannot_be_known_is_not_new(void **state)
+{
+    (void)state;
+    struct fh_dedup *dedup = fresh(60, 1000);
+    fh_dedup_advance(dedup, NOW + 30 * MINUTE);
+    assert_int_equal(fh_dedup_add(dedup, key(1, NOW)), 1);
+    assert_int_equal(fh_dedup_add(dedup, key(2, NOW + 10 * MINUTE)), 1);
+    fh_dedup_forget(dedup, NOW + 10 * MINUTE);
+    assert_int_equal(fh_dedup_add(dedup, key(1, NOW)), -ERANGE);
+    assert_int_equal(fh_dedup_add(dedup, key(3, NOW + 9 * MINUTE)), -ERANGE);
+    assert_int_equal(fh_dedup_add(dedup, key(2, NOW + 10 * MINUTE)), 0);
+    fh_dedup_forget(dedup, NOW - 100 * MINUTE); /* no way back */
+    assert_int_equal(fh_dedup_add(dedup, key(4, NOW + 9 * MINUTE)), -ERANGE);
+    assert_int_equal(stats_of(dedup).records, 1);
+    fh_dedup_free(dedup);
+}
+
 /* One late record, and there is no room: what is newer stays known. */
 static void a_late_one_costs_no_newer_ones(void **state)
 {
@@ -416,6 +433,7 @@ int main(void)
         TEST(sets_before_the_first_advance),
         TEST(max_records_drops_the_oldest_minute),
         TEST(a_late_one_costs_no_newer_ones),
+        TEST(what_cannot_be_known_is_not_new),
         TEST(never_more_than_25_bytes_per_record),
         TEST(every_allocation_may_fail),
     };

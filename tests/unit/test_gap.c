@@ -105,6 +105,43 @@ static void a_replay_that_reaches_back_leaves_none(void **state)
     assert_int_equal(kept_gap(f), 0);
 }
 
+/* Records, each shorter than a gap's, until none of them has room and no commit makes any. */
+static void fill_store(struct fixture *f)
+{
+    uint64_t before = 0;
+    for (unsigned same = 0; same < 15;) {
+        int64_t turn = atomic_load(&f->pipeline->progress_ns);
+        struct intake *intake = &f->pipeline->intake[0];
+        pthread_mutex_lock(&intake->lock);
+        bool offer = intake->filling->count < 1000;
+        pthread_mutex_unlock(&intake->lock);
+        if (offer) {
+            fixture_offer(f, 10000);
+        }
+        fixture_wait(f, atomic_load(&f->pipeline->progress_ns) != turn);
+        same = stored(f) == before && atomic_load(&f->pipeline->backpressure) ? same + 1 : 0;
+        before = stored(f);
+    }
+}
+
+/* A node whose store is full when it begins to lead declares it as soon as there is room. */
+static void no_room_puts_it_off(void **state)
+{
+    struct fixture *f = *state;
+    f->size_limit = 4u << 20;
+    SET_FAR(f, 0, accept_result, -EAGAIN);
+    follow(f);
+    reconnect(f, 3 * HOUR);
+    bring(f, 2 * HOUR);
+    fixture_wait(f, kept_gap(f) != 0);
+    fill_store(f);
+    fixture_lead(f, 4);
+    fixture_wait(f, FAR(f, 0, accepts) > 3);
+    assert_int_equal(atomic_load(&f->pipeline->gaps), 0);
+    SET_FAR(f, 0, accept_result, 0);
+    fixture_wait(f, atomic_load(&f->pipeline->gaps) == 1 && kept_gap(f) == 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -114,6 +151,7 @@ int main(void)
         TEST(what_the_primary_has_passed_is_not),
         TEST(a_stray_old_stamp_hides_no_gap),
         TEST(a_replay_that_reaches_back_leaves_none),
+        TEST(no_room_puts_it_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
