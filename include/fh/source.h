@@ -52,7 +52,10 @@ struct fh_source_handler {
     /* The service's own clock, from the Date header of the answer (RFC 9110 6.6.1; whole seconds),
      * just before connected. Not called when it sent none; may be NULL. */
     void (*server_time)(void *userdata, unsigned receiver, int64_t now_ms);
-    /* The connection is open (status 200) or has ended; asked_from as sent. */
+    /* The connection is open (status 200) or has ended. asked_from as resume_from said: a service
+     * that answers 400 to what is older than the replay window is asked for less (status.asked_from
+     * tells), and the handler has to find out what is missing as if it had begun later by itself.
+     */
     void (*connected)(void *userdata, unsigned receiver, int64_t asked_from_ms);
     void (*disconnected)(void *userdata, unsigned receiver, const char *reason);
     /* The receiver was retired: the last call for it. May be NULL. */

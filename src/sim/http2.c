@@ -223,12 +223,14 @@ static int refuse_call(struct sim_connection *connection, struct sim_exchange *e
     char status[16];
     char message[256];
     char push_back[24];
+    char date[64];
     int error = sim_exchange_grpc_status(exchange->status);
     snprintf(status, sizeof(status), "%d", error);
     sim_exchange_message(exchange, message, sizeof(message));
-    nghttp2_nv headers[5] = {header(":status", "200"), header("content-type", "application/grpc"),
+    nghttp2_nv headers[6] = {header(":status", "200"), header("content-type", "application/grpc"),
+                             header("date", sim_exchange_date(exchange, date, sizeof(date))),
                              header("grpc-status", status), header("grpc-message", message)};
-    size_t count = 4;
+    size_t count = 5;
     if (exchange->retry_after >= 0) {
         snprintf(push_back, sizeof(push_back), "%lld", (long long)exchange->retry_after * 1000);
         headers[count++] = header("grpc-retry-pushback-ms", push_back);

@@ -35,6 +35,7 @@ int fh_receiver_init(struct fh_receiver *receiver, struct fh_source_context *con
     receiver->group = group;
     receiver->index = index;
     receiver->range = range;
+    receiver->reach_ms = -1;
     receiver->status.range = range;
     receiver->published.range = range;
     fh_range_text(range, receiver->range_text, sizeof(receiver->range_text));
@@ -258,6 +259,7 @@ static void on_answer(struct fh_receiver *receiver)
     fh_receiver_set_state(receiver, FH_RECEIVER_STREAMING);
     receiver->byte_at = receiver->group->now;
     receiver->pinged = false;
+    receiver->reach_ms = -1;
     receiver->status.connects++;
     receiver->status.last_error[0] = '\0';
     fh_receiver_log_up(receiver);
@@ -265,8 +267,7 @@ static void on_answer(struct fh_receiver *receiver)
     if (handler->server_time && receiver->server_ms > 0) {
         handler->server_time(receiver->context->userdata, receiver->index, receiver->server_ms);
     }
-    handler->connected(receiver->context->userdata, receiver->index,
-                       receiver->status.asked_from_ms);
+    handler->connected(receiver->context->userdata, receiver->index, receiver->wished_ms);
 }
 
 /* The date in the line, if it is that header with one. */
@@ -377,6 +378,21 @@ void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url)
     }
 }
 
+/* What is asked for of what is wished (receiver_judge.c: reach_less_far). 0: nothing of the past.
+ */
+static int64_t within_reach(const struct fh_receiver *receiver)
+{
+    if (receiver->reach_ms < 0 || receiver->wished_ms == 0) {
+        return receiver->wished_ms;
+    }
+    if (receiver->reach_ms == 0) {
+        return 0;
+    }
+    int64_t passed_ms = fh_time_diff_ms(receiver->group->now, receiver->reach_at);
+    int64_t oldest_ms = receiver->reach_from_ms + passed_ms - receiver->reach_ms;
+    return receiver->wished_ms > oldest_ms ? receiver->wished_ms : oldest_ms;
+}
+
 void fh_receiver_open(struct fh_receiver *receiver)
 {
     struct fh_source_context *context = receiver->context;
@@ -384,7 +400,8 @@ void fh_receiver_open(struct fh_receiver *receiver)
     memcpy(receiver->key, context->api_key, sizeof(receiver->key));
     pthread_mutex_unlock(&context->key_lock);
     int64_t from_ms = context->handler.resume_from(context->userdata, receiver->index);
-    receiver->status.asked_from_ms = from_ms > 0 ? from_ms : 0;
+    receiver->wished_ms = from_ms > 0 ? from_ms : 0;
+    receiver->status.asked_from_ms = within_reach(receiver);
     receiver->redirects = 0;
     fh_receiver_connect_to(receiver, NULL);
 }

@@ -74,6 +74,10 @@ struct fh_receiver {
     char range_text[8];
     int64_t server_ms; /* the service's clock as of the current answer; 0 = not said */
     int64_t again_ms;  /* by that clock: when to come again; 0 = not said, or in seconds */
+    int64_t wished_ms; /* what the handler resumes from; asked for is what is within reach of it */
+    int64_t reach_ms;  /* how far back the service may be asked, by its clock; -1 = as wished */
+    int64_t reach_from_ms; /* the service's clock, at reach_at */
+    struct fh_time reach_at;
 
     CURL *easy;
     bool transfer; /* easy is inside the multi handle */

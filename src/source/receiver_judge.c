@@ -3,6 +3,7 @@
 #include "receiver.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +12,9 @@
 
 /* A Retry-After beyond this is a mistake, or a date seen by a clock that is wrong. */
 #define RETRY_AFTER_MAX_MS 3600000
+
+/* Less than this is not worth asking for. */
+#define REACH_LEAST_MS 60000
 
 static uint32_t random32(void)
 {
@@ -45,11 +49,54 @@ static bool key_is_old(const struct fh_receiver *receiver)
     return old;
 }
 
+/* What a service does that is asked for more than it has kept is not documented (firehose-api.md
+ * 11.1). One that answers 400 would do so for ever: the resume point only grows older. So it is
+ * asked for the replay window instead, then for a half and a quarter of it, in the end for what
+ * comes from now on; if that is 400 as well, it is for another reason. Only of what is older than
+ * the window, so that the gap is declared, and only by the service's own clock. */
+static bool reach_less_far(struct fh_receiver *receiver)
+{
+    int64_t window_ms = receiver->context->config.replay_window_ms;
+    bool too_old = receiver->status.asked_from_ms > 0 && receiver->server_ms > 0 &&
+                   receiver->server_ms - receiver->wished_ms > window_ms;
+    if (receiver->status.http_status != 400 || receiver->context->once) {
+        return false;
+    }
+    if (!too_old) {
+        receiver->reach_ms = -1;
+        return false;
+    }
+    receiver->reach_ms = receiver->reach_ms < 0 ? window_ms : receiver->reach_ms / 2;
+    receiver->reach_ms = receiver->reach_ms < REACH_LEAST_MS ? 0 : receiver->reach_ms;
+    receiver->reach_from_ms = receiver->server_ms;
+    receiver->reach_at = receiver->group->now;
+    return true;
+}
+
+/* Put what it means before the reason. */
+static void tell_reach(const struct fh_receiver *receiver, char *reason, size_t size)
+{
+    char text[FH_BODY_SHOWN + 256];
+    char next[64] = "what comes from now on";
+    if (receiver->reach_ms > 0) {
+        snprintf(next, sizeof(next), "the last %" PRId64 " s", receiver->reach_ms / 1000);
+    }
+    snprintf(text, sizeof(text),
+             "the service seems not to replay from so long ago, it is asked for %s instead: %s",
+             next, reason);
+    snprintf(reason, size, "%s", text);
+}
+
 void fh_receiver_fail(struct fh_receiver *receiver, enum fh_failure failure, long code,
                       int64_t retry_after_ms, char *reason, size_t reason_size)
 {
     const struct fh_config_firehose *config = &receiver->context->config;
     fh_text_clean(reason, reason_size, receiver->key);
+    bool answered = failure == FH_FAILURE_REFUSED || failure == FH_FAILURE_STATUS;
+    if (answered && reach_less_far(receiver)) {
+        failure = FH_FAILURE_STATUS;
+        tell_reach(receiver, reason, reason_size);
+    }
     fh_receiver_close(receiver, reason);
     bool old_key = failure == FH_FAILURE_REFUSED && key_is_old(receiver);
     int64_t retry_ms = 0;

@@ -196,14 +196,24 @@ static int grpc_status(int http_status)
 
 bool channel_refuse(struct channel_peer *peer, int status, int retry_after_s, const char *message)
 {
+    return channel_refuse_at(peer, status, retry_after_s, message, NULL);
+}
+
+bool channel_refuse_at(struct channel_peer *peer, int status, int retry_after_s,
+                       const char *message, const char *date)
+{
     if (peer->call) {
-        h2_call_trailers_only(peer->call, grpc_status(status), message, retry_after_s * 1000);
+        h2_call_trailers_only(peer->call, grpc_status(status), message, retry_after_s * 1000, date);
         channel_wait_closed(peer);
         return true;
     }
-    char retry[64] = "";
+    char retry[128] = "";
+    if (date) {
+        snprintf(retry, sizeof(retry), "Date: %s\r\n", date);
+    }
     if (retry_after_s > 0) {
-        snprintf(retry, sizeof(retry), "Retry-After: %d\r\n", retry_after_s);
+        size_t used = strlen(retry);
+        snprintf(retry + used, sizeof(retry) - used, "Retry-After: %d\r\n", retry_after_s);
     }
     return peer_print(peer->peer, "HTTP/1.1 %d No\r\n%sContent-Length: %zu\r\n\r\n%s", status,
                       retry, strlen(message), message);

@@ -50,6 +50,9 @@ size_t channel_record_text(unsigned n, size_t pad, char *text, size_t size);
 
 /* Refuse with an HTTP status, or its gRPC equivalent; retry_after_s 0 = not said. */
 bool channel_refuse(struct channel_peer *peer, int status, int retry_after_s, const char *message);
+/* As channel_refuse, with the server's clock: "Tue, 01 Jan 2069 00:00:00 GMT". */
+bool channel_refuse_at(struct channel_peer *peer, int status, int retry_after_s,
+                       const char *message, const char *date);
 /* Head of an answer that is a stream. */
 bool channel_open(struct channel_peer *peer);
 bool channel_send_record(struct channel_peer *peer, unsigned n, size_t pad);

@@ -242,12 +242,15 @@ bool h2_call_end(struct h2_call *call)
 }
 
 bool h2_call_trailers_only(struct h2_call *call, int grpc_status, const char *message,
-                           int pushback_ms)
+                           int pushback_ms, const char *date)
 {
     set_trailers(call, grpc_status, message, pushback_ms);
-    nghttp2_nv fields[5] = {FIELD(":status", "200"), FIELD("content-type", "application/grpc"),
+    nghttp2_nv fields[6] = {FIELD(":status", "200"), FIELD("content-type", "application/grpc"),
                             FIELD("grpc-status", call->trailer_status)};
     size_t count = 3;
+    if (date) {
+        fields[count++] = (nghttp2_nv)FIELD("date", date);
+    }
     if (call->trailer_message[0]) {
         fields[count++] = (nghttp2_nv)FIELD("grpc-message", call->trailer_message);
     }

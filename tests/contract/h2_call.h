@@ -40,10 +40,10 @@ void h2_call_free(struct h2_call *call);
 /* Head of the answer; encoding NULL = none said. */
 bool h2_call_open(struct h2_call *call, int status, const char *content_type, const char *encoding);
 bool h2_call_data(struct h2_call *call, const void *bytes, size_t len);
-/* Trailers after the data, or an answer of nothing else. pushback_ms 0 = not said. */
+/* Trailers after the data, or an answer of nothing else. pushback_ms 0, date NULL = not said. */
 bool h2_call_trailers(struct h2_call *call, int grpc_status, const char *message, int pushback_ms);
 bool h2_call_trailers_only(struct h2_call *call, int grpc_status, const char *message,
-                           int pushback_ms);
+                           int pushback_ms, const char *date);
 /* The end of the data and no trailers: a status that is missing. */
 bool h2_call_end(struct h2_call *call);
 /* RST_STREAM with this code. */

@@ -330,6 +330,64 @@ static void a_wrong_path_names_the_path(void **state)
     check_refused(*state, 404, channel == FH_CHANNEL_GRPC ? "firehose.grpc_path" : "firehose.path");
 }
 
+/* The clock of a service that answers 400 to what it has not kept. */
+#define SERVICE_MS 1767268800000
+#define MINUTE_MS  60000
+
+static atomic_llong kept_ms;
+
+static void play_short_memory(struct channel_peer *peer, void *userdata)
+{
+    if (peer->request.from_ms != 0 && peer->request.from_ms < SERVICE_MS - atomic_load(&kept_ms)) {
+        channel_refuse_at(peer, 400, 0, "too old", "Thu, 01 Jan 2026 12:00:00 GMT");
+        return;
+    }
+    channel_play_one(peer, userdata);
+}
+
+static void who_was_away_too_long_asks_for_what_there_is(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.replay_window_ms = 55LL * MINUTE_MS;
+    atomic_store(&kept_ms, 30LL * MINUTE_MS);
+    atomic_store(&fixture->resume_from, SERVICE_MS - 120LL * MINUTE_MS);
+    channel_serve(fixture, channel, play_short_memory, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 1));
+    /* The handler hears what it wanted, or it could not find out what is missing. */
+    assert_int_equal(channel_collected(fixture).asked_from_ms, SERVICE_MS - 120LL * MINUTE_MS);
+    assert_int_equal(channel_asked(0).from_ms, SERVICE_MS - 120LL * MINUTE_MS);
+    assert_in_range(channel_asked(1).from_ms, SERVICE_MS - 55LL * MINUTE_MS, SERVICE_MS);
+    assert_in_range(channel_asked(2).from_ms, SERVICE_MS - 55LL * MINUTE_MS / 2, SERVICE_MS);
+    assert_int_equal(channel_asked(2).from_ms, channel_status(fixture, 0).asked_from_ms);
+    assert_int_equal(fixture_logged(fixture, "it is asked for the last 3300 s instead"), 1);
+    assert_int_equal(fixture_logged(fixture, "[stream-refused]"), 0);
+    /* after a stream it is asked as wished again */
+    atomic_store(&kept_ms, 600LL * MINUTE_MS);
+    fh_sources_reconnect(fixture->sources, 1);
+    assert_true(fixture_wait_connected(fixture, 2));
+    assert_int_equal(channel_asked(3).from_ms, SERVICE_MS - 120LL * MINUTE_MS);
+}
+
+static void play_always_400(struct channel_peer *peer, void *userdata)
+{
+    (void)userdata;
+    channel_refuse_at(peer, 400, 0, "no", "Thu, 01 Jan 2026 12:00:00 GMT");
+}
+
+static void a_400_that_is_not_about_the_time_is_a_refusal(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.replay_window_ms = 55LL * MINUTE_MS;
+    atomic_store(&fixture->resume_from, SERVICE_MS - 120LL * MINUTE_MS);
+    channel_serve(fixture, channel, play_always_400, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_REFUSED));
+    assert_int_equal(scripted_requests(&fixture->server), 8); /* as wished, the window, six less */
+    assert_int_equal(channel_asked(7).from_ms, 0);
+    assert_int_equal(fixture_logged(fixture, "error [stream-refused] receiver 1-12: "), 1);
+}
+
 static void play_faults_then_stream(struct channel_peer *peer, void *userdata)
 {
     switch (peer->peer->number) {
@@ -504,6 +562,8 @@ int main(int argc, char **argv)
         DIALOGUE(a_bad_key_names_the_key_file),
         DIALOGUE(a_channel_not_granted_names_the_channel),
         DIALOGUE(a_wrong_path_names_the_path),
+        DIALOGUE(who_was_away_too_long_asks_for_what_there_is),
+        DIALOGUE(a_400_that_is_not_about_the_time_is_a_refusal),
         DIALOGUE(a_limit_is_waited_out_and_faults_are_retried),
         DIALOGUE(twelve_connections_and_one_that_fails),
         DIALOGUE(preview_takes_what_it_wants_and_goes),

@@ -215,7 +215,7 @@ static struct timespec in_a_minute(void)
 
 #define WAIT_UNTIL(fixture, condition)                                                             \
     do {                                                                                           \
-        struct timespec deadline = in_a_minute();                                               \
+        struct timespec deadline = in_a_minute();                                                  \
         pthread_mutex_lock(&(fixture)->lock);                                                      \
         while (!(condition) &&                                                                     \
                pthread_cond_timedwait(&(fixture)->changed, &(fixture)->lock, &deadline) == 0) {    \

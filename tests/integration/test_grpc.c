@@ -215,10 +215,10 @@ static void play_endings(struct channel_peer *peer, void *userdata)
         h2_call_trailers(peer->call, 14, "going away", 0);
         break;
     case 2:
-        h2_call_trailers_only(peer->call, 4, "", 0);
+        h2_call_trailers_only(peer->call, 4, "", 0, NULL);
         break;
     case 3:
-        h2_call_trailers_only(peer->call, 77, "", 0);
+        h2_call_trailers_only(peer->call, 77, "", 0, NULL);
         break;
     case 4:
         channel_open(peer);
