@@ -175,7 +175,8 @@ struct fh_store_state {
     uint64_t unmatched_reports; /* keys reported by the peer that this node has not received */
     int64_t source_time_ms;
     uint64_t given_up;    /* records of a standby that the peer never reported although its reports
-                             went on for a whole window: it did not receive them */
+                             went on for a whole window, or for a minute while there was no room:
+                          it did not receive them */
     int64_t forgotten_ms; /* keys of records up to this stamp were dropped before the window was
                              over, because the store was full of keys and reports; 0: none */
 };

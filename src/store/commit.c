@@ -337,6 +337,7 @@ int fh_store_commit(struct fh_store *store, struct fh_error *err)
     if (r < 0) {
         return explain(store, r, err);
     }
+    fh_store_give_up_early(store);
     fh_store_lock(store);
     fh_marks_drop_rows(store->marks, ROWS_A_TIME, fh_store_forget_row, store);
     fh_store_unlock(store);

@@ -106,6 +106,7 @@ struct fh_store {
     bool meta_dirty;
     bool disk_full; /* the last commit failed for want of room on the disk, not in the file */
     bool retention_due;
+    bool full;           /* a record had no room since the last commit */
     struct fh_raw *open; /* block being filled, NULL when empty */
     FH_LIST(struct fh_staged_block) blocks;
     FH_LIST(struct fh_staged_row) reports;
@@ -136,6 +137,7 @@ struct fh_store {
     struct fh_keytab own; /* value: FH_OWN of the sink; empty unless own_from_ms is set */
     int64_t own_from_ms;  /* covers own records from here on; INT64_MAX: nothing */
     int64_t peer_low_ms[FH_MARKS_SINKS]; /* the peer has reported about everything up to here */
+    uint64_t given_up_at;                /* for want of room: with so many records and reports */
     int64_t apart_ms; /* how far the stamps of the peer's keys may be from ours */
 
     /* locked */
@@ -183,6 +185,7 @@ int fh_store_close_block(struct fh_store *store);
 /* Fills all of ret but raw. -ENOMEM. */
 int fh_store_encode_block(struct fh_store *store, const struct fh_raw *raw,
                           struct fh_staged_block *ret);
+void fh_store_give_up_early(struct fh_store *store);
 void fh_store_staged_clear(struct fh_store *store); /* forget all of it */
 /* commit.c */
 int fh_store_write_meta(struct fh_store *store, MDB_txn *txn);

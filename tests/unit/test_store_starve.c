@@ -112,6 +112,48 @@ static void what_is_to_be_delivered_stays(void **state)
     assert_int_equal(cursor_of(f, "archive").cursor, A_TIME + 1);
 }
 
+/* A record that came to the standby only, and that is not taken by the primary either: everything
+ * behind it is reported, and nothing of it can be dropped. It is given up in the end. */
+static void one_record_does_not_fill_a_standby(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t last = 0;
+    uint64_t report = 0;
+    make_small(f);
+    fh_store_follow(f->store);
+    assert_true(receive(f, 1, A_TIME));
+    peer_report(f, ++report, 2, A_TIME);
+    for (last = A_TIME; last < 200 * A_TIME; last += A_TIME) {
+        if (!receive(f, last + 1, A_TIME)) {
+            fail_msg("full for ever after %llu records", (unsigned long long)last);
+        }
+        peer_report(f, ++report, last + 1, last + A_TIME);
+        if (last < 6 * A_TIME) { /* a minute: it may be on its way */
+            assert_int_equal(cursor_of(f, "archive").cursor, 1);
+        }
+    }
+    commit(f);
+    assert_int_equal(state_of(f).given_up, 1);
+    assert_int_equal(cursor_of(f, "archive").pending, 0);
+}
+
+/* The primary's sink is down: nothing overtakes what waits for it. */
+static void a_standby_keeps_what_waits(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t last = 0;
+    make_small(f);
+    fh_store_follow(f->store);
+    assert_true(receive(f, 1, A_TIME));
+    peer_report(f, 1, 1, A_TIME);
+    for (last = A_TIME; receive(f, last + 1, A_TIME); last += A_TIME) {
+        assert_in_range(last, 1, 1000 * A_TIME);
+    }
+    assert_int_equal(state_of(f).given_up, 0);
+    assert_int_equal(cursor_of(f, "archive").cursor, A_TIME + 1);
+    assert_int_equal(cursor_of(f, "archive").pending, state_of(f).next_sequence - 1 - A_TIME);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -119,6 +161,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_delivered_does_not_fill_it),
         TEST(what_is_to_be_delivered_stays),
+        TEST(one_record_does_not_fill_a_standby),
+        TEST(a_standby_keeps_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
