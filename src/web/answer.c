@@ -88,6 +88,8 @@ static const char *sentence_of(int status)
     switch (status) {
     case MHD_HTTP_BAD_REQUEST:
         return "this is not a request we take\n";
+    case MHD_HTTP_FORBIDDEN:
+        return "not for a page of another origin\n";
     case MHD_HTTP_NOT_FOUND:
         return "there is nothing here\n";
     case MHD_HTTP_METHOD_NOT_ALLOWED:
@@ -210,6 +212,7 @@ struct header_search {
     const char *host;
     unsigned hosts;
     bool body;
+    bool foreign, navigation; /* Fetch Metadata (w3.org/TR/fetch-metadata) */
 };
 
 static enum MHD_Result on_header(void *userdata, enum MHD_ValueKind kind, const char *name,
@@ -224,6 +227,10 @@ static enum MHD_Result on_header(void *userdata, enum MHD_ValueKind kind, const 
                (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0 &&
                 (!value || strcmp(value, "0") != 0))) {
         search->body = true;
+    } else if (strcasecmp(name, "Sec-Fetch-Site") == 0) {
+        search->foreign = value && strcmp(value, "same-origin") != 0 && strcmp(value, "none") != 0;
+    } else if (strcasecmp(name, "Sec-Fetch-Mode") == 0) {
+        search->navigation = value && strcmp(value, "navigate") == 0;
     }
     return MHD_YES;
 }
@@ -243,7 +250,9 @@ static int judge(const struct fh_web_request *request, const char *method)
     if (search.host && !web_host_allowed(&request->web->hosts, search.host)) {
         return MHD_HTTP_MISDIRECTED_REQUEST;
     }
-    return 0;
+    /* A page of another origin cannot read an answer, but it could have a browser open all the
+     * streams there are. A link from there may lead here. */
+    return search.foreign && !search.navigation ? MHD_HTTP_FORBIDDEN : 0;
 }
 
 static enum MHD_Result respond(struct fh_web_request *request, const char *method)

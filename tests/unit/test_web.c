@@ -259,6 +259,7 @@ static void says_not_modified(void **state)
         "200 OK");
 }
 
+#define LOCAL "Host: localhost\r\n"
 static void refuses_what_it_does_not_take(void **state)
 {
     (void)state;
@@ -287,6 +288,12 @@ static void refuses_what_it_does_not_take(void **state)
         {GET("/../etc/passwd") "Host: localhost\r\n" END, " 404 "},
         {GET("/none/there") "Host: localhost\r\n" END, " 404 "},
         {GET("/none/broken") "Host: localhost\r\n" END, " 500 "},
+        {GET("/events") LOCAL "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n" END,
+         " 403 "},
+        {GET("/") LOCAL "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n" END, " 403 "},
+        {GET("/") LOCAL "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n" END, " 200 "},
+        {GET("/") LOCAL "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n" END, " 200 "},
+        {GET("/") LOCAL "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n" END, " 200 "},
         {GET("/events?refuse=not") "Host: localhost\r\n" END, " 404 "},
         {GET("/events?refuse=busy") "Host: localhost\r\n" END, " 503 "},
     };
