@@ -53,15 +53,15 @@ configure c 3 single
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen(); print("taken", flush=True); time.sleep(600)' "${PORT[c]}" >"$WORK/taken.log" &
 PID[taken]=$!
-wait_log "$WORK/taken.log" taken 10
+wait_log "$WORK/taken.log" taken 30
 node_start a
 node_start b
 node_start c
-wait_log "$WORK/c.log" '\[watch-failed\] metrics not served: .*Address already in use' 10
+wait_log "$WORK/c.log" '\[watch-failed\] metrics not served: .*Address already in use' 30
 blocked=$(date +%s)
 kill "${PID[taken]}" && wait "${PID[taken]}" 2>/dev/null
 unset 'PID[taken]'
-wait_status c '.counters.delivered > 0' 20 # it delivers all the same
+wait_status c '.counters.delivered > 0' 60 # it delivers all the same
 
 # ---- Prometheus
 sed -E 's/^( *for:).*/\1 2s/' $RULES/firehosed-alerts.yml >"$WORK/alerts.yml"
@@ -90,13 +90,13 @@ wait_query() {
         sleep 0.2
     done
 }
-fires() { wait_query "ALERTS{alertname=\"$1\",alertstate=\"firing\"${2:+,$2}}" 15; }
-clears() { wait_query "absent(ALERTS{alertname=\"$1\"${2:+,$2}})" "${3:-20}"; }
+fires() { wait_query "ALERTS{alertname=\"$1\",alertstate=\"firing\"${2:+,$2}}" 60; }
+clears() { wait_query "absent(ALERTS{alertname=\"$1\"${2:+,$2}})" 60; }
 instance() { echo "instance=\"127.0.0.1:${PORT[$1]}\""; }
 
 wait_pair_protected a b
-wait_query 'pair:firehosed_protected:max{pair="test"} == 1' 20
-wait_query 'sum(up{job="firehosed"}) == 2' 10
+wait_query 'pair:firehosed_protected:max{pair="test"} == 1' 60
+wait_query 'sum(up{job="firehosed"}) == 2' 60
 for alert in NoPrimary TwoPrimaries NotProtected NodeDown PathDown ArbiterDown StreamDown SinkFailing Gap; do
     clears Firehosed$alert
 done
@@ -125,7 +125,7 @@ fires FirehosedNodeDown "$(instance a)"
 fires FirehosedNotProtected
 fires FirehosedPathDown "$(instance b)"
 fires FirehosedFailover "$(instance b),reason=~\"peer_gone|peer_silent\""
-wait_query "firehosed_role{firehosed_role=\"primary\",$(instance b)} == 1" 10
+wait_query "firehosed_role{firehosed_role=\"primary\",$(instance b)} == 1" 60
 clears FirehosedNoPrimary
 [ "$(ask 'ALERTS{alertname="FirehosedTwoPrimaries",alertstate="firing"}')" = '[]' ] || fail "two primaries are told"
 node_start a
@@ -157,7 +157,7 @@ node_signal b KILL
 fires FirehosedNoPrimary 'pair="test"'
 
 # ---- the port that was taken
-left=$((blocked + 34 - $(date +%s)))
+left=$((blocked + 64 - $(date +%s)))
 wait_log "$WORK/c.log" '\[watch-listening\]' $((left > 1 ? left : 1))
 curl -sS "http://127.0.0.1:${PORT[c]}/metrics" >"$WORK/single.txt" || fail "no answer"
 grep -q '^firehosed_node_info{node="c",peer="",channel="http",paired="false"} 1' "$WORK/single.txt" || fail "the single node does not answer"

@@ -31,6 +31,15 @@ wait_screen() {
     done
 }
 
+# What is old stays on the screen while nobody answers: it answers when that is not said any more.
+wait_answer() {
+    local until=$(($(date +%s) + 60))
+    while screen | grep -q 'NO ANSWER' || ! screen | grep -q '^ node '; do
+        [ "$(date +%s)" -lt $until ] || { screen >&2; fail "the screen does not show that it answers again"; }
+        sleep 0.1
+    done
+}
+
 ROLL_SECONDS=1
 sim_start --rate 500 --seed 21 --paused
 pair_keys
@@ -42,7 +51,13 @@ wait_pair_protected a b 30
 sim_post /sim/start >/dev/null
 
 echo "-- without a terminal"
-"$BIN/firehosectl" --socket "$WORK/b/control.sock" top --count 2 --interval 0.2 >"$WORK/plain.out" || fail "top without a terminal"
+# (It waits a second for an answer, which a busy machine may take longer to give.)
+for try in {1..10}; do
+    "$BIN/firehosectl" --socket "$WORK/b/control.sock" top --count 2 --interval 0.2 >"$WORK/plain.out"
+    left=$?
+    grep -q 'NO ANSWER' "$WORK/plain.out" || break
+done
+[ $left = 0 ] || fail "top without a terminal left with $left"
 [ "$(grep -cE '^20[0-9T:.-]+Z b standby epoch [0-9]+ protected; a primary, 1 of 1 paths up; [0-9,.]+ ev/s' "$WORK/plain.out")" = 2 ] ||
     fail "two lines were asked for: $(cat "$WORK/plain.out")"
 "$BIN/firehosectl" --socket "$WORK/none.sock" top --count 1 --interval 0.2 >"$WORK/plain.out" && fail "no daemon, and exit status 0"
@@ -54,67 +69,67 @@ done
 
 echo "-- a screen of 80x24 on the standby"
 terminal blocks 80 24 "'$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2; echo ended with \$?"
-wait_screen '^ node b +standby, ready  epoch [0-9]+ .*protected' 10
-wait_screen '^ peer a +PRIMARY  epoch [0-9]+  heard .* ago' 5
-wait_screen '^ link +tcp://127.0.0.1:[0-9]+ up' 5
-wait_screen "^ 1-3 +streaming +[1-9].*$BLOCK" 10
-wait_screen '^ archive +file ' 5
+wait_screen '^ node b +standby, ready  epoch [0-9]+ .*protected' 30
+wait_screen '^ peer a +PRIMARY  epoch [0-9]+  heard .* ago' 30
+wait_screen '^ link +tcp://127.0.0.1:[0-9]+ up' 30
+wait_screen "^ 1-3 +streaming +[1-9].*$BLOCK" 30
+wait_screen '^ archive +file ' 30
 [ "$(screen | wc -l)" = 24 ] || fail "not 24 lines"
 screen | tail -n1 | grep -q '^ q end ' || fail "the last line is not the last"
 
 echo "-- keys and sizes"
 keys t
-wait_screen '^ DEVICE_LOCATION_UPDATE +[0-9]' 5
+wait_screen '^ DEVICE_LOCATION_UPDATE +[0-9]' 30
 keys p
-wait_screen 'PAUSED' 5
+wait_screen 'PAUSED' 30
 keys p h
-wait_screen ' q  end ' 5
+wait_screen ' q  end ' 30
 keys h t -
-wait_screen 'every 0.5 s' 5
+wait_screen 'every 0.5 s' 30
 keys +
-wait_screen 'every 0.2 s' 5
+wait_screen 'every 0.2 s' 30
 size 120 40
-wait_screen '^ EVENT TYPE ' 5
-wait_screen '^ RANGE ' 5
+wait_screen '^ EVENT TYPE ' 30
+wait_screen '^ RANGE ' 30
 size 40 8
-wait_screen 'too small: 40x8' 5
+wait_screen 'too small: 40x8' 30
 size 3 1
 size 80 24
-wait_screen '^ RANGE ' 5
+wait_screen '^ RANGE ' 30
 
 echo "-- the daemon stands still, and goes on"
 node_signal b STOP
-wait_screen 'NO ANSWER for ' 10
+wait_screen 'NO ANSWER for ' 30
 keys h
-wait_screen ' q  end ' 5
+wait_screen ' q  end ' 30
 keys h
 node_signal b CONT
-wait_screen '^ node b +standby, ready  epoch [0-9]+ .*protected' 20
-screen | grep -q 'NO ANSWER' && fail "it answers again, and top says it does not"
+wait_answer
+wait_screen '^ node b +standby, ready  epoch [0-9]+ .*protected' 30
 
 [ -z "${SCREEN:-}" ] || sleep 10 # bars to look at
 echo "-- the primary is killed: seen on the screen"
 node_signal a KILL
-wait_screen '^ node b +PRIMARY  epoch [0-9]+ .*NOT PROTECTED' 15
-wait_screen '^ peer a +NOT REACHABLE' 5
-wait_screen 'epoch [0-9]+ +promoting -> primary: the peer is lost' 5
-wait_screen '^ archive +file +[1-9]' 10
+wait_screen '^ node b +PRIMARY  epoch [0-9]+ .*NOT PROTECTED' 30
+wait_screen '^ peer a +NOT REACHABLE' 30
+wait_screen 'epoch [0-9]+ +promoting -> primary: the peer is lost' 30
+wait_screen '^ archive +file +[1-9]' 30
 [ -z "${SCREEN:-}" ] || screen >"$SCREEN"
 
 echo "-- the daemon restarts"
 node_signal b TERM
-wait_screen 'NO ANSWER for .*trying again: no firehosed answers' 10
+wait_screen 'NO ANSWER for .*trying again: no firehosed answers' 30
 node_start b
-wait_screen '^ node b .*restarted' 20
-screen | grep -q 'NO ANSWER' && fail "it answers again, and top says it does not"
+wait_answer
+wait_screen '^ node b .*restarted' 30
 keys q
-wait_screen '^ended with 0' 5
+wait_screen '^ended with 0' 30
 
 echo "-- a locale without blocks; a terminal that has no cursor"
 terminal ascii 80 24 "LC_ALL=C '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2"
-wait_screen '^ stream +[0-9,]+ ev/s +[_.:=+*#-]+' 10
+wait_screen '^ stream +[0-9,]+ ev/s +[_.:=+*#-]+' 30
 screen | grep -qE "$BLOCK" && fail "blocks in the locale C"
 terminal dumb 200 24 "TERM=dumb '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2 --count 2; echo ended with \$?"
-wait_screen 'lines instead of a screen' 10
-wait_screen '^ended with 0' 10
+wait_screen 'lines instead of a screen' 30
+wait_screen '^ended with 0' 30
 echo "top: ok"
