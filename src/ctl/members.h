@@ -19,6 +19,15 @@ static inline bool is_true(const cJSON *object, const char *name)
     return cJSON_IsTrue(member(object, name));
 }
 
+/* Only a node that leads, or is about to, asks the arbiter: one that has never been asked has not
+ * failed to answer, either. */
+static inline const char *arbiter_words(const cJSON *arbiter)
+{
+    const cJSON *error = member(arbiter, "last_error");
+    bool asked = cJSON_IsString(error) && error->valuestring[0];
+    return is_true(arbiter, "reachable") ? "reachable" : asked ? "NOT REACHABLE" : "not asked yet";
+}
+
 /* Beyond 2^53 a double stands for more than one integer. */
 static inline bool is_whole(const cJSON *item)
 {

@@ -137,8 +137,7 @@ static void say_orders(const cJSON *status, struct page *page)
         return;
     }
     string(arbiter, "type", text, sizeof(text));
-    say(page, "arbiter     %s, %s", text,
-        is_true(arbiter, "reachable") ? "reachable" : "NOT REACHABLE");
+    say(page, "arbiter     %s, %s", text, arbiter_words(arbiter));
     if (string(arbiter, "holder", text, sizeof(text))[0]) {
         say(page, ", lease held by %s", text);
     }

@@ -122,8 +122,7 @@ static void add_arbiter(struct fh_top_model *model, const cJSON *arbiter)
     }
     string(arbiter, "type", type, sizeof(type));
     string(arbiter, "holder", holder, sizeof(holder));
-    snprintf(model->arbiter, sizeof(model->arbiter), "%s %s%s%s", type,
-             is_true(arbiter, "reachable") ? "reachable" : "NOT REACHABLE",
+    snprintf(model->arbiter, sizeof(model->arbiter), "%s %s%s%s", type, arbiter_words(arbiter),
              holder[0] ? ", lease held by " : "", holder);
 }
 

@@ -171,6 +171,32 @@ static void nothing_that_a_terminal_obeys(void **state)
 }
 
 /* Protected says that both hold every event, not that somebody takes over. */
+static void an_arbiter_nobody_has_asked_is_not_out_of_reach(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *members, *says;
+    } cases[] = {
+        {"\"reachable\":false,\"last_error\":\"\"", "arbiter     witness, not asked yet\n"},
+        {"\"reachable\":false,\"last_error\":\"no answer\"",
+         "arbiter     witness, NOT REACHABLE\n  last error: no answer\n"},
+        {"\"reachable\":true,\"holder\":\"b\"",
+         "arbiter     witness, reachable, lease held by b\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fh_buf text;
+        char json[256];
+        snprintf(json, sizeof(json), "{\"arbiter\":{\"configured\":true,\"type\":\"witness\",%s}}",
+                 cases[i].members);
+        cJSON *status = cJSON_Parse(json);
+        fh_buf_init(&text, FH_RENDER_MAX);
+        assert_int_equal(fh_render_status_text(status, &text), 0);
+        assert_non_null(strstr(fh_buf_string(&text), cases[i].says));
+        fh_buf_done(&text);
+        cJSON_Delete(status);
+    }
+}
+
 static void maintenance_is_told_beside_protection(void **state)
 {
     (void)state;
@@ -247,6 +273,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(more_rows_than_fit),
         cmocka_unit_test(json_is_the_result_as_it_came),
         cmocka_unit_test(nothing_that_a_terminal_obeys),
+        cmocka_unit_test(an_arbiter_nobody_has_asked_is_not_out_of_reach),
         cmocka_unit_test(maintenance_is_told_beside_protection),
         cmocka_unit_test(a_configuration_of_an_instance_has_its_directories),
     };
