@@ -127,6 +127,7 @@ static bool is_ours(const struct fh_dead_letters *letters)
     return letters->fd >= 0 && stat(letters->path, &st) == 0 && st.st_ino == letters->ino;
 }
 
+/* 1: there were older ones, and they are gone. */
 static int roll(struct fh_dead_letters *letters, struct fh_error *err)
 {
     char older[sizeof(letters->path) + 4];
@@ -135,11 +136,13 @@ static int roll(struct fh_dead_letters *letters, struct fh_error *err)
     if (r < 0) {
         return r;
     }
+    int gone = access(older, F_OK) == 0 ? 1 : 0;
     if (rename(letters->path, older) < 0) {
         return failed(letters, -errno, "roll", err);
     }
     close_file(letters);
-    return open_file(letters, err);
+    r = open_file(letters, err);
+    return r < 0 ? r : gone;
 }
 
 /* What stands around the record. The reason is a sentence of ours or of a library's: anything that
@@ -174,6 +177,7 @@ int fh_dead_letters_add(struct fh_dead_letters *letters, struct fh_slice record,
     char head[768];
     int head_len = line_head(letters, reason, head, sizeof(head));
     int64_t len = head_len + (int64_t)record.len + 2;
+    int gone = 0;
     int r = 0;
     if (!is_ours(letters)) {
         r = fh_dead_letters_sync(letters, err);
@@ -181,7 +185,7 @@ int fh_dead_letters_add(struct fh_dead_letters *letters, struct fh_slice record,
         r = r < 0 ? r : open_file(letters, err);
     }
     if (r == 0 && letters->size > 0 && letters->size + len > letters->roll_bytes) {
-        r = roll(letters, err);
+        r = gone = roll(letters, err);
     }
     if (r < 0) {
         return r;
@@ -199,7 +203,7 @@ int fh_dead_letters_add(struct fh_dead_letters *letters, struct fh_slice record,
     }
     letters->size += len;
     letters->unsynced = true;
-    return 0;
+    return gone;
 }
 
 int fh_dead_letters_sync(struct fh_dead_letters *letters, struct fh_error *err)

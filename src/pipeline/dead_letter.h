@@ -20,7 +20,8 @@ void fh_dead_letters_path(const char *state_dir, const char *sink, char *path, s
 
 /* Append {"time","sink","reason","record"}. Whole or not at all; durable with the next sync. A line
  * that a crash left torn is removed when the file is opened; one that was moved away is begun anew.
- * -ENOSPC, -EACCES, ... with a sentence. */
+ * 1: it is added, and for want of room the letters of <sink>.ndjson.1 are gone for good. -ENOSPC,
+ * -EACCES, ... with a sentence. */
 int fh_dead_letters_add(struct fh_dead_letters *letters, struct fh_slice record, const char *reason,
                         struct fh_error *err);
 /* Everything added is durable when it returns 0. Cheap when nothing was. letters may be NULL. */

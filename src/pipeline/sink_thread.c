@@ -74,6 +74,12 @@ static int context_refused(void *userdata, struct fh_slice record, const char *r
     }
     uint64_t count = atomic_fetch_add(&delivery->refused, 1) + 1;
     struct fh_time now = fh_now();
+    if (r > 0) {
+        fh_log(LOG_WARNING,
+               "sink %s: the far side refuses so much that its dead letters are out of room: the "
+               "oldest %d MiB of them are gone; mend the cause, and take the file away in time",
+               delivery->config.name, (int)(FH_DEAD_LETTER_BYTES >> 20));
+    }
     if (!fh_time_is_set(delivery->refused_told) ||
         fh_time_diff_ms(now, delivery->refused_told) >= REFUSED_TELL_MS) {
         delivery->refused_told = now;

@@ -33,10 +33,14 @@ static struct fh_dead_letters *make(int64_t roll_bytes)
     return letters;
 }
 
+static unsigned gone; /* how often letters were let go */
+
 static void add(struct fh_dead_letters *letters, const char *record, const char *reason)
 {
     struct fh_error err = {""};
-    if (fh_dead_letters_add(letters, slice(record), reason, &err) < 0) {
+    int r = fh_dead_letters_add(letters, slice(record), reason, &err);
+    gone += r > 0;
+    if (r < 0) {
         fail_msg("%s", err.text);
     }
 }
@@ -77,6 +81,7 @@ static int begin(void **state)
     fh_dead_letters_path(folder, "out", path, sizeof(path));
     char command[128];
     snprintf(command, sizeof(command), "rm -rf %s/dead-letters", folder);
+    gone = 0;
     return system(command);
 }
 
@@ -182,6 +187,9 @@ static void rolled_by_size(void **state)
     }
     assert_true(lines_of(older) > 1);
     assert_true(lines_of(path) >= 1);
+    unsigned in_a_file = lines_of(older); /* all as long: whoever loses letters says so each time */
+    assert_int_equal(gone, (total - 1) / in_a_file - 1);
+    assert_int_equal(gone * in_a_file + lines_of(older) + lines_of(path), total);
     /* a record larger than a file goes alone */
     char large[4096];
     snprintf(large, sizeof(large), "{\"recordUid\":\"u\",\"padding\":\"%02000d\"}", 0);
