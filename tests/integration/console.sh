@@ -11,6 +11,8 @@ expect() { [ "$2" = "$3" ] || fail "$1: expected '$3', got '$2'"; }
 # The data of all events of one name in what was recorded of a stream.
 events() { awk -v name="event: $2" '$0 == name { wanted = 1; next }
     wanted && /^data: / { print substr($0, 7) } { wanted = 0 }' "$1"; }
+# The first of them; it reads on, or whoever writes would end by a broken pipe, which counts as a failure.
+first_event() { events "$1" "$2" | sed -n 1p; }
 # wait_events FILE NAME JQ_CONDITION SECONDS: until one such event has come.
 wait_events() {
     local until=$(($(date +%s%N) / 1000000 + $4 * 1000))
@@ -73,7 +75,7 @@ watch a '' "$WORK/served-a"
 watch b '' "$WORK/served-b"
 wait_events "$WORK/served-a" space '[.locations[] | select(.level == "FLOOR" and .devices > 0)] | length > 1' 60
 wait_events "$WORK/served-a" sample '.received > 0 and .pending >= 0' 60
-events "$WORK/served-a" history | head -n1 |
+first_event "$WORK/served-a" history |
     jq -e '.step_s == 5 and ([.received, .delivered, .lag_ms, .pending] | all(length <= 720))' >/dev/null || fail "history"
 events "$WORK/served-a" pair | tail -n1 | jq -e '.node == "a" and .paired and .protected and .nodes[0].self and .nodes[0].role == "primary"
     and .nodes[1].node == "b" and .nodes[1].role == "standby" and .nodes[1].ready and (.paths | length) == 1 and .paths[0].up
@@ -93,10 +95,10 @@ PID[watch-b]=$!
 wait_events "$WORK/served-floor-a" devices '.full and (.devices | length) > 0' 60
 wait_events "$WORK/served-floor-a" devices '(.full | not) and (.devices | length) > 0' 60
 wait_events "$WORK/served-floor-b" devices '(.devices | length) > 0' 60
-events "$WORK/served-floor-a" devices | head -n1 |
+first_event "$WORK/served-floor-a" devices |
     jq -e --arg floor "$floor" '.floor == $floor and .full and (.gone | length) == 0 and
         all(.devices[]; (.[0] | test("^[0-9a-f]{16}$")) and .[1] >= 0 and .[2] >= 0 and .[3] >= 0 and .[4] >= 0)' >/dev/null ||
-    fail "devices: $(events "$WORK/served-floor-a" devices | head -n1 | cut -c1-2000)"
+    fail "devices: $(first_event "$WORK/served-floor-a" devices | cut -c1-2000)"
 wait_events "$WORK/served-floor-a" devices '.map.image and .map.width > 0 and .map.length > 0' 60
 map=$(events "$WORK/served-floor-a" devices | tail -n1 | jq -r .map.id)
 curl -sS -D "$WORK/headers" -o "$WORK/map" "$(url a "/map/$map")"
