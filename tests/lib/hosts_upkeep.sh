@@ -277,6 +277,7 @@ scenario_removal() {
     mkdir -p "$WORK/archived"
     find "$root/var/lib/firehosed/events" -name '*.ndjson' -exec cp -t "$WORK/archived" {} +
     cp -a "$root/etc/firehosed" "$WORK/backup"
+    on "$standby" systemctl enable -q firehosed@campus # an instance's link goes as well
     as_root "$standby" "apt-get remove firehosed" || fail "apt-get remove: $(cat "$WORK/said.log")"
     grep -q 'its state in /var/lib/firehosed.* kept' "$WORK/said.log" || fail "nobody says that the state is kept: $(cat "$WORK/said.log")"
     [ -d "$root/var/lib/firehosed/store" ] && [ -e "$root/etc/firehosed/firehosed.conf" ] || fail "removing took state or configuration"
@@ -344,7 +345,7 @@ CONF
 instance_start() {
     instance_config "$1"
     cp "$(host_root "$1")/etc/credstore/firehosed.api_key" "$(host_root "$1")/etc/credstore/firehosed.campus.api_key"
-    on "$1" systemctl start firehosed@campus || fail "systemctl start firehosed@campus on host $1"
+    on "$1" systemctl enable -q --now firehosed@campus || fail "systemctl enable --now firehosed@campus on host $1"
 }
 
 # nobody_follows NAME: while nobody follows the role (on a busy host that may last), a restart of the daemon leaves alone
