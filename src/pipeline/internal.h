@@ -546,5 +546,8 @@ void fh_delivery_settle(struct delivery *delivery);
 bool fh_delivery_settled(struct delivery *delivery);
 /* Writer: a report that is in doubt must not reach the peer before it is decided. */
 bool fh_delivery_undecided(struct fh_pipeline *pipeline, const struct fh_report *report);
+/* Writer: a report in doubt that nobody will decide, for the sink is no longer listed. The peer
+ * would wait for that, and for ever. */
+bool fh_delivery_of_no_sink(const struct fh_pipeline *pipeline, const struct fh_report *report);
 
 #endif

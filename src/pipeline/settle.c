@@ -142,6 +142,16 @@ bool fh_delivery_settled(struct delivery *delivery)
     return true;
 }
 
+bool fh_delivery_of_no_sink(const struct fh_pipeline *pipeline, const struct fh_report *report)
+{
+    for (size_t i = 0; i < pipeline->delivery_count; i++) {
+        if (strcmp(report->sink, pipeline->delivery[i].config.name) == 0) {
+            return false;
+        }
+    }
+    return report->state == FH_REPORT_PREPARED;
+}
+
 bool fh_delivery_undecided(struct fh_pipeline *pipeline, const struct fh_report *report)
 {
     bool undecided = false;

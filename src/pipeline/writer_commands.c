@@ -155,9 +155,14 @@ static int send_one(void *userdata, uint64_t number, const void *bytes, size_t l
 {
     struct portion *portion = userdata;
     struct fh_report head;
-    if (fh_report_peek(bytes, len, &head) == 0 && fh_delivery_undecided(portion->pipeline, &head)) {
-        portion->undecided = number;
-        return -EAGAIN;
+    if (fh_report_peek(bytes, len, &head) == 0) {
+        if (fh_delivery_undecided(portion->pipeline, &head)) {
+            portion->undecided = number;
+            return -EAGAIN;
+        }
+        if (fh_delivery_of_no_sink(portion->pipeline, &head)) {
+            return 0;
+        }
     }
     struct answer *answer = fh_answer_new(ANSWER_REPORT, bytes, len);
     answer->number = number;

@@ -395,6 +395,29 @@ static void a_late_sink_asks_the_peer_again(void **state, bool first, bool then)
     assert_int_equal(f->last.state, then ? FH_REPORT_DELIVERED : FH_REPORT_VOID);
 }
 
+/* A sink is taken out of the configuration while a batch of it is in doubt. Nobody settles that any
+ * more, and a standby refuses it and waits: it must not be sent what stops it for ever. */
+static void a_batch_in_doubt_of_a_sink_that_is_gone(void **state)
+{
+    static const struct fh_sink_ops *const mixed[] = {&fixture_one_phase, &fixture_two_phase, NULL};
+    struct fixture *f = *state;
+    fixture_start(f, mixed, true);
+    fh_pipeline_peer_in_sync(f->pipeline, true);
+    fixture_append(f, 10);
+    fixture_lead(f, 3);
+    fixture_wait(f, f->reports == 2);
+    fixture_restart(f, mixed, true);
+    f->portion_next = 0;
+    fh_pipeline_send_reports(f->pipeline, 0, 1, 0);
+    fixture_wait(f, f->portion_next == 3 && f->reports == 4);
+    static const struct fh_sink_ops *const first[] = {&fixture_one_phase, NULL};
+    fixture_restart(f, first, true);
+    f->portion_next = 0;
+    fh_pipeline_send_reports(f->pipeline, 0, 1, 0);
+    fixture_wait(f, f->portion_next == 3 && f->reports == 5);
+    assert_string_equal(f->last.sink, "first");
+}
+
 /* Nobody can be asked; but the peer has said before that it delivered some of the batch. */
 static void alone_with_what_the_peer_delivered_meanwhile(void **state)
 {
@@ -509,6 +532,7 @@ int main(void)
         CASE(a_range_that_is_being_closed_counts),
         CASE(draining_ends_with_the_batch),
         CASE(an_optional_sink_gives_way),
+        CASE(a_batch_in_doubt_of_a_sink_that_is_gone),
         CASE(alone_with_what_the_peer_delivered_meanwhile),
         CASE(alone_and_the_peer_delivered_nothing_of_it),
         CASE(late_and_the_peer_holds_it_by_now),
