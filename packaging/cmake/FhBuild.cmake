@@ -45,7 +45,8 @@ endfunction()
 
 # fh_test(test_dedup LABEL unit SOURCES ... LINKS fh_core [TIMEOUT s] [ARGS ...] [PRIVATE_OF dir])
 # PRIVATE_OF: a folder whose private headers the test may include. COST: tests that may take longest begin
-# first, so that the last one is not waited for alone.
+# first, so that the last one is not waited for alone; what names no TIMEOUT takes a second or two, and two
+# minutes with a sanitizer on a machine that is busy otherwise.
 function(fh_test name)
   if(NOT FH_TESTS)
     return()
@@ -57,11 +58,13 @@ function(fh_test name)
   if(arg_PRIVATE_OF)
     target_include_directories(${name} PRIVATE ${arg_PRIVATE_OF})
   endif()
+  set(cost ${arg_TIMEOUT})
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 60)
+    set(arg_TIMEOUT 120)
+    set(cost 60)
   endif()
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
-  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} COST ${arg_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} COST ${cost})
 endfunction()
 
 # fh_fuzz(fuzz_envelope SOURCES ... LINKS ...): with FH_FUZZ a libFuzzer binary; without it a program
