@@ -392,6 +392,7 @@ static void check_sinks(struct fh_loading *loading)
         fh_config_check_messaging(loading, i);
         fh_config_check_nats_sink(loading, i);
         fh_config_check_output(loading, i);
+        fh_config_check_alike(loading, i);
     }
 }
 

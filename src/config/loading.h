@@ -60,6 +60,8 @@ void fh_check_public_key(struct fh_loading *loading, const char *path, const cha
 
 /* check_shape.c: the filters and fields of a sink. */
 void fh_config_check_shape(struct fh_loading *loading, size_t sink);
+/* check_alike.c: this sink beside those before it. */
+void fh_config_check_alike(struct fh_loading *loading, size_t sink);
 /* check_messaging.c: sinks of the types zeromq and mqtt; others pass. */
 void fh_config_check_messaging(struct fh_loading *loading, size_t sink);
 /* check_nats.c: sinks of the type nats; others pass. */
