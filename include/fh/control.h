@@ -4,7 +4,8 @@
  * Answer    {"v":1,"ok":true,"result":{...}}  or  {"v":1,"ok":false,"error":"sentence"}
  * A streaming command (tail) answers ok and then sends lines until the client hangs up.
  * Server side: on the main sd-event loop; at most 32 clients, 64 KiB a request, 8 MiB unsent. When
- * there are 32, one that has neither asked nor taken anything for a minute is closed for the next. */
+ * there are 32, one that has neither asked nor taken anything for a minute is closed for the next.
+ */
 #ifndef FH_CONTROL_H
 #define FH_CONTROL_H
 

@@ -8,8 +8,8 @@
  * X-Content-Type-Options: nosniff, Referrer-Policy: no-referrer, X-Frame-Options: DENY and the
  * Content-Security-Policy below. A request whose Host is not an address literal, "localhost", this
  * host's name or listed is answered 421, so that no page of the internet can read it through a
- * browser (DNS rebinding); what a browser asks for on behalf of a page of another origin is answered
- * 403 (Sec-Fetch-Site), so that none can use up connections and streams. */
+ * browser (DNS rebinding); what a browser asks for on behalf of a page of another origin is
+ * answered 403 (Sec-Fetch-Site), so that none can use up connections and streams. */
 #ifndef FH_WEB_H
 #define FH_WEB_H
 

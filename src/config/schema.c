@@ -134,8 +134,9 @@ const struct fh_option fh_options[] = {
      .sentence = "Source time read again after each reconnect, at least."},
     {"firehose.replay_window_ms", FH_OPTION_INTEGER, AT(firehose.replay_window_ms),
      BETWEEN(10000, 86400000, 3300000),
-     .sentence = "What the service replays for certain: a longer outage becomes a declared gap, and "
-                 "a service that refuses to replay from longer ago (400) is asked for this much."},
+     .sentence =
+         "What the service replays for certain: a longer outage becomes a declared gap, and "
+         "a service that refuses to replay from longer ago (400) is asked for this much."},
     {"firehose.max_line_bytes", FH_OPTION_SIZE, AT(firehose.max_line_bytes),
      BETWEEN(4 * KIB, GIB, 8 * MIB), .sentence = "A longer record is quarantined, truncated."},
     {"firehose.grpc_path", FH_OPTION_STRING, AT(firehose.grpc_path),
