@@ -6,8 +6,9 @@
  *                                                             each node delivered: what the graphs must
  *                                                             show, and personal data that nothing may
  *
- * PICTURES names a folder for screenshots; MAPS=1: floors have images. Ends with 1 and a sentence at the first check that fails. */
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+ * PICTURES names a folder for screenshots; MAPS=1: floors have images; AGAIN names a file that is made when
+ * node a is to be started again. Ends with 1 and a sentence at the first check that fails. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { accessibility, launch, watched } from "./browser.mjs";
@@ -15,7 +16,7 @@ import { startFake } from "./fake.mjs";
 
 const PICTURES = process.env.PICTURES;
 const MAPS = process.env.MAPS === "1"; /* the node has images of floors */
-const WAIT = { timeout: 15000 };
+const WAIT = { timeout: 60000 };
 
 function said(sentence) {
     console.log(`ok      ${sentence}`);
@@ -86,7 +87,7 @@ const drawn = (page, selector) =>
             return found > 5;
         },
         selector,
-        { timeout: 20000, polling: 1000 },
+        { timeout: 60000, polling: 1000 },
     );
 
 async function figures(page) {
@@ -138,7 +139,8 @@ async function keyboard(page) {
     assert.equal(await root.getAttribute("aria-expanded"), "false");
     assert.equal(await page.locator('[role="treeitem"]').count(), 1);
     await page.keyboard.press("ArrowRight");
-    assert.equal(await page.locator('[role="treeitem"]').count(), rows, "opened again as it was");
+    /* places may have been heard of meanwhile */
+    assert.ok((await page.locator('[role="treeitem"]').count()) >= rows, "opened again as it was");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("Enter");
     assert.equal(await page.locator('[role="treeitem"]').nth(1).getAttribute("aria-selected"), "true");
@@ -158,31 +160,43 @@ async function keyboard(page) {
     said("tabs and tree by keyboard alone");
 }
 
+/* The first image of a floor is refused, as by a node that has too much to send: it is asked for again. */
+async function refuseAnImage(page) {
+    let refused = false;
+    await page.route("**/map/**", (route) => {
+        if (refused) return route.continue();
+        refused = true;
+        return route.fulfill({ status: 503 });
+    });
+}
+
 const dots = (page) => page.locator("canvas.floor").evaluate((canvas) => canvas.toDataURL());
 
 async function floor(page) {
     await page.waitForFunction(
         () => Number(document.querySelector("canvas.floor")?.dataset.devices) > 3,
         null,
-        { timeout: 25000 },
+        { timeout: 60000 },
     );
     const first = await dots(page);
     await page.waitForFunction(
         () => Number(document.querySelector("canvas.floor").dataset.frames) > 60,
         null,
-        { timeout: 25000 },
+        { timeout: 60000 },
     );
     assert.notEqual(await dots(page), first, "dots move");
     await page.locator(".floor-box summary").click();
     await page.waitForFunction(() => document.querySelectorAll(".floor-box tbody tr").length > 3, null, WAIT);
     await page.locator(".floor-box summary").click();
     assert.ok((await page.locator("table.bars tbody tr").count()) > 0, "occupancy by floor");
-    if (MAPS)
+    if (MAPS) {
         await page.waitForFunction(
             () => document.querySelector("canvas.floor").dataset.image === "shown",
             null,
             WAIT,
         );
+        page.misdeeds = page.misdeeds.filter((line) => !/\b503\b/.test(line)); /* ours, see refuseAnImage */
+    }
     said(`the floor view draws dots that move${MAPS ? ", over the image of the floor" : ""}, and lists them`);
 }
 
@@ -543,7 +557,7 @@ async function failover(a, b, kill) {
     await b.waitForFunction(
         () => document.querySelectorAll(".tiles dd:first-of-type")[1].textContent !== "0/s",
         null,
-        { timeout: 20000 },
+        { timeout: 60000 },
     );
     await picture(b, "console-failover");
     said("the page of the other node shows the takeover, its reason, and that it delivers");
@@ -567,6 +581,22 @@ async function failover(a, b, kill) {
     said("the page of the dead node says that it cannot be reached");
 }
 
+/* The node is there again, with a new key for its ids and nothing behind it: the page goes on by itself. */
+async function back(a) {
+    writeFileSync(process.env.AGAIN, "");
+    await headline(a, "Node b delivers, and the pair is protected.");
+    await inHeader(a, "standby");
+    await a.waitForFunction(() => document.querySelector(".banner").hidden, null, WAIT);
+    await drawn(a, ".charts .plot canvas");
+    await a.locator("#tab-space").click();
+    await a.waitForFunction(
+        () => Number(document.querySelector("canvas.floor")?.dataset.devices) > 0,
+        null,
+        WAIT,
+    );
+    said("the page of the dead node goes on by itself when the node is back");
+}
+
 async function run(urls, kill, events, truth) {
     const browser = await launch();
     try {
@@ -574,6 +604,7 @@ async function run(urls, kill, events, truth) {
         await roles(a, b);
         await figures(a);
         await accessible(a, "the pair");
+        if (MAPS) await refuseAnImage(b);
         await keyboard(b);
         const counted = await countedFloor(b, truth);
         await floor(b);
@@ -587,6 +618,7 @@ async function run(urls, kill, events, truth) {
         await b.locator("#tab-pair").click();
         await picture(b, "console-standby");
         await failover(a, b, kill);
+        if (process.env.AGAIN) await back(a);
         await occupancy(b, truth, counted);
     } finally {
         await browser.close();

@@ -8,6 +8,7 @@ const AGES = [30000, 120000, Infinity]; /* ms since seen: bright, paler, pale */
 const ALPHAS = [1, 0.6, 0.3];
 const HALOS = [0, 5, 8, 12, 17, 23, 30]; /* px */
 const ROWS = 100;
+const IMAGE_AGAIN_MS = 5000; /* after one that did not come: the node had too much to send, or was gone */
 const FRAMES = 240; /* kept for the figures of frameTimes() */
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -107,6 +108,11 @@ export class FloorView {
             this.plan = null;
             this.drawn = -1;
             this.want();
+        };
+        element.onerror = () => {
+            setTimeout(() => {
+                if (this.image === image) this.image = null; /* asked for with the next devices */
+            }, IMAGE_AGAIN_MS);
         };
         element.src = `/map/${encodeURIComponent(map.id)}`;
     }
