@@ -4,7 +4,8 @@
  *
  * How it is noticed: the service's clock (the Date of its answer) is more than the replay window
  * ahead of the last stored stamp, and its replay does not reach back to that stamp. Without a Date
- * the first stamp itself must be so far ahead. The local clock is never asked.
+ * the first stamp itself must be so far ahead, or those that follow show that the service's clock
+ * was when the connection was opened. The local clock is never asked.
  *
  * Only a node that leads declares: of two nodes that were away together each finds the gap, and the
  * sinks must hear of it once. The other one keeps it (a note of the store) in case it is promoted
@@ -188,15 +189,44 @@ static void cover(struct fh_pipeline *pipeline, struct intake *intake, int64_t f
     }
 }
 
+/* Nobody told the date, and the replay began later than it had to, but not by a whole window: the
+ * site had a pause, or the service had no more. A stamp of the stream is none of the future: less
+ * the time since the connection was opened it is at most the service's clock of then, and once the
+ * replay has caught up it is just that. */
+static int look_again(struct fh_pipeline *pipeline, struct intake *intake)
+{
+    int64_t window_ms = pipeline->config.firehose.replay_window_ms;
+    int64_t ahead_ms = intake->mark.high_ms - intake->gap_base_ms;
+    if (ahead_ms <= window_ms) {
+        return 0;
+    }
+    int64_t passed_ms = fh_now().ns / 1000000 - atomic_load(&intake->connected_ms);
+    if (ahead_ms - passed_ms <= window_ms) {
+        if (passed_ms > window_ms) { /* no replay takes so long */
+            intake->late_first_ms = 0;
+        }
+        return 0;
+    }
+    struct gap span = {.from_ms = intake->gap_base_ms, .to_ms = intake->late_first_ms};
+    int r = found(pipeline, intake, &span);
+    if (r < 0) {
+        return r;
+    }
+    cover(pipeline, intake, intake->late_first_ms, true);
+    intake->late_first_ms = 0;
+    return 0;
+}
+
 int fh_gap_look(struct fh_pipeline *pipeline, struct intake *intake, int64_t timestamp_ms)
 {
     if (atomic_exchange(&intake->restarted, false)) {
         intake->expect_first = true;
+        intake->late_first_ms = 0;
         intake->expect_from_ms = atomic_load(&intake->asked_from_ms);
         intake->gap_base_ms = intake->mark.high_ms;
     }
     if (!intake->expect_first) {
-        return 0;
+        return intake->late_first_ms > 0 ? look_again(pipeline, intake) : 0;
     }
     int64_t asked = intake->expect_from_ms;
     int64_t base = intake->gap_base_ms;
@@ -221,6 +251,10 @@ int fh_gap_look(struct fh_pipeline *pipeline, struct intake *intake, int64_t tim
              * same gap again. */
             fh_watermark_seed(&intake->mark, timestamp_ms);
         }
+    }
+    if (server == 0 && base > 0 && !gap && timestamp_ms - base > REACHED_MS) {
+        intake->gap_base_ms = base;
+        intake->late_first_ms = timestamp_ms;
     }
     cover(pipeline, intake, gap || asked == 0 ? timestamp_ms : asked, gap || skipped);
     intake->expect_first = false;

@@ -309,6 +309,7 @@ static void connected(void *userdata, unsigned receiver, int64_t asked_from_ms)
         atomic_compare_exchange_strong(&intake->override_ms, &ordered, 0);
     }
     atomic_store(&intake->asked_from_ms, asked_from_ms);
+    atomic_store(&intake->connected_ms, fh_now().ns / 1000000);
     atomic_store(&intake->restarted, true);
     struct item item = {.kind = ITEM_CONNECTED};
     if (batch_add(intake->collecting, &item, "") < 0) {

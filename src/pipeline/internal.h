@@ -94,7 +94,8 @@ struct intake {
     size_t limit;          /* bytes in filling at which the receiver has to wait */
     atomic_bool restarted; /* a connection was opened: the writer looks for a gap */
     atomic_int_fast64_t asked_from_ms;
-    atomic_int_fast64_t server_ms; /* the service's clock at that moment; 0 = not said */
+    atomic_int_fast64_t server_ms;    /* the service's clock at that moment; 0 = not said */
+    atomic_int_fast64_t connected_ms; /* that moment by fh_now() */
     /* owned by the writer */
     struct batch *draining;
     size_t drained;         /* items of draining already done (the store was full) */
@@ -104,6 +105,7 @@ struct intake {
     bool expect_first; /* next stamp is the first after a connect */
     int64_t expect_from_ms;
     int64_t gap_base_ms;
+    int64_t late_first_ms; /* the replay began so late, and nobody told the date; 0 = no question */
     /* published by the writer after a commit */
     atomic_int_fast64_t resume_ms;
     atomic_int_fast64_t high_ms;

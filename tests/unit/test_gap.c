@@ -27,6 +27,7 @@ static void reconnect(struct fixture *f, uint64_t now)
     fixture_append(f, 10);
     atomic_store(&intake->asked_from_ms, key_of(9).timestamp_ms);
     atomic_store(&intake->server_ms, key_of(now).timestamp_ms);
+    atomic_store(&intake->connected_ms, fh_now().ns / 1000000);
     atomic_store(&intake->restarted, true);
 }
 
@@ -105,6 +106,45 @@ static void a_replay_that_reaches_back_leaves_none(void **state)
     assert_int_equal(kept_gap(f), 0);
 }
 
+static void bring_some(struct fixture *f, uint64_t number)
+{
+    f->appended = number - 1;
+    fixture_offer(f, 20); /* one stamp that is far ahead may be a wrong clock */
+}
+
+/* gRPC and WebSocket need not tell the date. Away for an hour and a half; the replay begins forty
+ * minutes late, which alone is less than the window, and ends with what is of now. */
+static void without_a_date_the_end_of_the_replay_tells(void **state)
+{
+    struct fixture *f = *state;
+    follow(f);
+    reconnect(f, 3 * HOUR);
+    atomic_store(&f->pipeline->intake[0].server_ms, 0);
+    bring_some(f, 2 * HOUR / 3);
+    fixture_wait(f, stored(f) == 30);
+    assert_int_equal(kept_gap(f), 0); /* it could be a pause of the site */
+    bring_some(f, 3 * HOUR / 2);
+    bring_some(f, 3 * HOUR / 2 + 20);
+    fixture_wait(f, stored(f) == 70);
+    assert_int_equal(kept_gap(f), key_of(2 * HOUR / 3).timestamp_ms);
+}
+
+/* The same stamps, but all this time the connection was open: the site had a pause. */
+static void without_a_date_a_pause_is_no_gap(void **state)
+{
+    struct fixture *f = *state;
+    follow(f);
+    reconnect(f, 3 * HOUR);
+    struct intake *intake = &f->pipeline->intake[0];
+    atomic_store(&intake->server_ms, 0);
+    atomic_store(&intake->connected_ms, fh_now().ns / 1000000 - 5400000);
+    bring_some(f, 2 * HOUR / 3);
+    bring_some(f, 3 * HOUR / 2);
+    bring_some(f, 3 * HOUR / 2 + 20);
+    fixture_wait(f, stored(f) == 70);
+    assert_int_equal(kept_gap(f), 0);
+}
+
 /* Records, each shorter than a gap's, until none of them has room and no commit makes any. */
 static void fill_store(struct fixture *f)
 {
@@ -151,6 +191,8 @@ int main(void)
         TEST(what_the_primary_has_passed_is_not),
         TEST(a_stray_old_stamp_hides_no_gap),
         TEST(a_replay_that_reaches_back_leaves_none),
+        TEST(without_a_date_the_end_of_the_replay_tells),
+        TEST(without_a_date_a_pause_is_no_gap),
         TEST(no_room_puts_it_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
