@@ -110,6 +110,12 @@ class Sim:
     def fault(self, query):
         return self.post("/sim/fault?type=" + query)
 
+    def applied(self, query):
+        """As fault, and waits until it has been applied: its effect may be over before anybody looks."""
+        order = self.fault(query)["id"]
+        until(query, lambda: any(fault["id"] == order and fault["applied"] > 0
+                                 for fault in json.loads(self.ask("GET", "/sim/faults")[2])))
+
     def start(self):
         self.post("/sim/start")
 

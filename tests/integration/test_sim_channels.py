@@ -341,8 +341,7 @@ def websocket_faults():
         sim.fault("clear")
         sim.fault("ping&replica=1")
         socket.control(9)
-        sim.fault("stall&ms=1000&replica=1")
-        until("stalled", lambda: state_of(sim, 1) == "stalled")
+        sim.applied("stall&ms=1000&replica=1")
         until("streaming again", lambda: state_of(sim, 1) == "streaming")
         socket.events(100)
         for query, code in (("end", 1011), ("end&code=4321", 4321), ("revoke", 1008), ("go_away", 1001)):
@@ -439,8 +438,7 @@ def grpc_faults():
             check(other.process.returncode != 0, query, "looks like a clean end")
             if query == "half_line":
                 check(other.raw()[1], "half_line ends with a whole message")
-        sim.fault("stall&ms=1000&replica=1")
-        until("stalled", lambda: state_of(sim, 1) == "stalled")
+        sim.applied("stall&ms=1000&replica=1")
         until("streaming again", lambda: state_of(sim, 1) == "streaming")
         sim.fault("ping&replica=1")
         before = len(call.messages())
