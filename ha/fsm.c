@@ -81,7 +81,14 @@ static void tell_presence(struct fh_fsm *fsm, struct fh_time now, uint8_t change
         fh_sync_peer_lost(&fsm->sync);
     }
     if (was_present != present) {
+        if (present && fsm->waiting_told && fh_fsm_idle(fsm)) {
+            snprintf(fsm->reason, sizeof(fsm->reason), "the peer is back");
+        }
         fsm->waiting_told = false;
+        fsm->alone.barred_told = false;
+    }
+    if (present) {
+        fsm->alone.forced_until = (struct fh_time){0}; /* the two can tell by themselves */
     }
 }
 
@@ -89,7 +96,7 @@ static void settle(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
 {
     const struct fh_wire_state *state = &fsm->peer.hello.state;
     if (fsm->doubt == FH_FSM_DOUBT_OPEN && fsm->role == FH_ROLE_PRIMARY &&
-        !fh_fsm_peer_usable(fsm)) { /* asked again, and alone */
+        !fh_fsm_peer_usable(fsm) && fh_fsm_may_be_alone(fsm)) { /* asked again, and alone */
         fsm->doubt = FH_FSM_DOUBT_ASKED;
         fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
         return;
@@ -191,6 +198,7 @@ static void judge_protection(struct fh_fsm *fsm, struct fh_time now, struct fh_f
         !fh_time_before(fsm->peer_lost_at, fsm->lease.granted_for)) {
         in_sync = true;
     }
+    in_sync |= !fh_fsm_may_be_alone(fsm);
     if (in_sync != fsm->in_sync_told) {
         fsm->in_sync_told = in_sync;
         fh_fsm_add(actions, FH_FSM_PEER_IN_SYNC)->flag = in_sync;
@@ -512,6 +520,9 @@ static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fs
         return 0;
     case FH_FSM_MAINTENANCE:
         fh_fsm_set_maintenance(fsm, now, input->u.on, actions);
+        return 0;
+    case FH_FSM_PROMOTE:
+        fh_fsm_force(fsm, now, actions);
         return 0;
     case FH_FSM_STOP:
         fsm->stopped = true;

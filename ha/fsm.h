@@ -72,6 +72,7 @@ enum fh_fsm_input_type {
     FH_FSM_ARBITER,     /* an answer came */
     FH_FSM_SWITCHOVER,  /* operator's; ask fh_fsm_switch_refused first */
     FH_FSM_MAINTENANCE, /* operator's */
+    FH_FSM_PROMOTE,     /* operator's, forced; ask fh_fsm_promote_refused first */
     FH_FSM_STOP,        /* planned end of the process */
 };
 
@@ -88,6 +89,15 @@ struct fh_fsm_arbiter_answer {
     const char *holder, *text;
     int64_t ttl_ms;
     struct fh_time asked_at;
+    uint16_t stint;   /* GRANTED: noted; 0: the arbiter notes none */
+    bool other_alone; /* GRANTED: the peer was alone when it led last */
+    bool alone;       /* DENIED because of that */
+};
+
+/* What goes with a question to the arbiter, see fsm_alone.c and arbiter.h. */
+struct fh_fsm_claim {
+    uint16_t stint;
+    bool knows_other, careful;
 };
 
 struct fh_fsm_input {
@@ -155,6 +165,7 @@ struct fh_fsm_action {
         struct fh_checkpoint checkpoint;
         struct fh_time until;
         struct fh_wire_message message; /* type and body; who sends fills the rest */
+        struct fh_fsm_claim claim;      /* LEASE_ACQUIRE, LEASE_RENEW, LEASE_RELEASE */
         struct {
             enum fh_role from, to;
             char reason[FH_FSM_REASON_MAX];
@@ -163,7 +174,9 @@ struct fh_fsm_action {
         struct {
             enum fh_log_id id;
             bool alarm; /* a warning, not a notice */
-            int path;   /* -1: not about a path */
+            bool keep;  /* in the history, too: why the role stays (fsm.reason), and evidence */
+            char evidence[FH_FSM_REASON_MAX];
+            int path; /* -1: not about a path */
             char text[2 * FH_FSM_REASON_MAX];
         } notice;
         struct {
@@ -228,6 +241,21 @@ struct fh_fsm_lease {
     char error[FH_FSM_REASON_MAX];
 };
 
+/* Who has published what the other one does not know; see fsm_alone.c. Of the epoch asked for. */
+struct fh_fsm_alone {
+    uint16_t stint, noted;
+    bool answered;                /* a grant has told the following two */
+    bool supported;               /* the arbiter notes it */
+    bool other;                   /* the peer was alone when it led last */
+    bool knows;                   /* all that the peer has published, or it is not asked for */
+    bool careful;                 /* asks for the lease only if the peer was not */
+    bool barred;                  /* the arbiter denies it therefore */
+    bool barred_told;             /* and that was said */
+    struct fh_time covered_since; /* the peer confirms; publication waits for it */
+    uint64_t covered_from;        /* ... and the number that counts, 0: not known yet */
+    struct fh_time forced_until;  /* an operator's order to lead all the same */
+};
+
 enum fh_fsm_doubt { FH_FSM_DOUBT_OPEN, FH_FSM_DOUBT_ASKED, FH_FSM_DOUBT_SETTLED };
 
 /* Fields stand with what they belong to, not where they would pack best. */
@@ -267,6 +295,7 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     uint64_t doubt_epoch; /* the doubts are of reports of this epoch; 0: of an earlier process */
     struct fh_fsm_fence fence;
     struct fh_fsm_lease lease;
+    struct fh_fsm_alone alone;
 
     /* hand-over, see fsm_switch.c */
     bool maintenance;
@@ -303,6 +332,10 @@ int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_inpu
 /* May the role be handed over? 0, or negative errno and the sentence why not; with force the
  * sentence says what may be lost or doubled. */
 int fh_fsm_switch_refused(const struct fh_fsm *fsm, bool force, char *text, size_t size);
+/* May the operator order this node to lead without being elected? 0, or negative errno and the
+ * sentence why not; with force the sentence says what may be doubled. */
+int fh_fsm_promote_refused(const struct fh_fsm *fsm, struct fh_time now, bool force, char *text,
+                           size_t size);
 /* The own state for a HELLO or HEARTBEAT; body only. */
 void fh_fsm_fill_state(const struct fh_fsm *fsm, struct fh_time now, bool hello,
                        struct fh_wire_message *ret);

@@ -15,7 +15,17 @@ static void ask(struct fh_fsm *fsm, struct fh_time now, enum fh_fsm_action_type 
 {
     fsm->lease.waiting = true;
     fsm->lease.asked_at = now;
-    fh_fsm_add(actions, type)->number = fsm->lease.want;
+    struct fh_fsm_action *action = fh_fsm_add(actions, type);
+    action->number = fsm->lease.want;
+    action->u.claim = fh_fsm_alone_claim(fsm, type == FH_FSM_LEASE_ACQUIRE);
+}
+
+/* Whatever was granted for what is wanted now is of no use any more. */
+static void give_back(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
+{
+    struct fh_fsm_action *action = fh_fsm_add(actions, FH_FSM_LEASE_RELEASE);
+    action->number = fsm->lease.want;
+    action->u.claim = fh_fsm_alone_claim(fsm, false);
 }
 
 static bool held(const struct fh_fsm *fsm, struct fh_time now)
@@ -55,9 +65,10 @@ bool fh_fsm_lease_for(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch, bo
     lease->needed = true;
     if (lease->want != epoch) {
         if (lease->want != 0) { /* whatever became of it, it is of no use any more */
-            fh_fsm_add(actions, FH_FSM_LEASE_RELEASE)->number = lease->want;
+            give_back(fsm, actions);
         }
         lease->want = epoch;
+        fh_fsm_alone_asks(fsm);
         lease->until = (struct fh_time){0};
         lease->granted_for = (struct fh_time){0};
         lease->waiting = false;
@@ -92,7 +103,8 @@ static void on_denied(struct fh_fsm *fsm, struct fh_time now,
     }
     /* A hand-over waits only for the release to arrive; a takeover for the end of the lease, which
      * nobody tells. */
-    int64_t pause = fh_fsm_peer_yields(fsm) ? 20 : fsm->options.heartbeat_ms / 4;
+    int64_t beat_ms = fsm->options.heartbeat_ms;
+    int64_t pause = fh_fsm_peer_yields(fsm) ? 20 : fsm->alone.barred ? beat_ms : beat_ms / 4;
     lease->retry_at = fh_time_add_ms(now, pause);
     snprintf(lease->error, sizeof(lease->error), "%s", answer->text);
 }
@@ -109,6 +121,7 @@ void fh_fsm_lease_answer(struct fh_fsm *fsm, struct fh_time now,
         return;
     }
     reached(fsm, actions);
+    fh_fsm_alone_answer(fsm, answer);
     snprintf(lease->holder, sizeof(lease->holder), "%s", answer->holder);
     if (answer->result == FH_FSM_ARBITER_RELEASED) {
         return;
@@ -160,7 +173,7 @@ void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
         leads = keep = false;
     }
     if (lease->want != 0 && !keep && !lease->needed) {
-        fh_fsm_add(actions, FH_FSM_LEASE_RELEASE)->number = lease->want;
+        give_back(fsm, actions);
         lease->spent = lease->want > lease->spent ? lease->want : lease->spent;
         lease->want = 0;
         lease->until = (struct fh_time){0};
@@ -168,6 +181,7 @@ void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
     }
     lease->needed = false;
     uint64_t epoch = fsm->role == FH_ROLE_PROMOTING ? fsm->target : fsm->epoch;
+    bool tell = fh_fsm_alone_judge(fsm, now);
     if (!leads) {
         return;
     }
@@ -176,7 +190,7 @@ void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
         lease->needed = false;
         return;
     }
-    if (fh_time_diff_ms(now, lease->asked_at) >= fsm->options.lease_ttl_ms / 3) {
+    if (tell || fh_time_diff_ms(now, lease->asked_at) >= fsm->options.lease_ttl_ms / 3) {
         ask(fsm, now, FH_FSM_LEASE_RENEW, actions);
     }
 }

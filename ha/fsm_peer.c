@@ -7,6 +7,26 @@
 #include <stdio.h>
 #include <string.h>
 
+void fh_fsm_describe_loss(const struct fh_fsm *fsm, struct fh_time now, char *text, size_t size)
+{
+    int64_t age = fh_time_diff_ms(now, fsm->detector.last_heard);
+    switch (fsm->detector.verdict) {
+    case FH_PEER_GONE:
+        snprintf(text, size, "connection refused by the peer's host, last heard %" PRId64 " ms ago",
+                 age);
+        break;
+    case FH_PEER_DEPARTED:
+        snprintf(text, size, "the peer said goodbye");
+        break;
+    case FH_PEER_SILENT:
+        snprintf(text, size, "nothing heard on %zu path%s for %" PRId64 " ms",
+                 fsm->detector.path_count, fsm->detector.path_count == 1 ? "" : "s", age);
+        break;
+    default:
+        snprintf(text, size, "nobody heard for %" PRId64 " ms", fh_time_diff_ms(now, fsm->started));
+    }
+}
+
 /* Why the two cannot be a pair; empty when they can. */
 static void judge_identity(const struct fh_fsm *fsm, const struct fh_wire_hello *hello, char *why,
                            size_t size)

@@ -14,6 +14,8 @@ void fh_fsm_notice(struct fh_fsm_actions *actions, enum fh_log_id id, bool alarm
                    const char *format, ...) FH_PRINTF(5, 6);
 
 /* fsm_peer.c */
+/* Why the peer counts as lost. */
+void fh_fsm_describe_loss(const struct fh_fsm *fsm, struct fh_time now, char *text, size_t size);
 int fh_fsm_on_message(struct fh_fsm *fsm, struct fh_time now, const struct fh_wire_message *message,
                       struct fh_fsm_actions *actions);
 int fh_fsm_on_datagram(struct fh_fsm *fsm, struct fh_time now,
@@ -30,7 +32,6 @@ void fh_fsm_wait_because(struct fh_fsm *fsm, struct fh_fsm_actions *actions, con
                          ...) FH_PRINTF(3, 4);
 void fh_fsm_demote(struct fh_fsm *fsm, struct fh_fsm_actions *actions, const char *reason,
                    const char *evidence);
-void fh_fsm_describe_loss(const struct fh_fsm *fsm, struct fh_time now, char *text, size_t size);
 
 /* fsm_fence.c */
 /* Enough was heard, or silence has lasted, since we stood still. */
@@ -66,6 +67,23 @@ void fh_fsm_lease_answer(struct fh_fsm *fsm, struct fh_time now,
 int64_t fh_fsm_lease_alone_ms(const struct fh_fsm *fsm);
 /* Renew what is needed, give back what is not. */
 void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
+
+/* fsm_alone.c */
+/* Forgets what was said of another epoch. */
+void fh_fsm_alone_asks(struct fh_fsm *fsm);
+struct fh_fsm_claim fh_fsm_alone_claim(const struct fh_fsm *fsm, bool acquire);
+void fh_fsm_alone_answer(struct fh_fsm *fsm, const struct fh_fsm_arbiter_answer *answer);
+/* Must it not lead without the peer, by what the arbiter knows? */
+bool fh_fsm_would_repeat(const struct fh_fsm *fsm, struct fh_time now);
+/* May it publish what the peer has not confirmed, as far as the arbiter's note is concerned? */
+bool fh_fsm_may_be_alone(const struct fh_fsm *fsm);
+/* Each step: what does it know of the peer, and the peer of it? True: the arbiter is to be told. */
+bool fh_fsm_alone_judge(struct fh_fsm *fsm, struct fh_time now);
+void fh_fsm_tell_barred(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
+bool fh_fsm_forced(const struct fh_fsm *fsm, struct fh_time now);
+void fh_fsm_force(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
+/* pair.prefer = "safety" without arbiter, and no operator has decided. */
+bool fh_fsm_wants_proof(const struct fh_fsm *fsm, struct fh_time now);
 
 /* fsm_switch.c */
 void fh_fsm_begin_switchover(struct fh_fsm *fsm, bool automatic, struct fh_fsm_actions *actions);

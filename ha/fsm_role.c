@@ -63,26 +63,6 @@ static bool wins(const struct fh_fsm *fsm, const char **ret_why)
     return order != 0 ? order < 0 : fsm->options.store_id < peer->store_id;
 }
 
-void fh_fsm_describe_loss(const struct fh_fsm *fsm, struct fh_time now, char *text, size_t size)
-{
-    int64_t age = fh_time_diff_ms(now, fsm->detector.last_heard);
-    switch (fsm->detector.verdict) {
-    case FH_PEER_GONE:
-        snprintf(text, size, "connection refused by the peer's host, last heard %" PRId64 " ms ago",
-                 age);
-        break;
-    case FH_PEER_DEPARTED:
-        snprintf(text, size, "the peer said goodbye");
-        break;
-    case FH_PEER_SILENT:
-        snprintf(text, size, "nothing heard on %zu path%s for %" PRId64 " ms",
-                 fsm->detector.path_count, fsm->detector.path_count == 1 ? "" : "s", age);
-        break;
-    default:
-        snprintf(text, size, "nobody heard for %" PRId64 " ms", fh_time_diff_ms(now, fsm->started));
-    }
-}
-
 /* ---- changes of role ---- */
 
 /* Every change of role there is. The diagram in firehosed-ha(7) is checked against these rows. */
@@ -182,11 +162,16 @@ static bool permitted(struct fh_fsm *fsm, struct fh_time now, uint64_t target, b
     if (fh_fsm_promised(fsm, now)) {
         return false;
     }
+    fsm->alone.careful = !peer_follows && !fh_fsm_forced(fsm, now);
     if (!fsm->options.arbiter || fh_fsm_lease_for(fsm, now, target, peer_follows, actions) ||
         FH_MUTANT(LEASE_LATE)) {
-        return true;
+        /* By a question that was asked while the peer was there it is of no use now: given back. */
+        fsm->lease.needed = peer_follows || !fh_fsm_would_repeat(fsm, now);
+        return fsm->lease.needed;
     }
-    if (fsm->lease.error[0] != '\0') {
+    if (fsm->alone.barred) {
+        fh_fsm_tell_barred(fsm, now, actions);
+    } else if (fsm->lease.error[0] != '\0') {
         fh_fsm_wait_because(fsm, actions, "the arbiter does not let it lead: %.90s",
                             fsm->lease.error);
     }
@@ -307,7 +292,7 @@ static void beside_refused(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm
                             "no pair can be formed and node %s comes first (%s): %.70s",
                             fsm->peer.hello.node, why, fsm->peer.refused);
     } else if (fh_time_diff_ms(now, fsm->peer.met) >= fsm->options.join_timeout_ms &&
-               !fsm->options.prefer_safety) {
+               (!fsm->options.prefer_safety || fh_fsm_forced(fsm, now))) {
         promote(fsm, now, false, actions, "no pair can be formed, going on alone",
                 fsm->peer.refused);
     }
@@ -346,13 +331,14 @@ static void in_starting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_ac
     }
     char evidence[FH_FSM_REASON_MAX];
     fh_fsm_describe_loss(fsm, now, evidence, sizeof(evidence));
-    if (fsm->options.prefer_safety && !fsm->options.arbiter) {
+    if (fh_fsm_wants_proof(fsm, now)) {
         fh_fsm_wait_because(fsm, actions, "%s; pair.prefer = \"safety\" does not start alone",
                             evidence);
     } else {
         promote(fsm, now, false, actions,
-                fsm->options.arbiter ? "started alone, the arbiter agrees"
-                                     : "started alone, pair.prefer = \"availability\"",
+                fsm->options.arbiter      ? "started alone, the arbiter agrees"
+                : fh_fsm_forced(fsm, now) ? "started alone, by the operator's order"
+                                          : "started alone, pair.prefer = \"availability\"",
                 evidence);
     }
 }
@@ -363,7 +349,7 @@ static void lost_primary(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
     fh_fsm_describe_loss(fsm, now, evidence, sizeof(evidence));
     bool certain =
         fsm->detector.verdict == FH_PEER_GONE || fsm->detector.verdict == FH_PEER_DEPARTED;
-    bool safety = fsm->options.prefer_safety && !fsm->options.arbiter;
+    bool safety = fh_fsm_wants_proof(fsm, now);
     if (!certain && fh_time_diff_ms(now, fsm->detector.last_heard) < fh_fsm_patience_ms(fsm, now)) {
         fh_fsm_wait_because(fsm, actions,
                             "%s, but the latest change of role was needless: waits "
@@ -429,7 +415,10 @@ static void start_leading(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
     fh_fsm_change(fsm, FH_ROLE_PRIMARY, actions, fsm->evidence, "%s", reason);
     fsm->protected_told = true; /* so that being alone is said */
     fsm->in_sync_told = fh_sync_in_sync(&fsm->sync, fsm->last_step,
-                                        fh_fsm_peer_usable(fsm) && fh_fsm_peer_idle(fsm));
+                                        fh_fsm_peer_usable(fsm) && fh_fsm_peer_idle(fsm)) ||
+                        !fh_fsm_may_be_alone(fsm);
+    fsm->alone.knows |= fh_fsm_forced(fsm, fsm->last_step);
+    fsm->alone.forced_until = (struct fh_time){0};
     fh_sync_delivering(&fsm->sync, true);
     fh_fsm_add(actions, FH_FSM_PEER_IN_SYNC)->flag = fsm->in_sync_told;
     fh_fsm_move_fence(fsm, fsm->last_step, true, actions);
@@ -511,7 +500,14 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
     if (waits_for_reports(fsm, now)) {
         return;
     }
-    if (fsm->doubt == FH_FSM_DOUBT_OPEN && !(usable && patience)) {
+    if (fh_fsm_would_repeat(fsm, now)) {
+        if (!usable || too_late) {
+            give_up_promotion(fsm, actions,
+                              "the peer is gone before it has told what it published");
+        }
+        return;
+    }
+    if (fsm->doubt == FH_FSM_DOUBT_OPEN && !(usable && patience) && fh_fsm_may_be_alone(fsm)) {
         fsm->doubt = FH_FSM_DOUBT_ASKED;
         fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
     }

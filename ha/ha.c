@@ -36,17 +36,11 @@ static void log_role(struct fh_ha *ha, const struct fh_fsm_action *action)
                  "%s -> %s%s%s: %s (%s)", fh_role_name(action->u.role.from),
                  fh_role_name(action->u.role.to), leads ? ", epoch " : "", leads ? epoch : "",
                  action->u.role.reason, action->u.role.evidence);
-    struct fh_ha_transition transition = {.wall_ms = fh_wall_ms(),
-                                          .from = action->u.role.from,
-                                          .to = action->u.role.to,
-                                          .epoch = action->number};
+    struct fh_ha_transition transition = {
+        .from = action->u.role.from, .to = action->u.role.to, .epoch = action->number};
     memcpy(transition.reason, action->u.role.reason, sizeof(transition.reason));
     memcpy(transition.evidence, action->u.role.evidence, sizeof(transition.evidence));
-    fh_history_add(&ha->history, &transition);
-    if (ha->host->keep_history) {
-        size_t len = fh_history_encode(&ha->history, ha->history_bytes);
-        ha->host->keep_history(ha->userdata, ha->history_bytes, len);
-    }
+    fh_ha_remember(ha, &transition);
     ha->host->role_changed(ha->userdata, action->u.role.to, action->number, action->u.role.reason);
 }
 
@@ -62,6 +56,13 @@ static void log_notice(struct fh_ha *ha, const struct fh_fsm_action *action)
     };
     fh_log_event(action->u.notice.alarm ? LOG_WARNING : LOG_NOTICE, action->u.notice.id, fields,
                  path >= 0 ? 3 : 2, "%s", action->u.notice.text);
+    if (action->u.notice.keep) {
+        struct fh_ha_transition stays = {
+            .from = ha->fsm.role, .to = ha->fsm.role, .epoch = ha->fsm.epoch};
+        memcpy(stays.reason, ha->fsm.reason, sizeof(stays.reason));
+        memcpy(stays.evidence, action->u.notice.evidence, sizeof(stays.evidence));
+        fh_ha_remember(ha, &stays);
+    }
 }
 
 /* ---- sending ---- */

@@ -12,12 +12,15 @@ void fh_ha_ask_arbiter(struct fh_ha *ha, const struct fh_fsm_action *action)
     if (!ha->arbiter) {
         return;
     }
+    const struct fh_arbiter_claim claim = {.stint = action->u.claim.stint,
+                                           .knows_other = action->u.claim.knows_other,
+                                           .careful = action->u.claim.careful};
     if (action->type == FH_FSM_LEASE_ACQUIRE) {
-        fh_arbiter_acquire(ha->arbiter, action->number);
+        fh_arbiter_acquire(ha->arbiter, action->number, &claim);
     } else if (action->type == FH_FSM_LEASE_RENEW) {
-        fh_arbiter_renew(ha->arbiter, action->number);
+        fh_arbiter_renew(ha->arbiter, action->number, &claim);
     } else {
-        fh_arbiter_release(ha->arbiter, action->number);
+        fh_arbiter_release(ha->arbiter, action->number, &claim);
     }
 }
 
@@ -36,6 +39,9 @@ static void on_arbiter(void *userdata, const struct fh_arbiter_answer *answer)
         .text = answer->text,
         .ttl_ms = answer->ttl_ms,
         .asked_at = answer->asked_at,
+        .stint = answer->stint,
+        .other_alone = answer->other_alone,
+        .alone = answer->alone,
     };
     struct fh_fsm_input input = {.type = FH_FSM_ARBITER, .u.arbiter = &copy};
     fh_ha_feed(userdata, &input, NULL);

@@ -91,6 +91,9 @@ int64_t fh_ha_round_trip_us(const struct fh_ha *ha, struct fh_time now, size_t p
 void fh_ha_look_for_offers(struct fh_ha *ha, struct fh_time now);
 void fh_ha_on_offer(struct fh_ha *ha, const struct fh_wire_message *message);
 
+/* ha_status.c: into the history, which the host keeps. */
+void fh_ha_remember(struct fh_ha *ha, struct fh_ha_transition *transition);
+
 /* ha_arbiter.c */
 int fh_ha_open_arbiter(struct fh_ha *ha, const struct fh_config *config, const char *secret_key,
                        struct fh_fsm_options *options, struct fh_error *err);

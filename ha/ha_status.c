@@ -1,4 +1,5 @@
-/* ha_status.c: what the outside sees of the engine, and the operator's commands to it. */
+/* ha_status.c: what the outside sees of the engine, its history, and the operator's commands to it.
+ */
 #include "ha_private.h"
 
 #include <stdio.h>
@@ -107,6 +108,29 @@ int fh_ha_maintenance(struct fh_ha *ha, bool on, bool force, struct fh_error *er
     struct fh_fsm_input input = {.type = FH_FSM_MAINTENANCE, .u.on = on};
     fh_ha_from_host(ha, &input, NULL);
     return 0;
+}
+
+int fh_ha_promote(struct fh_ha *ha, bool force, struct fh_error *warning, struct fh_error *err)
+{
+    char text[200];
+    int r = fh_fsm_promote_refused(&ha->fsm, fh_now(), force, text, sizeof(text));
+    if (r < 0) {
+        return fh_error_set(err, r, "%s", text);
+    }
+    fh_error_set(warning, 0, "%s", text);
+    struct fh_fsm_input input = {.type = FH_FSM_PROMOTE};
+    fh_ha_from_host(ha, &input, NULL);
+    return 0;
+}
+
+void fh_ha_remember(struct fh_ha *ha, struct fh_ha_transition *transition)
+{
+    transition->wall_ms = fh_wall_ms();
+    fh_history_add(&ha->history, transition);
+    if (ha->host->keep_history) {
+        size_t len = fh_history_encode(&ha->history, ha->history_bytes);
+        ha->host->keep_history(ha->userdata, ha->history_bytes, len);
+    }
 }
 
 size_t fh_ha_history(const struct fh_ha *ha, struct fh_ha_transition *ret, size_t n)

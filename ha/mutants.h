@@ -33,7 +33,11 @@
     X(INTRODUCED_EARLY, "a wiped node is ready before it is told what it had delivered")           \
     X(ANSWER_OVERTAKES, "the end of an answer passes over reports that are still on their way")    \
     X(BACK_WITHOUT_STATE, "a peer that was lost is back with any message of it")                   \
-    X(QUESTION_PUT_OFF, "new reports put off the question whether that was all")
+    X(QUESTION_PUT_OFF, "new reports put off the question whether that was all")                   \
+    X(ALONE_IGNORED, "leads although the arbiter knows that the other one led alone")              \
+    X(ALONE_UNTOLD, "publishes alone before the arbiter has noted so")                             \
+    X(ALONE_FORGOTTEN, "takes back that it was alone before the peer has caught up")               \
+    X(KNOWS_EARLY, "says it knows all of the other one before it has its reports")
 
 enum fh_mutant {
     FH_MUTANT_NONE = 0,

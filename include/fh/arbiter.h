@@ -22,7 +22,8 @@
 
 enum fh_arbiter_result {
     FH_ARBITER_GRANTED,     /* acquire, renew: held until asked_at + ttl_ms - 1 % */
-    FH_ARBITER_DENIED,      /* somebody else holds it, or the epoch is too old: see holder, epoch */
+    FH_ARBITER_DENIED,      /* somebody else holds it, or the epoch is too old: see holder, epoch;
+                               or the asker is careful: see alone */
     FH_ARBITER_RELEASED,    /* release: done, or there was nothing to release */
     FH_ARBITER_UNREACHABLE, /* no answer within the request's time-out, or none that decides */
 };
@@ -33,6 +34,9 @@ struct fh_arbiter_answer {
     uint64_t epoch;          /* GRANTED: ours; DENIED: the highest granted */
     char holder[32];         /* node.name of the holder; empty = nobody */
     int64_t ttl_ms;          /* GRANTED: of this lease */
+    uint16_t stint;          /* GRANTED: as noted now; 0: this arbiter notes none */
+    bool other_alone;        /* GRANTED: the other node was alone when it led last */
+    bool alone;              /* DENIED to a careful asker: the other node led alone */
     struct fh_time asked_at; /* when the request was sent */
     char text[200];          /* UNREACHABLE, DENIED: for the operator, one sentence */
 };
@@ -52,11 +56,23 @@ int fh_arbiter_new(const struct fh_config *config, const char secret_key[41], sd
  * not be done: wait for the answer to a release. */
 void fh_arbiter_free(struct fh_arbiter *arbiter);
 
+/* What goes with a request, to be noted beside the lease; all zero says nothing. stint counts
+ * within the epoch: odd, the asker may publish what the other node does not know; even, it does
+ * not. It is noted when an answer names it, or a later one. */
+struct fh_arbiter_claim {
+    uint16_t stint;
+    bool knows_other; /* leads in this epoch and has all reports of the other node */
+    bool careful;     /* acquire: denied when the other node was alone when it led last */
+};
+
 /* Each sends a request and returns its number (> 0). The answer never comes from within the call;
- * the next request may be made from within an answer. */
-uint64_t fh_arbiter_acquire(struct fh_arbiter *arbiter, uint64_t epoch);
-uint64_t fh_arbiter_renew(struct fh_arbiter *arbiter, uint64_t epoch);
-uint64_t fh_arbiter_release(struct fh_arbiter *arbiter, uint64_t epoch);
+ * the next request may be made from within an answer. claim: NULL allowed, copied. */
+uint64_t fh_arbiter_acquire(struct fh_arbiter *arbiter, uint64_t epoch,
+                            const struct fh_arbiter_claim *claim);
+uint64_t fh_arbiter_renew(struct fh_arbiter *arbiter, uint64_t epoch,
+                          const struct fh_arbiter_claim *claim);
+uint64_t fh_arbiter_release(struct fh_arbiter *arbiter, uint64_t epoch,
+                            const struct fh_arbiter_claim *claim);
 /* How long a lease lasts that is asked for now, milliseconds (arbiter.ttl_ms). */
 int64_t fh_arbiter_ttl_ms(const struct fh_arbiter *arbiter);
 

@@ -225,7 +225,14 @@ int fh_ha_switchover(struct fh_ha *ha, bool force, struct fh_error *warning, str
 /* A node in maintenance never promotes; a primary that enters it hands over first (refused when the
  * standby is not ready, unless force). The host persists the order (note of the store). */
 int fh_ha_maintenance(struct fh_ha *ha, bool on, bool force, struct fh_error *err);
-/* The last 100 transitions, oldest first. wall_ms is for people. */
+/* A node that waits for the other one leads all the same: because pair.prefer is "safety" and it
+ * has no proof that the other one is dead, or the arbiter knows that it led alone. Refused without
+ * force, with what may be delivered twice (the sentence in warning when it goes ahead); refused in
+ * any case while the other node is heard or holds the arbiter's lease. Returns at once; an arbiter
+ * that does not answer within a minute ends the order. */
+int fh_ha_promote(struct fh_ha *ha, bool force, struct fh_error *warning, struct fh_error *err);
+/* The last 100 transitions, oldest first. wall_ms is for people. from and to alike: the role stayed
+ * although it might have changed, or an operator gave an order. */
 struct fh_ha_transition {
     int64_t wall_ms;
     enum fh_role from, to;

@@ -105,8 +105,13 @@ static struct fh_arbiter_request *place_for_request(struct fh_arbiter *arbiter)
     return oldest;
 }
 
-static uint64_t ask(struct fh_arbiter *arbiter, enum fh_arbiter_operation operation, uint64_t epoch)
+static uint64_t ask(struct fh_arbiter *arbiter, enum fh_arbiter_operation operation, uint64_t epoch,
+                    const struct fh_arbiter_claim *claim)
 {
+    struct fh_alone_claim copy = {0};
+    if (claim) {
+        copy = (struct fh_alone_claim){claim->stint, claim->knows_other, claim->careful};
+    }
     struct fh_arbiter_request *request = place_for_request(arbiter);
     /* Before it is sent, on whatever path and however late: the lease must not seem longer. */
     struct fh_time now = fh_now();
@@ -114,6 +119,7 @@ static uint64_t ask(struct fh_arbiter *arbiter, enum fh_arbiter_operation operat
         .number = ++arbiter->last_number,
         .operation = operation,
         .epoch = epoch,
+        .claim = copy,
         .asked_at = now,
         .deadline = fh_time_add_ms(now, arbiter->timeout_ms),
     };
@@ -122,19 +128,22 @@ static uint64_t ask(struct fh_arbiter *arbiter, enum fh_arbiter_operation operat
     return arbiter->last_number;
 }
 
-uint64_t fh_arbiter_acquire(struct fh_arbiter *arbiter, uint64_t epoch)
+uint64_t fh_arbiter_acquire(struct fh_arbiter *arbiter, uint64_t epoch,
+                            const struct fh_arbiter_claim *claim)
 {
-    return ask(arbiter, FH_ARBITER_ACQUIRE, epoch);
+    return ask(arbiter, FH_ARBITER_ACQUIRE, epoch, claim);
 }
 
-uint64_t fh_arbiter_renew(struct fh_arbiter *arbiter, uint64_t epoch)
+uint64_t fh_arbiter_renew(struct fh_arbiter *arbiter, uint64_t epoch,
+                          const struct fh_arbiter_claim *claim)
 {
-    return ask(arbiter, FH_ARBITER_RENEW, epoch);
+    return ask(arbiter, FH_ARBITER_RENEW, epoch, claim);
 }
 
-uint64_t fh_arbiter_release(struct fh_arbiter *arbiter, uint64_t epoch)
+uint64_t fh_arbiter_release(struct fh_arbiter *arbiter, uint64_t epoch,
+                            const struct fh_arbiter_claim *claim)
 {
-    return ask(arbiter, FH_ARBITER_RELEASE, epoch);
+    return ask(arbiter, FH_ARBITER_RELEASE, epoch, claim);
 }
 
 static int open_all(struct fh_arbiter *arbiter, const struct fh_config *config,

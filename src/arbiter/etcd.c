@@ -5,7 +5,8 @@
  *             keys if they are still as read -> granted; else judge again by what stands there now
  *   renew     keep the etcd lease alive -> read -> the key is still ours under that lease: granted.
  *             The read goes through the quorum: an old leader that is cut off could still keep a
- *             lease "alive" that the new one lets expire. Lease gone: as acquire.
+ *             lease "alive" that the new one lets expire. Another note (alone.h): write both keys.
+ *             Lease gone: as acquire.
  *   release   read -> ours: delete one key and note the release in the other -> revoke the etcd
  *             lease -> released
  *
@@ -46,6 +47,7 @@ struct course {
     enum step step;
     enum step after_login;
     struct fh_etcd_view view;
+    struct fh_alone_note note; /* what is granted with the lease */
     int64_t lease_id;
     int64_t ttl_s;
     bool kept_alive; /* renew: the etcd lease is alive, the key remains to be looked at */
@@ -112,6 +114,12 @@ static void deny(struct course *course, enum fh_etcd_verdict verdict)
     if (verdict == FH_ETCD_HELD) {
         snprintf(answer.text, sizeof(answer.text), "%s holds the lease under epoch %" PRIu64,
                  answer.holder, view->lease.record.epoch);
+    } else if (verdict == FH_ETCD_ALONE) {
+        answer.alone = true;
+        snprintf(answer.text, sizeof(answer.text),
+                 "the other node led alone, and only it knows what it published then (epoch "
+                 "%" PRIu64 " or before)",
+                 answer.epoch);
     } else {
         snprintf(answer.text, sizeof(answer.text),
                  "epoch %" PRIu64 " is spent: epoch %" PRIu64 " has been granted",
@@ -124,10 +132,12 @@ static void granted(struct course *course)
 {
     struct etcd *etcd = course->etcd;
     int64_t ttl_ms = course->ttl_s * 1000;
-    struct fh_arbiter_answer answer = {
-        .result = FH_ARBITER_GRANTED,
-        .epoch = course->request.epoch,
-        .ttl_ms = ttl_ms < etcd->config.ttl_ms ? ttl_ms : etcd->config.ttl_ms};
+    struct fh_arbiter_answer answer = {.result = FH_ARBITER_GRANTED,
+                                       .epoch = course->request.epoch,
+                                       .ttl_ms = ttl_ms < etcd->config.ttl_ms ? ttl_ms
+                                                                              : etcd->config.ttl_ms,
+                                       .stint = course->note.stint,
+                                       .other_alone = course->note.other};
     memcpy(answer.holder, etcd->node, sizeof(answer.holder));
     etcd->lease_id = course->lease_id;
     etcd->lease_epoch = course->request.epoch;
@@ -177,12 +187,21 @@ static void judge(struct course *course)
         judge_release(course);
         return;
     }
+    const struct fh_arbiter_request *request = &course->request;
+    course->note = fh_etcd_note(&course->view, etcd->mark, request->epoch, &request->claim);
     if (course->kept_alive &&
-        fh_etcd_is_ours(&course->view, etcd->mark, course->request.epoch, course->lease_id)) {
-        granted(course);
+        fh_etcd_is_ours(&course->view, etcd->mark, request->epoch, course->lease_id)) {
+        const struct fh_alone_note *noted = &course->view.epoch.record.alone;
+        if (noted->stint == course->note.stint && noted->before == course->note.before &&
+            noted->other == course->note.other) {
+            granted(course);
+        } else {
+            start_step(course, STEP_WRITE);
+        }
         return;
     }
-    enum fh_etcd_verdict verdict = fh_etcd_judge(&course->view, etcd->mark, course->request.epoch);
+    enum fh_etcd_verdict verdict =
+        fh_etcd_judge(&course->view, etcd->mark, request->epoch, &request->claim);
     if (verdict != FH_ETCD_MAY) {
         deny(course, verdict);
     } else if (course->lease_id != 0 && !course->kept_alive) {
@@ -352,10 +371,13 @@ static int write_body(const struct course *course, struct fh_buf *into)
         return fh_buf_printf(into, "{\"TTL\":\"%" PRId64 "\"}", (etcd->config.ttl_ms + 999) / 1000);
     case STEP_WRITE:
         if (course->request.operation == FH_ARBITER_RELEASE) {
-            return fh_etcd_release_body(into, etcd->prefix, &course->view);
+            bool same = course->request.epoch == course->view.epoch.record.epoch;
+            return fh_etcd_release_body(into, etcd->prefix, &course->view,
+                                        same ? course->request.claim.stint : 0);
         }
         memcpy(record.node, etcd->node, sizeof(record.node));
         memcpy(record.mark, etcd->mark, sizeof(record.mark));
+        record.alone = course->note;
         return fh_etcd_grant_body(into, etcd->prefix, &course->view, &record, course->lease_id);
     case STEP_KEEPALIVE:
     case STEP_REVOKE:

@@ -102,12 +102,18 @@ static int read_record(const char *text, struct fh_etcd_record *ret)
 {
     cJSON *json = cJSON_Parse(text);
     int64_t epoch = 0;
+    int64_t stint = 0;
     int r = cJSON_IsObject(json) ? 0 : -EBADMSG;
     if (r == 0 && (r = get_word(json, "node", ret->node, sizeof(ret->node))) == 0 &&
-        (r = get_word(json, "key", ret->mark, sizeof(ret->mark))) == 0) {
-        r = get_number(json, "epoch", &epoch);
+        (r = get_word(json, "key", ret->mark, sizeof(ret->mark))) == 0 &&
+        (r = get_number(json, "epoch", &epoch)) == 0 &&
+        (r = get_number(json, "stint", &stint)) == 0 && stint > FH_ALONE_STINT_MAX) {
+        r = -EBADMSG;
     }
     ret->epoch = (uint64_t)epoch;
+    ret->alone.stint = (uint16_t)stint;
+    ret->alone.before = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "before"));
+    ret->alone.other = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "other"));
     ret->released = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "released"));
     cJSON_Delete(json);
     return r == 0 && ret->node[0] != '\0' && ret->mark[0] != '\0' && epoch > 0 ? 0 : -EBADMSG;
@@ -200,10 +206,17 @@ int fh_etcd_parse(const char *text, size_t len, struct fh_etcd_answer *answer)
 
 /* ---- judging: the same rules as the witness's (lease.c) ---- */
 
+static bool latest_is(const struct fh_etcd_view *view, const char *mark)
+{
+    return view->epoch.present && strcmp(view->epoch.record.mark, mark) == 0;
+}
+
 enum fh_etcd_verdict fh_etcd_judge(const struct fh_etcd_view *view, const char *mark,
-                                   uint64_t epoch)
+                                   uint64_t epoch, const struct fh_alone_claim *claim)
 {
     const struct fh_etcd_record *highest = &view->epoch.record;
+    enum fh_etcd_verdict may =
+        fh_alone_bars(&highest->alone, latest_is(view, mark), claim) ? FH_ETCD_ALONE : FH_ETCD_MAY;
     if (view->lease.present && strcmp(view->lease.record.mark, mark) != 0) {
         return FH_ETCD_HELD;
     }
@@ -211,10 +224,18 @@ enum fh_etcd_verdict fh_etcd_judge(const struct fh_etcd_view *view, const char *
         return FH_ETCD_OLD;
     }
     if (!view->epoch.present || epoch > highest->epoch) {
-        return FH_ETCD_MAY;
+        return may;
     }
-    bool again = epoch == highest->epoch && strcmp(highest->mark, mark) == 0 && !highest->released;
-    return again ? FH_ETCD_MAY : FH_ETCD_OLD;
+    bool again = epoch == highest->epoch && latest_is(view, mark) && !highest->released;
+    return again ? may : FH_ETCD_OLD;
+}
+
+struct fh_alone_note fh_etcd_note(const struct fh_etcd_view *view, const char *mark, uint64_t epoch,
+                                  const struct fh_alone_claim *claim)
+{
+    bool same = latest_is(view, mark);
+    return fh_alone_granted(&view->epoch.record.alone, same,
+                            same && view->epoch.record.epoch == epoch, claim);
 }
 
 bool fh_etcd_is_ours(const struct fh_etcd_view *view, const char *mark, uint64_t epoch,
@@ -286,9 +307,15 @@ static int append_put(struct fh_buf *into, const char *prefix, const char *name,
                       const struct fh_etcd_record *record, int64_t lease)
 {
     char value[VALUE_MAX];
+    char alone[72] = "";
+    if (record->alone.stint != 0) {
+        snprintf(alone, sizeof(alone), ",\"stint\":\"%u\",\"before\":%s,\"other\":%s",
+                 record->alone.stint, record->alone.before ? "true" : "false",
+                 record->alone.other ? "true" : "false");
+    }
     snprintf(value, sizeof(value),
-             "{\"node\":\"%s\",\"key\":\"%s\",\"epoch\":\"%" PRIu64 "\",\"released\":%s}",
-             record->node, record->mark, record->epoch, record->released ? "true" : "false");
+             "{\"node\":\"%s\",\"key\":\"%s\",\"epoch\":\"%" PRIu64 "\",\"released\":%s%s}",
+             record->node, record->mark, record->epoch, record->released ? "true" : "false", alone);
     int r = fh_buf_printf(into, "{\"request_put\":{");
     if (r == 0 && (r = append_key(into, prefix, name)) == 0 &&
         (r = fh_buf_printf(into, ",\"value\":\"")) == 0 && (r = append_base64(into, value)) == 0) {
@@ -319,10 +346,12 @@ int fh_etcd_grant_body(struct fh_buf *into, const char *prefix, const struct fh_
     return r;
 }
 
-int fh_etcd_release_body(struct fh_buf *into, const char *prefix, const struct fh_etcd_view *view)
+int fh_etcd_release_body(struct fh_buf *into, const char *prefix, const struct fh_etcd_view *view,
+                         uint16_t stint)
 {
     struct fh_etcd_record record = view->epoch.present ? view->epoch.record : view->lease.record;
     record.released = true;
+    record.alone.stint = stint > record.alone.stint ? stint : record.alone.stint;
     int r = append_compares(into, prefix, view);
     if (r == 0 && (r = fh_buf_printf(into, "{\"request_delete_range\":{")) == 0 &&
         (r = append_key(into, prefix, "lease")) == 0 && (r = fh_buf_printf(into, "}},")) == 0 &&

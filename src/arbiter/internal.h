@@ -3,6 +3,8 @@
 #ifndef FH_ARBITER_INTERNAL_H
 #define FH_ARBITER_INTERNAL_H
 
+#include "alone.h"
+
 #include "fh/arbiter.h"
 
 #define FH_ARBITER_PENDING_MAX 16
@@ -17,6 +19,7 @@ struct fh_arbiter_request {
     uint64_t number; /* 0: this place is free */
     enum fh_arbiter_operation operation;
     uint64_t epoch;
+    struct fh_alone_claim claim;
     struct fh_time asked_at;
     struct fh_time deadline;
 };

@@ -52,10 +52,12 @@ struct client {
 static void send_on(struct path *path, const struct fh_arbiter_request *request)
 {
     const struct client *client = path->client;
-    struct fh_witness_message message = {.type = (enum fh_witness_type)request->operation,
-                                         .request = request->number,
-                                         .epoch = request->epoch,
-                                         .ttl_ms = (uint32_t)client->ttl_ms};
+    struct fh_witness_message message = {
+        .type = (enum fh_witness_type)request->operation,
+        .request = request->number,
+        .alone = fh_alone_pack(request->claim.stint, request->claim.knows, request->claim.careful),
+        .epoch = request->epoch,
+        .ttl_ms = (uint32_t)client->ttl_ms};
     memcpy(message.name, client->node, sizeof(message.name));
     unsigned char frame[FH_WITNESS_FRAME_MAX];
     int len = fh_witness_encode(&message, frame, sizeof(frame));
@@ -112,6 +114,7 @@ static void take_answer(struct client *client, const void *bytes, size_t len)
     }
     struct fh_arbiter_answer answer = {
         .request = message.request, .epoch = message.epoch, .ttl_ms = message.ttl_ms};
+    fh_alone_unpack(message.alone, &answer.stint, &answer.other_alone, &answer.alone);
     switch (message.type) {
     case FH_WITNESS_GRANTED:
         answer.result = FH_ARBITER_GRANTED;

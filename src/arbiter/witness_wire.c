@@ -29,7 +29,7 @@ int fh_witness_decode(const void *bytes, size_t len, int requests,
         return -EBADMSG;
     }
     got.type = (enum fh_witness_type)type;
-    fh_octets_get(&octets, 2);
+    got.alone = (uint16_t)fh_octets_get(&octets, 2);
     got.request = fh_octets_get(&octets, 8);
     got.epoch = fh_octets_get(&octets, 8);
     got.ttl_ms = (uint32_t)fh_octets_get(&octets, 4);
@@ -58,7 +58,7 @@ int fh_witness_encode(const struct fh_witness_message *message, void *bytes, siz
     unsigned char *at = bytes;
     at = fh_octets_put(at, FH_WITNESS_VERSION, 1);
     at = fh_octets_put(at, message->type, 1);
-    at = fh_octets_put(at, 0, 2);
+    at = fh_octets_put(at, message->alone, 2);
     at = fh_octets_put(at, message->request, 8);
     at = fh_octets_put(at, message->epoch, 8);
     at = fh_octets_put(at, message->ttl_ms, 4);

@@ -4,10 +4,12 @@
  * does not know, reads what version 1 defines, and ignores bytes behind it only in frames of a
  * later version, so that a later version may append. The witness answers in the version asked.
  *
- *   request  u8 version  u8 type (1 acquire 2 renew 3 release)  u16 0  u64 request  u64 epoch
+ *   request  u8 version  u8 type (1 acquire 2 renew 3 release)  u16 alone  u64 request  u64 epoch
  *            u32 ttl_ms  u8 length  node name
- *   answer   u8 version  u8 type (129 granted 130 denied 131 released 132 error)  u16 0
+ *   answer   u8 version  u8 type (129 granted 130 denied 131 released 132 error)  u16 alone
  *            u64 request  u64 epoch  u32 ttl_ms  u8 length  holder's name  u8 length  sentence
+ *
+ * alone: see alone.h. The first readers of version 1 pass over it and write 0.
  *
  * Which pair and which node asks is not in the frame: the key of the connection says it. */
 #ifndef FH_ARBITER_WITNESS_WIRE_H
@@ -34,6 +36,7 @@ enum fh_witness_type {
 struct fh_witness_message {
     uint8_t version; /* decode: of the frame; encode: 1 whatever stands here */
     enum fh_witness_type type;
+    uint16_t alone;
     uint64_t request;
     uint64_t epoch;
     uint32_t ttl_ms;

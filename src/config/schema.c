@@ -198,7 +198,9 @@ const struct fh_option fh_options[] = {
      .sentence = "When both start together this node becomes primary; set it on one of them."},
     {"pair.prefer", FH_OPTION_CHOICE, AT(pair.prefer), .choices = prefers,
      .sentence = "Hearing nobody and without an arbiter: go on (availability; a split may deliver "
-                 "twice) or stop (safety)."},
+                 "twice) or stop (safety). With one, when a primary led alone and died: take over "
+                 "(availability; what only it knew comes twice) or wait for it (safety). The same "
+                 "on both nodes."},
     {"pair.join_timeout_ms", FH_OPTION_INTEGER, AT(pair.join_timeout_ms),
      BETWEEN(100, 600000, 5000),
      .sentence = "How long a node that starts waits for the other before it follows prefer."},

@@ -92,6 +92,19 @@ enum fh_ctl_exit fh_ctl_switchover(const struct fh_ctl_call *call)
                        WAIT_LIMIT_MS / 1000);
 }
 
+enum fh_ctl_exit fh_ctl_promote(const struct fh_ctl_call *call)
+{
+    cJSON *result = NULL;
+    enum fh_ctl_exit status = order(call, "promote", with_force(call), &result);
+    if (status != FH_CTL_OK) {
+        return status;
+    }
+    print_warning(result);
+    cJSON_Delete(result);
+    puts("ordered; firehosectl status shows when this node leads");
+    return FH_CTL_OK;
+}
+
 enum fh_ctl_exit fh_ctl_maintenance(const struct fh_ctl_call *call)
 {
     bool on = call->operand && strcmp(call->operand, "on") == 0;

@@ -323,6 +323,17 @@ const struct fh_ctl_command fh_ctl_commands[] = {
      .options = {{"wait", NULL, "until the other node has taken over (at most 30 s)"},
                  {"force", NULL, "although the standby is not ready"}},
      .run = fh_ctl_switchover},
+    {.name = "promote",
+     .summary = "make a node lead that waits for the other one",
+     .help = "To be given on a standby, or on a node that has just started, when the other node is "
+             "not\n"
+             "to come back soon: with pair.prefer = \"safety\" it does not lead by itself unless "
+             "it knows\n"
+             "that nothing is delivered twice. Without --force it only says what may be. Refused "
+             "while\n"
+             "the other node is heard or holds the arbiter's lease.",
+     .options = {{"force", NULL, "lead, and deliver again what only the other node knows"}},
+     .run = fh_ctl_promote},
     {.name = "maintenance",
      .summary = "keep this node from promoting itself, or let it again",
      .help = "A primary hands its role over first. The order outlives restarts; status shows it.",

@@ -57,6 +57,7 @@ int fh_ctl_ask(const struct fh_ctl_call *call, const char *command, const struct
 
 /* command_NAME.c */
 enum fh_ctl_exit fh_ctl_switchover(const struct fh_ctl_call *call);
+enum fh_ctl_exit fh_ctl_promote(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_maintenance(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_history(const struct fh_ctl_call *call);
 enum fh_ctl_exit fh_ctl_keygen(const struct fh_ctl_call *call);

@@ -95,6 +95,22 @@ static int run_switchover(void *userdata, const cJSON *arguments, struct fh_cont
     return 0;
 }
 
+static int run_promote(void *userdata, const cJSON *arguments, struct fh_control_client *client,
+                       cJSON **ret_result, struct fh_error *err)
+{
+    struct app *app = userdata;
+    struct fh_error warning = {""};
+    (void)client;
+    int r = need_pair(app, err);
+    r = r < 0 ? r : fh_ha_promote(app->ha, flag_of(arguments, "force"), &warning, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret_result = cJSON_CreateObject();
+    cJSON_AddStringToObject(*ret_result, "warning", warning.text);
+    return 0;
+}
+
 static int run_maintenance(void *userdata, const cJSON *arguments, struct fh_control_client *client,
                            cJSON **ret_result, struct fh_error *err)
 {
@@ -146,7 +162,14 @@ static int run_history(void *userdata, const cJSON *arguments, struct fh_control
 }
 
 const struct fh_control_command app_commands[] = {
-    {"status", run_status},         {"checkpoint", run_checkpoint},       {"tail", run_tail},
-    {"switchover", run_switchover}, {"maintenance", run_maintenance},     {"history", run_history},
-    {"replay", app_replay_run},     {"replay-cancel", app_replay_cancel}, {NULL, NULL},
+    {"status", run_status},
+    {"checkpoint", run_checkpoint},
+    {"tail", run_tail},
+    {"switchover", run_switchover},
+    {"maintenance", run_maintenance},
+    {"history", run_history},
+    {"replay", app_replay_run},
+    {"replay-cancel", app_replay_cancel},
+    {"promote", run_promote},
+    {NULL, NULL},
 };

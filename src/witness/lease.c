@@ -45,11 +45,16 @@ static void grant(struct fh_lease *lease, struct fh_time now,
                   const struct fh_lease_request *request, struct fh_lease_decision *decision)
 {
     struct fh_lease_record *record = &lease->record;
+    struct fh_alone_note before = record->alone;
     int64_t ttl_ms = request->ttl_ms < lease->ttl_max_ms ? request->ttl_ms : lease->ttl_max_ms;
     ttl_ms = ttl_ms < 1 ? 1 : ttl_ms;
     bool same_node = request->node == record->node && !record->released;
     decision->changed = !same_node || request->epoch != record->epoch;
-    decision->persist = decision->changed || ttl_ms > record->ttl_ms || lease->unsaved;
+    record->alone = fh_alone_granted(&before, request->node == record->node, !decision->changed,
+                                     &request->alone);
+    bool noted = record->alone.stint != before.stint || record->alone.before != before.before ||
+                 record->alone.other != before.other;
+    decision->persist = decision->changed || noted || ttl_ms > record->ttl_ms || lease->unsaved;
     record->ttl_ms = same_node && record->ttl_ms > ttl_ms ? record->ttl_ms : ttl_ms;
     record->node = request->node;
     record->epoch = request->epoch;
@@ -71,6 +76,9 @@ static void release(struct fh_lease *lease, const struct fh_lease_request *reque
     struct fh_lease_record *record = &lease->record;
     if (record->node == request->node && request->epoch >= record->epoch && !record->released) {
         record->released = true;
+        if (request->epoch == record->epoch && request->alone.stint > record->alone.stint) {
+            record->alone.stint = request->alone.stint;
+        }
         lease->until = (struct fh_time){0};
         lease->unsaved = false;
         decision->persist = true;
@@ -93,11 +101,15 @@ void fh_lease_step(struct fh_lease *lease, struct fh_time now,
         decision->ttl_ms = fh_time_diff_ms(lease->quiet_until, now) + 1;
     } else if (!epoch_is_good(&lease->record, request)) {
         decision->verdict = FH_LEASE_OLD;
+    } else if (fh_alone_bars(&lease->record.alone, request->node == lease->record.node,
+                             &request->alone)) {
+        decision->verdict = FH_LEASE_ALONE;
     } else {
         grant(lease, now, request, decision);
     }
     decision->epoch = lease->record.epoch;
     decision->holder = fh_lease_holder(lease, now);
+    decision->alone = lease->record.alone;
 }
 
 void fh_lease_record(const struct fh_lease *lease, struct fh_lease_record *record)

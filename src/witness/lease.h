@@ -13,6 +13,8 @@
 #ifndef FH_WITNESS_LEASE_H
 #define FH_WITNESS_LEASE_H
 
+#include "alone.h"
+
 #include "fh/clock.h"
 
 #include <stdbool.h>
@@ -28,12 +30,14 @@ struct fh_lease_request {
     uint32_t node; /* who asks, proven by its key; not FH_LEASE_NOBODY */
     uint64_t epoch;
     int64_t ttl_ms; /* what it would like; at most ttl_max_ms is granted */
+    struct fh_alone_claim alone;
 };
 
 enum fh_lease_verdict {
     FH_LEASE_GRANTED,
     FH_LEASE_HELD,     /* denied: another node's lease is running */
     FH_LEASE_OLD,      /* denied: the epoch is too low, spent, or another node's */
+    FH_LEASE_ALONE,    /* denied to a careful node: the other one led alone */
     FH_LEASE_RELEASED, /* the node holds nothing (any more) */
     FH_LEASE_WAIT,     /* no answer can be given yet: see fh_lease_start */
 };
@@ -45,6 +49,7 @@ struct fh_lease_decision {
     int64_t ttl_ms;  /* GRANTED: counted from the moment of the step; WAIT: how long still */
     bool persist;    /* the record changed */
     bool changed;    /* GRANTED: to another node or under another epoch than before */
+    struct fh_alone_note alone; /* as noted now */
 };
 
 /* What must survive a crash. */
@@ -53,6 +58,7 @@ struct fh_lease_record {
     uint64_t epoch; /* the highest granted */
     bool released;
     int64_t ttl_ms; /* the longest granted to this node since it got the lease */
+    struct fh_alone_note alone;
 };
 
 struct fh_lease {

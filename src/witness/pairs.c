@@ -109,8 +109,10 @@ static int save(struct pair *pair, const struct fh_lease *lease, struct fh_error
 {
     struct fh_lease_record record;
     fh_lease_record(lease, &record);
-    struct witness_state state = {
-        .epoch = record.epoch, .released = record.released, .ttl_ms = record.ttl_ms};
+    struct witness_state state = {.epoch = record.epoch,
+                                  .released = record.released,
+                                  .ttl_ms = record.ttl_ms,
+                                  .alone = record.alone};
     snprintf(state.node, sizeof(state.node), "%s", name_of(pair, record.node));
     memcpy(state.public_key, pair->public_key[record.node], sizeof(state.public_key));
     return witness_state_write(pair->path, &state, err);
@@ -158,6 +160,8 @@ static void fill_answer(const struct pair *pair, const struct fh_lease_request *
 {
     answer->epoch = decision->epoch;
     answer->ttl_ms = (uint32_t)decision->ttl_ms;
+    answer->alone = fh_alone_pack(decision->alone.stint, decision->alone.other,
+                                  decision->verdict == FH_LEASE_ALONE);
     snprintf(answer->name, sizeof(answer->name), "%s", name_of(pair, decision->holder));
     switch (decision->verdict) {
     case FH_LEASE_GRANTED:
@@ -175,6 +179,13 @@ static void fill_answer(const struct pair *pair, const struct fh_lease_request *
         answer->type = FH_WITNESS_DENIED;
         snprintf(answer->text, sizeof(answer->text),
                  "epoch %" PRIu64 " is spent: epoch %" PRIu64 " has been granted", request->epoch,
+                 decision->epoch);
+        break;
+    case FH_LEASE_ALONE:
+        answer->type = FH_WITNESS_DENIED;
+        snprintf(answer->text, sizeof(answer->text),
+                 "the other node led alone, and only it knows what it published then (epoch "
+                 "%" PRIu64 " or before)",
                  decision->epoch);
         break;
     case FH_LEASE_WAIT:
@@ -204,6 +215,7 @@ void witness_pairs_answer(struct witness_pairs *pairs, unsigned node,
         .epoch = request->epoch,
         .ttl_ms = request->ttl_ms,
     };
+    fh_alone_unpack(request->alone, &asked.alone.stint, &asked.alone.knows, &asked.alone.careful);
     struct fh_time now = fh_now();
     notice_expiry(pair, now);
     struct fh_lease next = pair->lease;
@@ -243,6 +255,7 @@ static int load_pair(struct pair *pair, int64_t ttl_max_ms, struct fh_error *err
     record.epoch = state.epoch;
     record.released = state.released;
     record.ttl_ms = state.ttl_ms;
+    record.alone = state.alone;
     memcpy(pair->public_key[record.node], state.public_key, sizeof(state.public_key));
     memcpy(pair->node[record.node], state.node, sizeof(state.node));
     fh_lease_start(&pair->lease, fh_now(), ttl_max_ms, &record);

@@ -15,11 +15,16 @@
 /* "end" tells a whole file from one cut short. */
 int witness_state_format(const struct witness_state *state, char *text, size_t size)
 {
-    int len =
-        snprintf(text, size,
-                 "firehose-witness 1\nepoch %" PRIu64 "\nreleased %d\nttl_ms %" PRId64
-                 "\nnode %s\nkey %s\nend\n",
-                 state->epoch, state->released, state->ttl_ms, state->node, state->public_key);
+    char alone[56] = "";
+    if (state->alone.stint != 0) {
+        snprintf(alone, sizeof(alone), "stint %u\nbefore %d\nother %d\n", state->alone.stint,
+                 state->alone.before, state->alone.other);
+    }
+    int len = snprintf(text, size,
+                       "firehose-witness 1\nepoch %" PRIu64 "\nreleased %d\nttl_ms %" PRId64
+                       "\nnode %s\nkey %s\n%send\n",
+                       state->epoch, state->released, state->ttl_ms, state->node, state->public_key,
+                       alone);
     return len < 0 || (size_t)len >= size ? -ENOBUFS : len;
 }
 
@@ -59,18 +64,29 @@ int witness_state_parse(const char *text, struct witness_state *ret)
     uint64_t version = 0;
     uint64_t released = 0;
     uint64_t ttl_ms = 0;
+    uint64_t stint = 0;
+    uint64_t before = 0;
+    uint64_t other = 0;
     bool good = take_number(&text, "firehose-witness", 1, &version) && version == 1 &&
                 take_number(&text, "epoch", UINT64_MAX, &state.epoch) &&
                 take_number(&text, "released", 1, &released) &&
                 take_number(&text, "ttl_ms", 86400000, &ttl_ms) &&
                 take_line(&text, "node", state.node, sizeof(state.node)) &&
                 take_line(&text, "key", state.public_key, sizeof(state.public_key)) &&
-                strlen(state.public_key) == 40 && strcmp(text, "end\n") == 0;
+                strlen(state.public_key) == 40;
+    if (good && strncmp(text, "stint ", 6) == 0) {
+        good = take_number(&text, "stint", FH_ALONE_STINT_MAX, &stint) &&
+               take_number(&text, "before", 1, &before) && take_number(&text, "other", 1, &other);
+    }
+    good = good && strcmp(text, "end\n") == 0;
     if (!good) {
         return -EBADMSG;
     }
     state.released = released != 0;
     state.ttl_ms = (int64_t)ttl_ms;
+    state.alone.stint = (uint16_t)stint;
+    state.alone.before = before != 0;
+    state.alone.other = other != 0;
     *ret = state;
     return 0;
 }

@@ -3,6 +3,8 @@
 #ifndef FH_WITNESS_STATE_H
 #define FH_WITNESS_STATE_H
 
+#include "alone.h"
+
 #include "fh/err.h"
 
 #include <stdbool.h>
@@ -13,8 +15,9 @@ struct witness_state {
     uint64_t epoch; /* the highest granted */
     bool released;
     int64_t ttl_ms;
-    char node[32];       /* name of the node it was granted to */
-    char public_key[41]; /* and its key, which is what counts */
+    struct fh_alone_note alone; /* left out while nothing is noted, as by earlier versions */
+    char node[32];              /* name of the node it was granted to */
+    char public_key[41];        /* and its key, which is what counts */
 };
 
 /* The file's content; returns its length (below size), or -ENOBUFS. */

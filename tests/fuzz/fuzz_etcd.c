@@ -12,7 +12,7 @@ static void write_again(const struct fh_etcd_view *view)
     fh_buf_init(&body, (size_t)64 * 1024);
     struct fh_etcd_record record = {.node = "a", .mark = "mark", .epoch = 1};
     if (fh_etcd_grant_body(&body, "/firehosed/x/", view, &record, 1) < 0 ||
-        fh_etcd_release_body(&body, "/firehosed/x/", view) < 0) {
+        fh_etcd_release_body(&body, "/firehosed/x/", view, 0) < 0) {
         abort();
     }
     fh_buf_done(&body);
@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(copy);
     if (r == 0 && answer.has_view) {
         const struct fh_etcd_view *view = &answer.view;
-        bool may = fh_etcd_judge(view, "mark", 5) == FH_ETCD_MAY;
+        bool may = fh_etcd_judge(view, "mark", 5, &(struct fh_alone_claim){0}) == FH_ETCD_MAY;
         if (may && view->lease.present && strcmp(view->lease.record.mark, "mark") != 0) {
             abort();
         }

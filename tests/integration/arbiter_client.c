@@ -149,9 +149,10 @@ void client_free(struct client *client)
 uint64_t client_send(struct client *client, enum client_request request, uint64_t epoch)
 {
     int before = client->answers;
-    uint64_t number = request == ACQUIRE ? fh_arbiter_acquire(client->arbiter, epoch)
-                      : request == RENEW ? fh_arbiter_renew(client->arbiter, epoch)
-                                         : fh_arbiter_release(client->arbiter, epoch);
+    uint64_t number = request == ACQUIRE ? fh_arbiter_acquire(client->arbiter, epoch, client->claim)
+                      : request == RENEW
+                          ? fh_arbiter_renew(client->arbiter, epoch, client->claim)
+                          : fh_arbiter_release(client->arbiter, epoch, client->claim);
     assert_true(number > 0);
     assert_int_equal(client->answers, before); /* never from within the call */
     return number;

@@ -28,7 +28,8 @@ void write_file(const char *path, const char *text, unsigned mode);
 struct client {
     sd_event *event;
     struct fh_arbiter *arbiter;
-    struct fh_arbiter_answer answer; /* the last one */
+    const struct fh_arbiter_claim *claim; /* goes with every request; NULL: none */
+    struct fh_arbiter_answer answer;      /* the last one */
     int answers;
     struct fh_arbiter_answer kept[64]; /* by number, for requests answered in one turn */
 };

@@ -189,8 +189,8 @@ wait_one_primary() {
     done
 }
 
-# role_changes NAME: how often it changed its role, as its history has it.
-role_changes() { ctl "$1" history --json | jq '.history | length'; }
+# role_changes NAME: how often it changed its role, as its history has it; why it stayed stands there, too.
+role_changes() { ctl "$1" history --json | jq '[.history[] | select(.from != .to)] | length'; }
 
 # led_since NAME: when it last became primary, in nanoseconds of the wall clock.
 led_since() { ctl "$1" history --json | jq -r '[.history[] | select(.to == "primary")][-1].time_ms | tostring + "000000"'; }

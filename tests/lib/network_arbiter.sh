@@ -62,20 +62,45 @@ not_two() {
     done
 }
 
-# The link is cut, both reach the arbiter: who holds the lease goes on alone.
+# published NAME: how many files of events it has made visible.
+published() { find "$WORK/$1/events" -name '*.ndjson*' ! -name '*.part' | wc -l; }
+
+# led_alone PRIMARY: the link is cut and it publishes alone; then it dies. With prefer = "safety" the other one,
+# who can ask the arbiter only, waits for it, and says why.
+led_alone() {
+    local alone=$1 waits before said
+    waits=$(other "$alone")
+    before=$(published "$alone")
+    until [ "$(published "$alone")" -gt $((before + 1)) ]; do
+        [ $SECONDS -lt $((ALONE_FROM + 30)) ] || fail "node $alone published nothing alone"
+        sleep 0.1
+    done
+    node_signal "$alone" KILL
+    wait_status "$waits" '.role == "standby" and (.role_reason | contains("led alone"))' 30
+    ctl "$waits" history --json | jq -e '.history[-1] | .from == .to and (.reason | contains("promote --force"))' >/dev/null ||
+        fail "its history does not say why it waits"
+    said=$(ctl "$waits" promote 2>&1)
+    [[ $said == *"delivered again"*"--force"* ]] || fail "promote does not say what it would cost: $said"
+    node_start "$alone"
+}
+
+# The link is cut, both reach the arbiter: who holds the lease goes on alone. If it dies, it is waited for.
 arbiter_split() {
+    local ALONE_FROM
     arbiter_start "$1"
-    pair_start
+    pair_start 'prefer = "safety";'
     wait_status a '.arbiter.reachable and .arbiter.lease_ms > 0' 20 # at first it grants nothing to anybody
     link cut
     not_two 6
     primary=$(primary_of a b)
     [ -n "$primary" ] || fail "nobody leads although both reach the arbiter"
+    ALONE_FROM=$SECONDS
+    led_alone "$primary"
     link heal
     wait_one_primary 30
     production_end
     balance 0
-    result "link cut: node $primary alone leads; $BALANCE"
+    result "link cut: one led alone, died and was waited for; $BALANCE"
 }
 
 # The arbiter dies and returns while the nodes hear each other: nothing changes.

@@ -110,7 +110,7 @@ static bool takes_order(int n, bool force)
     if (!force && fh_fsm_switch_refused(&node->fsm, false, text, sizeof(text)) < 0) {
         return false;
     }
-    if (node->fsm.role == FH_ROLE_PRIMARY && !fh_fsm_protected(&node->fsm)) {
+    if (node->fsm.role == FH_ROLE_PRIMARY && !fh_fsm_protected(&node->fsm) && !w.careful) {
         w.blind = true;
     }
     return true;
@@ -145,6 +145,21 @@ static void maintain(int n, bool on, bool force)
     step(n, &input);
 }
 
+static void promote(int n)
+{
+    struct node *node = &w.node[n];
+    char text[200];
+    if (!node->alive || w.now < node->paused_until ||
+        fh_fsm_promote_refused(&node->fsm, clock_of(n), true, text, sizeof(text)) < 0) {
+        return;
+    }
+    trace("%c: operator: promote --force (%s)", 'a' + n, text);
+    w.ordered++;
+    w.blind = true;
+    struct fh_fsm_input input = {.type = FH_FSM_PROMOTE};
+    step(n, &input);
+}
+
 static void weaken(void)
 {
     w.loss = (int)rnd(300);
@@ -173,6 +188,9 @@ static void clean_fault(void)
         !fh_fsm_protected(&w.node[!n].fsm) || w.now < w.node[n].paused_until ||
         w.now < w.node[!n].paused_until) {
         return;
+    }
+    if (w.careful && (fh_alone_holder(&w.lease.record.alone) || w.lease.record.alone.other)) {
+        return; /* about to be told otherwise */
     }
     switch (rnd(8)) {
     case 0:
@@ -217,6 +235,10 @@ void fault(void)
     w.faults++;
     if (w.clean) {
         clean_fault();
+        return;
+    }
+    if (w.promotes && chance(4)) {
+        promote(n);
         return;
     }
     if (w.wipes && chance(5)) {

@@ -316,7 +316,8 @@ void op_done(const struct event *event)
     case OP_SETTLE:
         /* Decided alone, then stopped before the store came to it: the one thing that is not behind
          * the fence. */
-        w.blind |= event->a == 0 && w.now > (int64_t)event->report.epoch + FAILURE_MS / 2 * MS;
+        w.blind |= !w.careful && event->a == 0 &&
+                   w.now > (int64_t)event->report.epoch + FAILURE_MS / 2 * MS;
         op_settle(n, event->a != 0, event->b);
         break;
     case OP_STOP:
@@ -523,13 +524,13 @@ static void perform(int n, const struct fh_fsm_input *input, struct fh_fsm_actio
         transmit(n, best_path(n), &action->u.message, false);
         break;
     case FH_FSM_LEASE_ACQUIRE:
-        ask_arbiter(n, FH_LEASE_ACQUIRE, action->number);
+        ask_arbiter(n, FH_LEASE_ACQUIRE, action);
         break;
     case FH_FSM_LEASE_RENEW:
-        ask_arbiter(n, FH_LEASE_RENEW, action->number);
+        ask_arbiter(n, FH_LEASE_RENEW, action);
         break;
     case FH_FSM_LEASE_RELEASE:
-        ask_arbiter(n, FH_LEASE_RELEASE, action->number);
+        ask_arbiter(n, FH_LEASE_RELEASE, action);
         break;
     case FH_FSM_ROLE_CHANGED:
         w.last_change = w.now;
@@ -565,6 +566,7 @@ void step(int n, const struct fh_fsm_input *input)
         perform(n, input, &actions->action[i]);
     }
     depth--;
+    check_barred(n);
     check_step();
 }
 

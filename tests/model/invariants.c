@@ -1,6 +1,8 @@
 /* invariants.c: owns what must hold at every step and in the end. */
 #include "world.h"
 
+#include "fsm_private.h"
+
 bool able(int n)
 {
     const struct node *node = &w.node[n];
@@ -78,8 +80,8 @@ void check_blind(int n)
     const struct node *other = &w.node[!n];
     bool met =
         fh_fsm_peer_usable(&node->fsm) && node->fsm.peer.instance == other->fsm.options.instance;
-    if (w.blind) {
-        return;
+    if (w.blind || w.careful) {
+        return; /* where the arbiter knows who was alone there is no excuse */
     }
     if (met) {
         /* It had all the patience that it can have: messages get lost, or the other one's store is
@@ -126,6 +128,19 @@ void check_published(int n, uint32_t event)
     }
 }
 
+/* It waits for the other one, or for the operator; not after one fault only. */
+void check_barred(int n)
+{
+    const struct node *node = &w.node[n];
+    if (!node->alive || !node->fsm.alone.barred || !fh_fsm_idle(&node->fsm)) {
+        return;
+    }
+    w.barred++;
+    if (w.clean) {
+        fail("node %c waits for the other one, although the pair was protected", 'a' + n);
+    }
+}
+
 void check_step(void)
 {
     const struct node *a = &w.node[0];
@@ -153,6 +168,13 @@ void check_end(void)
     }
     if (!able(primary == a ? 0 : 1)) {
         fail("the primary is fenced in the end");
+    }
+    /* Who was made primary by the other one's promise, in an epoch that the arbiter takes for
+     * spent, never gets a lease in it, and so cannot tell it anything. */
+    const struct fh_alone_note *note = &w.lease.record.alone;
+    bool heard = primary->fsm.lease.spent < primary->fsm.epoch;
+    if (w.careful && heard && (note->stint == 0 || fh_alone_holder(note) || note->other)) {
+        fail("the arbiter still notes that somebody is alone");
     }
     if (w.last_change > w.now - STEADY_MS * MS) {
         fail("roles still change after the last fault");

@@ -60,6 +60,11 @@ static void set_up(uint64_t seed)
         node->offset = (int64_t)(1 + rnd(1000000)) * MS;
         later(EV_START, (int)n, (int64_t)rnd(4000));
     }
+    if (w.arbiter && (seed % 8 == 1 || seed % 8 == 2 || seed % 16 == 8)) {
+        w.node[0].safety = w.node[1].safety = true;
+    }
+    w.careful = w.arbiter && w.node[0].safety && w.node[1].safety;
+    w.promotes = w.careful && seed % 16 == 1;
     if (w.arbiter) {
         witness_start();
     }
@@ -192,6 +197,8 @@ static int run_seeds(uint64_t first, uint64_t seeds)
     uint64_t promotions = 0;
     uint64_t handovers = 0;
     uint64_t splits = 0;
+    uint64_t barred = 0;
+    uint64_t ordered = 0;
     uint64_t count = seeds > 1 ? seeds + REMEMBERED : seeds;
     uint64_t done = 0;
     for (; done < count && failures < 20; done++) {
@@ -202,6 +209,8 @@ static int run_seeds(uint64_t first, uint64_t seeds)
         promotions += w.promotions;
         handovers += w.handovers;
         splits += w.split;
+        barred += w.barred > 0;
+        ordered += w.ordered > 0;
         if (w.failed) {
             failures++;
             replay_hint(seed);
@@ -209,9 +218,12 @@ static int run_seeds(uint64_t first, uint64_t seeds)
     }
     printf("%" PRIu64 " seeds from %" PRIu64 " and %" PRIu64 " remembered: %" PRIu64
            " steps, %" PRIu64 " faults, %" PRIu64 " promotions, %" PRIu64 " hand-overs, %" PRIu64
-           " schedules with a split (without arbiter), %" PRIu64 " failures\n",
+           " schedules with a split (without arbiter), %" PRIu64
+           " in which a node waited for one that had led alone (%" PRIu64
+           " with the operator's order), "
+           "%" PRIu64 " failures\n",
            done < seeds ? done : seeds, first, done < seeds ? 0 : done - seeds, steps, faults,
-           promotions, handovers, splits, failures);
+           promotions, handovers, splits, barred, ordered, failures);
     return failures > 0;
 }
 

@@ -125,7 +125,7 @@ void witness_crash(void)
     later(EV_WITNESS_START, 0, 10 + (int64_t)rnd(8000));
 }
 
-void ask_arbiter(int n, enum fh_lease_operation operation, uint64_t epoch)
+void ask_arbiter(int n, enum fh_lease_operation operation, const struct fh_fsm_action *action)
 {
     struct node *node = &w.node[n];
     if (!w.arbiter || w.request_count == FRAMES_MAX) {
@@ -133,7 +133,12 @@ void ask_arbiter(int n, enum fh_lease_operation operation, uint64_t epoch)
         return;
     }
     uint64_t index = w.request_count++;
-    w.request[index] = (struct request){operation, ++node->requests, epoch, clock_of(n)};
+    const struct fh_fsm_claim *claim = &action->u.claim;
+    w.request[index] = (struct request){operation,
+                                        ++node->requests,
+                                        action->number,
+                                        {claim->stint, claim->knows_other, claim->careful},
+                                        clock_of(n)};
     node->open_request[node->requests % 8] = node->requests;
     for (int i = copies(w.now < w.arbiter_cut_until[n][0]); i > 0; i--) {
         push((struct event){.at = arrival(),
@@ -156,7 +161,7 @@ static void answer(int n, unsigned life, const struct request *request,
     static const enum fh_fsm_arbiter_result results[] = {
         [FH_LEASE_GRANTED] = FH_FSM_ARBITER_GRANTED,  [FH_LEASE_HELD] = FH_FSM_ARBITER_DENIED,
         [FH_LEASE_OLD] = FH_FSM_ARBITER_DENIED,       [FH_LEASE_RELEASED] = FH_FSM_ARBITER_RELEASED,
-        [FH_LEASE_WAIT] = FH_FSM_ARBITER_UNREACHABLE,
+        [FH_LEASE_WAIT] = FH_FSM_ARBITER_UNREACHABLE, [FH_LEASE_ALONE] = FH_FSM_ARBITER_DENIED,
     };
     static const char *const names[] = {"a", "b"};
     if (w.answer_count == FRAMES_MAX) {
@@ -171,7 +176,10 @@ static void answer(int n, unsigned life, const struct request *request,
                    .holder = decision->holder < 2 ? names[decision->holder] : "",
                    .text = "held by the other node",
                    .ttl_ms = decision->ttl_ms,
-                   .asked_at = request->asked_at},
+                   .asked_at = request->asked_at,
+                   .stint = decision->alone.stint,
+                   .other_alone = decision->alone.other,
+                   .alone = decision->verdict == FH_LEASE_ALONE},
         .number = request->number,
     };
     for (int i = copies(w.now < w.arbiter_cut_until[n][1]); i > 0; i--) {
@@ -191,12 +199,16 @@ static void asked(const struct event *event)
         return;
     }
     struct fh_lease_request question = {request->operation, (uint32_t)event->node, request->epoch,
-                                        TTL_MS};
+                                        TTL_MS, request->claim};
     struct fh_lease_decision decision;
     fh_lease_step(&w.lease, witness_clock(), &question, &decision);
     if (decision.persist) {
         fh_lease_record(&w.lease, &w.stored);
         w.stored_any = true;
+        trace("arbiter: %c epoch %" PRIu64 "%s, stint %u%s, the other one %s",
+              'a' + (int)w.stored.node, w.stored.epoch, w.stored.released ? " given back" : "",
+              w.stored.alone.stint, w.stored.alone.before ? ", alone before" : "",
+              w.stored.alone.other ? "was alone" : "was not alone");
     }
     if (chance(300)) { /* between the disk and the answer */
         witness_crash();

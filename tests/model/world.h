@@ -122,6 +122,7 @@ struct frame {
 struct request {
     enum fh_lease_operation operation;
     uint64_t number, epoch;
+    struct fh_alone_claim claim;
     struct fh_time asked_at; /* the asker's clock */
 };
 
@@ -141,6 +142,8 @@ struct world {
     bool encoded;   /* messages go as bytes */
     bool old;       /* one node speaks version 1 of the link */
     bool datagrams; /* heartbeats go as datagrams, too */
+    bool careful;   /* an arbiter, and both nodes prefer safety */
+    bool promotes;  /* the operator has a node lead that waits for the other one */
     bool wipes;     /* disks are lost, but never both: between two the pair was ready again */
     bool wiped;     /* one was */
     int unhealed;   /* node + 1 that has not been part of a ready pair since */
@@ -165,8 +168,9 @@ struct world {
     unsigned published[EVENTS_MAX];
     int publisher[EVENTS_MAX]; /* node + 1 */
     int epoch_owner[EPOCHS_MAX];
-    bool split; /* both could publish at once */
-    bool blind; /* somebody led who could not know what the other one had published */
+    bool split;               /* both could publish at once */
+    bool blind;               /* somebody led who could not know what the other one had published */
+    uint64_t barred, ordered; /* waited for the other one; led by the operator's order */
     int64_t last_change;
     uint64_t steps, faults, promotions, handovers;
 };
@@ -200,7 +204,7 @@ void frame_arrived(const struct event *event);
 void path_event(int n, size_t path, enum fh_path_event event);
 void inbound(int n, size_t count);
 void connect_paths(int n);
-void ask_arbiter(int n, enum fh_lease_operation operation, uint64_t epoch);
+void ask_arbiter(int n, enum fh_lease_operation operation, const struct fh_fsm_action *action);
 void arbiter_event(const struct event *event);
 void witness_start(void);
 void witness_crash(void);
@@ -225,6 +229,7 @@ void check_blind(int n);
 void check_forgotten(int n);
 void check_publisher(int n);
 void check_published(int n, uint32_t event);
+void check_barred(int n);
 void check_step(void);
 void check_end(void);
 

@@ -151,10 +151,45 @@ static void the_rules_are_the_witness_s(void **state)
     };
     for (size_t i = 0; i < FH_ARRAY_LEN(cases); i++) {
         struct fh_etcd_view view = view_of(cases[i].holder, 5, cases[i].last, cases[i].released);
-        if (fh_etcd_judge(&view, "us", cases[i].asked) != cases[i].verdict) {
+        const struct fh_alone_claim claim = {0};
+        if (fh_etcd_judge(&view, "us", cases[i].asked, &claim) != cases[i].verdict) {
             fail_msg("case %zu", i);
         }
     }
+}
+
+/* The same rules as the witness's (test_lease.c), on records that are strings. */
+static void who_led_alone_is_noted(void **state)
+{
+    (void)state;
+    const struct fh_alone_claim careful = {2, false, true};
+    struct fh_etcd_view view = view_of(NULL, 5, "them", false);
+    assert_int_equal(fh_etcd_judge(&view, "us", 6, &careful), FH_ETCD_MAY);
+    view.epoch.record.alone.stint = 3;
+    assert_int_equal(fh_etcd_judge(&view, "us", 6, &careful), FH_ETCD_ALONE);
+    assert_int_equal(fh_etcd_judge(&view, "them", 6, &careful), FH_ETCD_MAY);
+    assert_true(fh_etcd_note(&view, "us", 6, &careful).other);
+    assert_true(fh_etcd_note(&view, "them", 6, &careful).before);
+    assert_int_equal(fh_etcd_note(&view, "them", 5, &careful).stint, 3);
+
+    struct fh_buf body;
+    fh_buf_init(&body, 16384);
+    view.epoch.record.alone.other = true;
+    strcpy(view.epoch.record.node, "b");
+    assert_int_equal(fh_etcd_grant_body(&body, PREFIX, &view, &view.epoch.record, 77), 0);
+    const char *value = strstr(fh_buf_string(&body), "\"value\":\"");
+    assert_non_null(value);
+    value += strlen("\"value\":\"");
+    char text[1024];
+    snprintf(text, sizeof(text),
+             "{\"succeeded\":true,\"responses\":[{\"response_range\":{}},{\"response_range\":"
+             "{\"kvs\":[{\"mod_revision\":\"9\",\"value\":\"%.*s\"}]}}]}",
+             (int)strcspn(value, "\""), value);
+    assert_int_equal(parse(text), 0);
+    assert_int_equal(answer.view.epoch.record.alone.stint, 3);
+    assert_true(answer.view.epoch.record.alone.other);
+    assert_false(answer.view.epoch.record.alone.before);
+    fh_buf_done(&body);
 }
 
 static void bodies_are_these(void **state)
@@ -168,7 +203,7 @@ static void bodies_are_these(void **state)
                         "{\"request_range\":{\"key\":\"L2ZpcmVob3NlZC94L2Vwb2No\"}}]}");
     fh_buf_clear(&body);
     struct fh_etcd_view view = view_of(NULL, 5, NULL, false);
-    struct fh_etcd_record record = {"a", "mark", 5, false};
+    struct fh_etcd_record record = {"a", "mark", 5, false, {0, false, false}};
     view.epoch.mod_revision = 12;
     assert_int_equal(fh_etcd_grant_body(&body, PREFIX, &view, &record, 77), 0);
     assert_string_equal(
@@ -197,6 +232,7 @@ int main(void)
         cmocka_unit_test(what_is_not_a_record_of_ours_is_refused),
         cmocka_unit_test(errors_keep_their_words),
         cmocka_unit_test(the_rules_are_the_witness_s),
+        cmocka_unit_test(who_led_alone_is_noted),
         cmocka_unit_test(bodies_are_these),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ static void pass(int64_t ms)
 
 static enum fh_lease_verdict ask(enum fh_lease_operation operation, uint32_t node, uint64_t epoch)
 {
-    struct fh_lease_request request = {operation, node, epoch, TTL};
+    struct fh_lease_request request = {operation, node, epoch, TTL, {0, false, false}};
     fh_lease_step(&lease, now, &request, &decision);
     return decision.verdict;
 }
@@ -162,7 +162,7 @@ static void a_witness_that_lost_its_state_grants_to_nobody_at_first(void **state
 static void a_longer_lease_is_cut_and_one_promised_is_kept(void **state)
 {
     (void)state;
-    struct fh_lease_request request = {FH_LEASE_ACQUIRE, A, 5, TTL_MAX * 2};
+    struct fh_lease_request request = {FH_LEASE_ACQUIRE, A, 5, TTL_MAX * 2, {0, false, false}};
     fh_lease_step(&lease, now, &request, &decision);
     assert_int_equal(decision.ttl_ms, TTL_MAX);
     assert_int_equal(ask(FH_LEASE_RENEW, A, 5), FH_LEASE_GRANTED);
@@ -246,9 +246,11 @@ static void one_request(struct books *books)
 {
     uint32_t node = (uint32_t)(next_random() % 2);
     uint64_t highest = books->epoch[A] > books->epoch[B] ? books->epoch[A] : books->epoch[B];
-    struct fh_lease_request request = {(enum fh_lease_operation)(next_random() % 3), node,
+    struct fh_lease_request request = {(enum fh_lease_operation)(next_random() % 3),
+                                       node,
                                        books->epoch[node],
-                                       (int64_t)(next_random() % (TTL_MAX + 2000))};
+                                       (int64_t)(next_random() % (TTL_MAX + 2000)),
+                                       {0, false, false}};
     if (request.operation == FH_LEASE_ACQUIRE) {
         request.epoch = highest + next_random() % 3;
     } else if (request.operation == FH_LEASE_RELEASE) {
@@ -304,6 +306,71 @@ static void never_two_over_crashes_losses_and_failing_disks(void **state)
     assert_true(grants > (given ? 10 : 10000)); /* the walk must get somewhere */
 }
 
+static enum fh_lease_verdict claim(enum fh_lease_operation operation, uint32_t node, uint64_t epoch,
+                                   struct fh_alone_claim alone)
+{
+    struct fh_lease_request request = {operation, node, epoch, TTL, alone};
+    fh_lease_step(&lease, now, &request, &decision);
+    return decision.verdict;
+}
+
+#define AT(stint) ((struct fh_alone_claim){stint, false, false})
+
+static void who_led_alone_bars_the_careful(void **state)
+{
+    (void)state;
+    const struct fh_alone_claim careful = {2, false, true};
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, A, 5, careful), FH_LEASE_GRANTED);
+    assert_int_equal(claim(FH_LEASE_RENEW, A, 5, AT(3)), FH_LEASE_GRANTED);
+    assert_true(decision.persist);
+    assert_int_equal(decision.alone.stint, 3);
+    assert_int_equal(claim(FH_LEASE_RENEW, A, 5, AT(2)), FH_LEASE_GRANTED); /* overtaken */
+    assert_false(decision.persist);
+    assert_int_equal(decision.alone.stint, 3);
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, B, 6, careful), FH_LEASE_HELD);
+    pass(TTL);
+    restart();
+    pass(TTL);
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, B, 6, careful), FH_LEASE_ALONE);
+    assert_false(decision.persist);
+    assert_int_equal(decision.holder, FH_LEASE_NOBODY);
+    /* It knows best itself what it did, also in a later epoch. */
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, A, 7, careful), FH_LEASE_GRANTED);
+    assert_int_equal(claim(FH_LEASE_RELEASE, A, 7, AT(2)), FH_LEASE_RELEASED);
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, B, 8, careful), FH_LEASE_ALONE);
+    /* Covered, it is forgotten. */
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, A, 9, careful), FH_LEASE_GRANTED);
+    assert_int_equal(claim(FH_LEASE_RENEW, A, 9, AT(4)), FH_LEASE_GRANTED);
+    pass(TTL);
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, B, 10, careful), FH_LEASE_GRANTED);
+    assert_false(decision.alone.other);
+}
+
+static void who_takes_over_has_to_hear_it_all(void **state)
+{
+    (void)state;
+    const struct fh_alone_claim careful = {2, false, true};
+    const struct fh_alone_claim knows = {2, true, false};
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, A, 5, AT(3)), FH_LEASE_GRANTED);
+    pass(TTL);
+    /* Not by the first question, which may have been on its way since before the other one led. */
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, B, 6, knows), FH_LEASE_GRANTED);
+    assert_true(decision.alone.other);
+    pass(TTL);
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, B, 8, careful), FH_LEASE_ALONE); /* nor alone */
+    assert_int_equal(claim(FH_LEASE_RENEW, B, 6, knows), FH_LEASE_GRANTED);
+    assert_false(decision.alone.other);
+    pass(TTL);
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, A, 7, careful), FH_LEASE_GRANTED);
+    assert_int_equal(claim(FH_LEASE_RENEW, A, 7, AT(3)), FH_LEASE_GRANTED);
+    pass(TTL);
+    /* A node that says nothing of this takes over as ever, and what was noted is over. */
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, B, 8, AT(0)), FH_LEASE_GRANTED);
+    assert_int_equal(decision.alone.stint, 0);
+    pass(TTL);
+    assert_int_equal(claim(FH_LEASE_ACQUIRE, A, 9, careful), FH_LEASE_GRANTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +383,8 @@ int main(void)
         cmocka_unit_test_setup(a_witness_that_lost_its_state_grants_to_nobody_at_first, fresh),
         cmocka_unit_test_setup(a_longer_lease_is_cut_and_one_promised_is_kept, fresh),
         cmocka_unit_test_setup(a_write_that_failed_is_made_up_for_by_the_next_grant, fresh),
+        cmocka_unit_test_setup(who_led_alone_bars_the_careful, fresh),
+        cmocka_unit_test_setup(who_takes_over_has_to_hear_it_all, fresh),
         cmocka_unit_test_setup(never_two_over_crashes_losses_and_failing_disks, fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,24 @@ static void what_is_written_is_read(void **state)
     rmdir(directory);
 }
 
+static void what_is_noted_beside_the_lease_is_kept(void **state)
+{
+    (void)state;
+    char text[512];
+    struct witness_state got;
+    struct witness_state noted = whole;
+    int plain = witness_state_format(&whole, text, sizeof(text));
+    assert_null(strstr(text, "stint")); /* an earlier version reads it */
+    noted.alone = (struct fh_alone_note){3, true, false};
+    assert_true(witness_state_format(&noted, text, sizeof(text)) > plain);
+    assert_int_equal(witness_state_parse(text, &got), 0);
+    assert_int_equal(got.alone.stint, 3);
+    assert_true(got.alone.before);
+    assert_false(got.alone.other);
+    *strstr(text, "before 1") = 'x';
+    assert_int_equal(witness_state_parse(text, &got), -EBADMSG);
+}
+
 static void a_part_of_it_is_no_record(void **state)
 {
     (void)state;
@@ -83,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(what_is_noted_beside_the_lease_is_kept),
         cmocka_unit_test(a_part_of_it_is_no_record),
         cmocka_unit_test(odd_numbers_are_refused),
     };
