@@ -171,7 +171,8 @@ void fh_store_unlock(struct fh_store *store);
 int fh_store_find_sink(const struct fh_store *store, const char *name); /* -ENOENT */
 /* Records below are in prepared batches of this sink or were before; 0 = none is prepared. */
 uint64_t fh_store_prepared_until(const struct fh_store *store, const char *sink);
-/* newest_ms held near source time. */
+/* newest_ms held near source time: so much ahead at most. */
+#define FH_STORE_AHEAD_MS 600000
 int64_t fh_store_age(const struct fh_store *store, int64_t newest_ms);
 /* Older than the window, or so far ahead that it must be wild. */
 bool fh_store_expired(const struct fh_store *store, int64_t age_ms);
@@ -185,7 +186,6 @@ int fh_store_close_block(struct fh_store *store);
 /* Fills all of ret but raw. -ENOMEM. */
 int fh_store_encode_block(struct fh_store *store, const struct fh_raw *raw,
                           struct fh_staged_block *ret);
-void fh_store_give_up_early(struct fh_store *store);
 void fh_store_staged_clear(struct fh_store *store); /* forget all of it */
 /* commit.c */
 int fh_store_write_meta(struct fh_store *store, MDB_txn *txn);
@@ -253,6 +253,10 @@ int fh_store_fill_gap(struct fh_store *store);
 /* The keys are delivered, whenever their records come; a row keeps that over a crash. */
 int fh_store_mark_reported(struct fh_store *store, size_t sink, const struct fh_report *report,
                            uint64_t *ret_doubled);
+/* give_up.c: what is so much older than the peer's reports. */
+void fh_store_give_up(struct fh_store *store, int64_t patience_ms);
+/* Much less, if there was no room since the last commit. */
+void fh_store_give_up_early(struct fh_store *store);
 /* unlisted.c */
 int fh_store_load_unlisted(struct fh_store *store, uint64_t row, int64_t age_ms);
 int fh_store_keep_unlisted(struct fh_store *store, const struct fh_report *report,

@@ -518,6 +518,22 @@ size_t fh_marks_give_up(struct fh_marks *marks, size_t sink, int64_t before_ms)
     return given_up;
 }
 
+bool fh_marks_lowest_pending(const struct fh_marks *marks, size_t sink,
+                             struct fh_record_key *ret_key, uint64_t *ret_sequence)
+{
+    const struct sink_marks *s = &marks->sink[sink];
+    if (s->pending == 0) {
+        return false;
+    }
+    uint64_t position = s->low;
+    while (!(at(marks, position)->sinks & (1u << sink))) {
+        position++;
+    }
+    *ret_key = at(marks, position)->key;
+    *ret_sequence = at(marks, position)->sequence;
+    return true;
+}
+
 /* ---- what to serve -------------------------------------------------------------------------- */
 
 /* Index of the first entry with this sequence or a higher one. */

@@ -80,6 +80,10 @@ void fh_marks_expire_early(struct fh_marks *marks, int64_t before_ms, int64_t af
 /* Pending records of the sink older than before_ms count as delivered from now on. How many. */
 size_t fh_marks_give_up(struct fh_marks *marks, size_t sink, int64_t before_ms);
 
+/* The lowest pending record of the sink; false: there is none under explicit representation. */
+bool fh_marks_lowest_pending(const struct fh_marks *marks, size_t sink,
+                             struct fh_record_key *ret_key, uint64_t *ret_sequence);
+
 /* Records from sequence first on that are pending for each of these sinks (a bit per sink) and
  * older than before_ms: at most n, ascending. Looks at a limited number of records; *ret_next is
  * behind the last one looked at, UINT64_MAX when there is none behind it. */

@@ -9,10 +9,6 @@
 #define NOTE_MAX     65536
 #define NOTE_KEY_MAX 64
 
-/* Of a standby without room: such records had time to come to the peer later, and to be offered to
- * it (pipeline/repair.c). */
-#define FULL_PATIENCE_MS 60000
-
 int fh_list_reserve(void *items, size_t *capacity, size_t count, size_t size)
 {
     if (count < *capacity) {
@@ -52,7 +48,7 @@ int fh_store_find_sink(const struct fh_store *store, const char *name)
 
 int64_t fh_store_age(const struct fh_store *store, int64_t newest_ms)
 {
-    int64_t limit = store->meta.source_time_ms + 600000;
+    int64_t limit = store->meta.source_time_ms + FH_STORE_AHEAD_MS;
     return store->meta.source_time_ms != 0 && newest_ms > limit ? limit : newest_ms;
 }
 
@@ -221,44 +217,6 @@ void fh_store_set_epoch(struct fh_store *store, uint64_t epoch, bool last_primar
     store->meta_dirty = true;
 }
 
-/* Records this standby holds and the peer will never report (it did not receive them): as soon as
- * the peer's reports are a whole window further they will not come any more, and they must not hold
- * back the cursor and the space behind it for ever. What is in an own batch in doubt is not among
- * them: that would look as if the peer had delivered it. */
-static void give_up(struct fh_store *store, int64_t patience_ms)
-{
-    if (store->leading || !store->peer_seen) {
-        return;
-    }
-    for (size_t i = 0; i < store->sinks; i++) {
-        if (fh_store_prepared_until(store, store->sink_name[i]) != 0) {
-            continue;
-        }
-        int64_t now = store->peer_low_ms[i];
-        if (now > store->meta.source_time_ms) {
-            now = store->meta.source_time_ms;
-        }
-        if (now > INT64_MIN + patience_ms) {
-            size_t count = fh_marks_give_up(store->marks, i, now - patience_ms);
-            store->meta.given_up += count;
-            store->meta_dirty = store->meta_dirty || count > 0;
-        }
-    }
-}
-
-/* Full, because all that was reported lies behind one record that was not: source time stands still
- * while nothing is received, so a whole window would never be over. */
-void fh_store_give_up_early(struct fh_store *store)
-{
-    uint64_t seen = store->meta.next_sequence + store->meta.peer_applied;
-    if (store->full && seen != store->given_up_at) { /* else it would find the same again */
-        store->given_up_at = seen;
-        fh_store_lock(store);
-        give_up(store, FULL_PATIENCE_MS);
-        fh_store_unlock(store);
-    }
-}
-
 void fh_store_set_source_time(struct fh_store *store, int64_t timestamp_ms)
 {
     int64_t before = store->meta.source_time_ms;
@@ -273,8 +231,8 @@ void fh_store_set_source_time(struct fh_store *store, int64_t timestamp_ms)
     store->retention_due = true;
     fh_store_lock(store);
     fh_marks_expire_early(store->marks, timestamp_ms - store->window_ms, timestamp_ms + 86400000);
-    give_up(store, store->window_ms);
     fh_store_unlock(store);
+    fh_store_give_up(store, store->window_ms);
     if (store->own_newest_ms < timestamp_ms - store->window_ms && store->own.count > 0) {
         fh_keytab_done(&store->own);
         store->own_from_ms = INT64_MAX;

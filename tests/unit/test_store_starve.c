@@ -137,6 +137,32 @@ static void one_record_does_not_fill_a_standby(void **state)
     assert_int_equal(cursor_of(f, "archive").pending, 0);
 }
 
+/* The same with one whose stamp is never old: it counts by when it came. */
+static void nor_does_one_with_a_wild_stamp(void **state)
+{
+    struct fixture *f = *state;
+    static const char text[] = "{\"n\":0}";
+    struct fh_store_record wild = {{7, T0 + INT64_C(100) * 365 * 86400000}, text, sizeof(text) - 1};
+    uint64_t report = 0;
+    make_small(f);
+    fh_store_follow(f->store);
+    assert_true(receive(f, 1, A_TIME));
+    assert_int_equal(fh_store_append(f->store, &wild, NULL), 0);
+    peer_report(f, ++report, 1, A_TIME);
+    for (uint64_t last = A_TIME; last < 200 * A_TIME; last += A_TIME) {
+        if (!receive(f, last + 1, A_TIME)) {
+            fail_msg("full for ever after %llu records", (unsigned long long)last);
+        }
+        peer_report(f, ++report, last + 1, last + A_TIME);
+        if (last < 6 * A_TIME) {
+            assert_int_equal(cursor_of(f, "archive").cursor, A_TIME + 1);
+        }
+    }
+    commit(f);
+    assert_int_equal(state_of(f).given_up, 1);
+    assert_int_equal(cursor_of(f, "archive").pending, 0);
+}
+
 /* The primary's sink is down: nothing overtakes what waits for it. */
 static void a_standby_keeps_what_waits(void **state)
 {
@@ -159,9 +185,8 @@ static void a_standby_keeps_what_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_delivered_does_not_fill_it),
-        TEST(what_is_to_be_delivered_stays),
-        TEST(one_record_does_not_fill_a_standby),
+        TEST(what_is_delivered_does_not_fill_it), TEST(what_is_to_be_delivered_stays),
+        TEST(one_record_does_not_fill_a_standby), TEST(nor_does_one_with_a_wild_stamp),
         TEST(a_standby_keeps_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
