@@ -332,7 +332,10 @@ const struct fh_option fh_options[] = {
      .reloadable = true, .sentence = "Longest wait for a batch to fill."},
     {"sinks.timeout_ms", FH_OPTION_INTEGER, SINK(timeout_ms), BETWEEN(100, 300000, 10000),
      .types = SENDERS, .reloadable = true,
-     .sentence = "Longest wait for one answer of the far side."},
+     .sentence =
+         "Longest wait for one answer of the far side; command: the time its program has to "
+         "end; zeromq: pub waits no longer for a first subscriber, nor at its end, push and "
+         "dealer wait for their consumers as long as it takes."},
 
     {"sinks.url", FH_OPTION_STRING, SINK(url), .url = true, .types = "webhook", .needed = true,
      .example = "url = \"https://events.example/in\";",
