@@ -50,7 +50,7 @@ struct fh_source_handler {
      * every attempt. */
     int64_t (*resume_from)(void *userdata, unsigned receiver);
     /* The service's own clock, from the Date header of the answer (RFC 9110 6.6.1; whole seconds),
-     * just before connected. Not called when it sent none; may be NULL. */
+     * just before connected; 0 when it sent none. May be NULL. */
     void (*server_time)(void *userdata, unsigned receiver, int64_t now_ms);
     /* The connection is open (status 200) or has ended. asked_from as resume_from said: a service
      * that answers 400 to what is older than the replay window is asked for less (status.asked_from

@@ -131,9 +131,6 @@ static int on_line(void *userdata, const char *line, size_t len, uint64_t offset
 /* An answer that is no stream: keep its beginning for the operator. */
 static size_t collect_body(struct fh_receiver *receiver, const char *bytes, size_t len)
 {
-    if (receiver->verdict == FH_VERDICT_REDIRECT) {
-        return len; /* libcurl tells the new address only once the body has ended */
-    }
     size_t room = sizeof(receiver->body) - 1 - receiver->body_len;
     size_t take = len < room ? len : room;
     memcpy(receiver->body + receiver->body_len, bytes, take);
@@ -264,7 +261,7 @@ static void on_answer(struct fh_receiver *receiver)
     receiver->status.last_error[0] = '\0';
     fh_receiver_log_up(receiver);
     const struct fh_source_handler *handler = &receiver->context->handler;
-    if (handler->server_time && receiver->server_ms > 0) {
+    if (handler->server_time) {
         handler->server_time(receiver->context->userdata, receiver->index, receiver->server_ms);
     }
     handler->connected(receiver->context->userdata, receiver->index, receiver->wished_ms);
@@ -284,6 +281,18 @@ static void take_date(const char *line, size_t len, const char *name, int64_t *r
     }
 }
 
+/* libcurl tells the new address only once the body has ended, and it may never. */
+static void take_location(struct fh_receiver *receiver, const char *line, size_t len)
+{
+    const char *value;
+    size_t value_len;
+    if (fh_header_value(line, len, "location", &value, &value_len)) {
+        value_len = value_len < sizeof(receiver->redirect) ? value_len : 0;
+        memcpy(receiver->redirect, value, value_len);
+        receiver->redirect[value_len] = '\0';
+    }
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
 {
     struct fh_receiver *receiver = userdata;
@@ -291,6 +300,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
     const struct fh_channel_ops *channel = receiver->context->channel;
     take_date(bytes, len, "date", &receiver->server_ms);
     take_date(bytes, len, "retry-after", &receiver->again_ms);
+    take_location(receiver, bytes, len);
     if (channel->header) {
         channel->header(receiver->decoder, bytes, len);
     }
@@ -373,7 +383,9 @@ void fh_receiver_connect_to(struct fh_receiver *receiver, const char *url)
         fh_time_add_ms(receiver->group->now, config->connect_timeout_ms + config->silence_ms);
     fh_receiver_set_state(receiver, FH_RECEIVER_CONNECTING);
     struct fh_error err = {""};
-    if (prepare(receiver, url, &err) < 0) {
+    int r = prepare(receiver, url, &err);
+    receiver->redirect[0] = '\0'; /* url was there, perhaps; libcurl has it now */
+    if (r < 0) {
         fh_receiver_fail(receiver, FH_FAILURE_SETUP, 0, 0, err.text, sizeof(err.text));
     }
 }

@@ -86,8 +86,8 @@ struct fh_receiver {
     struct fh_backoff backoff;
     char key[FH_API_KEY_MAX]; /* of this attempt, to blank it in texts */
     char curl_error[CURL_ERROR_SIZE];
-    char redirect[FH_URL_MAX + 512];
-    unsigned redirects; /* followed in this attempt */
+    char redirect[FH_URL_MAX + 512]; /* Location of the answer; then, absolute, what is asked */
+    unsigned redirects;              /* followed in this attempt */
     enum fh_verdict verdict;
     char body[FH_BODY_SHOWN + FH_API_KEY_MAX]; /* of an answer that is no stream */
     size_t body_len;

@@ -147,30 +147,49 @@ static void judge_answer(struct fh_receiver *receiver, int64_t retry_after_ms)
                      retry_after_ms, reason, sizeof(reason));
 }
 
+/* Location, which may be relative, as an address. False: there is none. */
+static bool make_absolute(struct fh_receiver *receiver, char *ret, size_t size)
+{
+    char *base = NULL;
+    char *full = NULL;
+    CURLU *url = curl_url();
+    curl_easy_getinfo(receiver->easy, CURLINFO_EFFECTIVE_URL, &base);
+    bool good =
+        url && base && receiver->redirect[0] &&
+        curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
+        curl_url_set(url, CURLUPART_URL, receiver->redirect, CURLU_URLENCODE) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_URL, &full, 0) == CURLUE_OK && strlen(full) < size;
+    if (good) {
+        memcpy(ret, full, strlen(full) + 1);
+    }
+    curl_free(full);
+    curl_url_cleanup(url);
+    return good;
+}
+
 /* The key is sent to the configured server and to no other: a redirect is followed only when
  * scheme, host and port stay the same. */
 static void judge_redirect(struct fh_receiver *receiver)
 {
     char reason[FH_BODY_SHOWN + 256];
-    char *url = NULL;
-    curl_easy_getinfo(receiver->easy, CURLINFO_REDIRECT_URL, &url);
+    char url[sizeof(receiver->redirect)];
+    bool known = make_absolute(receiver, url, sizeof(url));
     long status = receiver->status.http_status;
-    bool same = url && fh_same_server(url, receiver->context->config.url);
-    if (same && receiver->redirects < REDIRECTS_MAX && strlen(url) < sizeof(receiver->redirect)) {
-        memcpy(receiver->redirect, url, strlen(url) + 1); /* url goes with the transfer */
+    bool same = known && fh_same_server(url, receiver->context->config.url);
+    if (same && receiver->redirects < REDIRECTS_MAX) {
+        memcpy(receiver->redirect, url, strlen(url) + 1);
         receiver->redirects++;
         fh_receiver_close(receiver, "redirected");
         fh_receiver_connect_to(receiver, receiver->redirect);
         return;
     }
     if (same) {
-        snprintf(reason, sizeof(reason), "answered with %ld: redirected too often or too far",
-                 status);
+        snprintf(reason, sizeof(reason), "answered with %ld: redirected too often", status);
     } else {
         snprintf(reason, sizeof(reason),
                  "answered with %ld: a redirect to another server is not followed, because the "
                  "key goes only to firehose.url (%.512s)",
-                 status, url ? url : "no Location");
+                 status, known ? url : "no Location that is an address");
     }
     fh_receiver_fail(receiver, FH_FAILURE_REFUSED, status, 0, reason, sizeof(reason));
 }

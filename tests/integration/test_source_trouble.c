@@ -222,6 +222,68 @@ static void a_redirect_within_the_server_is_followed(void **state)
     assert_true(fixture->server.peers[1].previous_closed);
 }
 
+static void play_redirect_without_end(struct scripted_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (strstr(peer->request, "GET /api/partners/v1/firehose/else?x=1 ")) {
+        stream_for_ever(peer);
+        return;
+    }
+    peer_print(peer, "HTTP/1.1 308 Moved\r\nLocation: else?x=1\r\nContent-Length: 5\r\n\r\n");
+    if (peer->number > 0) {
+        peer_print(peer, "mo");
+    }
+    peer_wait_closed(peer);
+}
+
+static void a_redirect_whose_body_does_not_end_is_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_serve(fixture, play_redirect_without_end, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_lines(fixture, 1));
+    assert_int_equal(fixture_logged(fixture, "[stream-refused]"), 0);
+    fh_sources_reconnect(fixture->sources, 1);
+    assert_true(fixture_wait_lines(fixture, 2));
+}
+
+static void play_date_once(struct scripted_peer *peer, void *userdata)
+{
+    if (peer->number > 0) {
+        stream_for_ever(peer);
+        return;
+    }
+    peer_print(peer, "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 2026 12:00:00 GMT\r\n"
+                     "Transfer-Encoding: chunked\r\n\r\n");
+    peer_chunk(peer, "{}\n", 3);
+    fixture_wait_lines(userdata, 1);
+    peer_end_stream(peer);
+}
+
+static atomic_llong told_time = -1;
+
+static void on_server_time(void *userdata, unsigned receiver, int64_t now_ms)
+{
+    (void)userdata;
+    (void)receiver;
+    atomic_store(&told_time, now_ms);
+}
+
+static void the_service_s_clock_is_of_this_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fh_source_handler handler = fixture_handler;
+    struct fh_error err = {""};
+    handler.server_time = on_server_time;
+    fixture_serve(fixture, play_date_once, false);
+    assert_int_equal(
+        fh_sources_new(&fixture->config, TEST_KEY, &handler, fixture, &err, &fixture->sources), 0);
+    assert_int_equal(fh_sources_start(fixture->sources, &err), 0);
+    assert_true(fixture_wait_connected(fixture, 1));
+    assert_true(fixture_wait_connected(fixture, 2));
+    assert_int_equal(atomic_load(&told_time), 0);
+}
+
 static void play_redirect_round(struct scripted_peer *peer, void *userdata)
 {
     (void)userdata;
@@ -554,6 +616,8 @@ int main(void)
         WITH_FIXTURE(a_limit_is_waited_out_and_a_fault_is_retried),
         WITH_FIXTURE(a_date_to_wait_for_is_of_the_service_s_clock),
         WITH_FIXTURE(a_redirect_within_the_server_is_followed),
+        WITH_FIXTURE(a_redirect_whose_body_does_not_end_is_followed),
+        WITH_FIXTURE(the_service_s_clock_is_of_this_answer),
         WITH_FIXTURE(redirects_without_end_are_refused),
         WITH_FIXTURE(a_redirect_to_another_server_is_refused),
         WITH_FIXTURE(a_silent_stream_is_opened_again),
