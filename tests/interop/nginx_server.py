@@ -48,7 +48,7 @@ class Nginx:
     def asked(self):
         """What was asked for, after nginx has ended."""
         self.process.terminate()
-        self.process.wait(5)
+        self.process.wait(60)
         name = os.path.join(interop.WORK, "asked.log")
         with open(name, encoding="utf-8") as file:
             lines = file.read().splitlines()
