@@ -157,6 +157,16 @@ wait_hook() {
     done
 }
 
+# wait_hook_last NAME LINE: what it was told last, whatever it was told before.
+wait_hook_last() {
+    local until=$((SECONDS + 60)) file
+    file=$(host_root "$1")/var/tmp/roles
+    until tail -n1 "$file" 2>/dev/null | grep -qE "^$2"; do
+        [ $SECONDS -lt $until ] || fail "the hooks of host $1 were not told \"$2\" last: $(tail -n3 "$file" 2>&1)"
+        sleep 0.1
+    done
+}
+
 # role_taken NAME CURSOR SECONDS: the entry of its journal that says it is primary now.
 role_taken() { wait_journal "$1" "$2" ".MESSAGE_ID == \"$ROLE_ID\" and .FIREHOSED_ROLE == \"primary\"" "$3"; }
 stamp_ns() { jq -r '(._SOURCE_REALTIME_TIMESTAMP // .__REALTIME_TIMESTAMP) + "000"'; }

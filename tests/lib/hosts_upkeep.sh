@@ -14,6 +14,8 @@ restart_both() {
     for round in 1 2; do
         on "$standby" systemctl restart firehosed || fail "systemctl restart on host $standby"
         wait_pair_protected "$primary" "$standby" 60
+        # a run that told them it had stopped was still going on
+        wait_hook_last "$standby" "standby [0-9]"
         [ $round = 2 ] || hand_over
     done
 }
@@ -351,7 +353,7 @@ instance_start() {
 # nobody_follows NAME: while nobody follows the role (on a busy host that may last), a restart of the daemon leaves alone
 # what is bound to the primary's target, for nobody knows the new role yet, and a crash stops it.
 nobody_follows() {
-    local bound restarts until=$((SECONDS + 20)) units="firehosed-role@campus.path firehosed-role@campus.service"
+    local bound restarts until=$((SECONDS + 60)) units="firehosed-role@campus.path firehosed-role@campus.service"
     on "$1" systemd-run -q --unit=bound -p PartOf=firehosed-primary@campus.target -p After=firehosed-primary@campus.target \
         sleep infinity || fail "systemd-run on host $1"
     bound=$(on "$1" systemctl show --value -p MainPID bound)
