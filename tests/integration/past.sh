@@ -189,7 +189,7 @@ metric b "firehosed_replay_events_total{outcome=\"delivered\"} $(cat "$WORK"/b/e
 # ---- the live stream: nothing lost, nothing twice, nothing marked ----
 sim_post /sim/stop >/dev/null
 wait_delivered 60 b
-ledger a b || { KEEP_WORK=1; fail "the live stream does not balance (files kept in $WORK)"; }
+ledger_after_kill a b || { KEEP_WORK=1; fail "the live stream does not balance (files kept in $WORK)"; }
 grep -l '_firehosed' "$WORK"/[ab]/events/*.ndjson && fail "a replayed record among the published files"
 grep -v '"_firehosed"' "$WORK/far/records.ndjson" | cat - <(cat "$WORK"/[ab]/state/dead-letters/out.ndjson |
     jq -c '.record | if type == "string" then fromjson else . end') | jq -r "$UIDS" | sort -u >"$WORK/got"

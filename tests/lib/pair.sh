@@ -180,6 +180,15 @@ ledger() {
     "$BIN/firehose-ledger" --ledger "$WORK/ledger.txt" "${also[@]}" --show 10 "${dirs[@]}"
 }
 
+# ledger_after_kill KILLED PRIMARY: the same for both. A batch that was confirmed and not yet renamed when its node
+# was killed is published when that returns.
+ledger_after_kill() {
+    ledger a b && return
+    node_start "$1"
+    wait_pair_protected "$2" "$1" 60
+    ledger a b
+}
+
 ledger_balances() { ledger "$@" || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }; }
 
 # wait_delivered SECONDS NODES...: the simulator is stopped; until the primary has delivered all.
