@@ -44,12 +44,12 @@ kill_both() {
 cold_start() {
     node_start a
     node_start b
-    wait_status a '.role == "primary" or .role == "standby"' 30
-    wait_status b '.role == "primary" or .role == "standby"' 30
+    wait_status a '.role == "primary" or .role == "standby"' 60
+    wait_status b '.role == "primary" or .role == "standby"' 60
     primary=$(primary_of a b)
     standby=b
     [ "$primary" = b ] && standby=a
-    wait_pair_protected "$primary" "$standby" 30
+    wait_pair_protected "$primary" "$standby" 60
 }
 
 WHAT=${WHAT:-uids}
@@ -67,21 +67,21 @@ node_start b
 wait_pair_protected a b
 sim_post /sim/start >/dev/null
 begin=$(date +%s%N)
-wait_status a '.counters.delivered > 0' 20
+wait_status a '.counters.delivered > 0' 60
 if [ "${DIFFER:-}" = auto ]; then
     wait_status a ".dedup_key == \"$KEY\"" 60
-    wait_status b ".dedup_key == \"$KEY\"" 30
+    wait_status b ".dedup_key == \"$KEY\"" 60
     took=$((($(date +%s%N) - begin) / 1000000))
     # What the primary had delivered before is known to the standby now, all but the last seconds.
-    wait_status b ".sinks[0].pending < $((RATE * 15))" 30
-    wait_pair_protected a b 30
+    wait_status b ".sinks[0].pending < $((RATE * 15))" 60
+    wait_pair_protected a b 60
     echo "both nodes noticed $took ms after the first event that the replicas differ: $(node_status b | jq -c '{pending: .sinks[0].pending, store}')"
 fi
 
 primary=a
 standby=b
 if [ "${DIFFER:-}" = later ]; then
-    wait_status a ".counters.delivered > $((RATE * 3))" 30
+    wait_status a ".counters.delivered > $((RATE * 3))" 60
     kill_both
     [ "$WHAT" != uids ] || differ
     say_so
@@ -96,7 +96,7 @@ cold_start
 echo "both killed, cold start of both: primary is $primary"
 
 for name in a b; do
-    [ -z "${DIFFER:-}" ] || wait_status $name ".dedup_key == \"$KEY\"" 1
+    [ -z "${DIFFER:-}" ] || wait_status $name ".dedup_key == \"$KEY\"" 60
 done
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b

@@ -21,16 +21,16 @@ RECEIVERS=3 node_config b 2 false
 node_start a
 node_start b
 wait_pair_protected a b
-wait_status a '.counters.delivered > 500' 20
+wait_status a '.counters.delivered > 500' 60
 
 # A short outage of both: replayed, nothing to declare.
 node_signal a KILL
 node_signal b KILL
 node_start a
 node_start b
-wait_status a '.role == "primary" or .role == "standby"' 20
+wait_status a '.role == "primary" or .role == "standby"' 60
 primary=$(primary_of a b)
-wait_status "${primary:-b}" '.role == "primary" and .counters.delivered > 500' 30
+wait_status "${primary:-b}" '.role == "primary" and .counters.delivered > 500' 60
 expect "gap records after a short outage" "$(gap_records)" 0
 
 # Two hours away.
@@ -41,10 +41,10 @@ node_start b
 until primary=$(primary_of a b) && [ -n "$primary" ]; do sleep 0.1; done
 standby=a
 [ "$primary" = a ] && standby=b
-wait_pair_protected "$primary" "$standby" 40
-wait_status "$primary" '.counters.gaps == 3 and .counters.delivered > 500' 30
-wait_status "$primary" '.sinks[0].pending < 2000' 30
-wait_pair_protected "$primary" "$standby" 40
+wait_pair_protected "$primary" "$standby" 60
+wait_status "$primary" '.counters.gaps == 3 and .counters.delivered > 500' 60
+wait_status "$primary" '.sinks[0].pending < 2000' 60
+wait_pair_protected "$primary" "$standby" 60
 # The standby has learnt that the primary is past the gap. That comes with a heartbeat, unless the last
 # moments before the outage came to the standby only: then it has to prove first that the replicas are alike
 # (8 samples of two seconds each), and two rounds of the search for unreported records go by.
@@ -57,10 +57,10 @@ cat "$WORK"/[ab]/events/*.ndjson | grep FIREHOSED_GAP |
 
 # The other node takes over, and both start once more: nobody declares it again.
 node_signal "$primary" KILL
-wait_status "$standby" '.role == "primary"' 10
+wait_status "$standby" '.role == "primary"' 60
 node_start "$primary"
-wait_pair_protected "$standby" "$primary" 40
-wait_status "$standby" '.counters.delivered > 500' 30
+wait_pair_protected "$standby" "$primary" 60
+wait_status "$standby" '.counters.delivered > 500' 60
 expect "gap records after a takeover" "$(gap_records)" 3
 stop_all
 expect "gap records in the end" "$(gap_records)" 3

@@ -18,11 +18,11 @@ node_start a
 node_start b
 wait_pair_protected a b
 sim_post /sim/start >/dev/null
-wait_status a '.counters.delivered > 300' 20
+wait_status a '.counters.delivered > 300' 60
 
 sim_post '/sim/fault?type=omit&replica=1&n=40' >/dev/null
 wait_status a '.counters.repaired == 40' 60
-wait_log "$WORK/a.log" '\[repaired\] 40 events that the own stream did not bring' 10
+wait_log "$WORK/a.log" '\[repaired\] 40 events that the own stream did not bring' 60
 # The standby's own losses are nobody's loss, and nothing is to be done about them.
 sim_post '/sim/fault?type=omit&replica=2&n=30' >/dev/null
 settled b
@@ -32,13 +32,13 @@ echo "40 events left out of the primary's replica: taken from the standby"
 # Half-open connections of the standby, which the service serves for four more seconds after they were closed.
 sim_post '/sim/fault?type=half-open&replica=2&zombie_ms=4000' >/dev/null
 node_signal a KILL
-wait_status b '.role == "primary"' 10
+wait_status b '.role == "primary"' 60
 node_start a
-wait_pair_protected b a 30
+wait_pair_protected b a 60
 wait_status b '.counters.repaired > 0' 60
 settled a
 echo "$(node_status b | jq .counters.repaired) events swallowed by connections that had ended: taken from the node that was killed"
 
 sim_post /sim/stop >/dev/null
-wait_delivered 30 a b
+wait_delivered 60 a b
 ledger a b || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }

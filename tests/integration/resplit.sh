@@ -26,7 +26,7 @@ all_twelve=(1-1 2-2 3-3 4-4 5-5 6-6 7-7 8-8 9-9 10-10 11-11 12-12)
 flows() {
     local delivered
     delivered=$(node_status "$1" | jq .counters.delivered)
-    wait_status "$1" ".counters.delivered > $delivered + $RATE" 20
+    wait_status "$1" ".counters.delivered > $delivered + $RATE" 60
 }
 connects() { node_status "$1" | jq -c "[.receivers[] | select(.range == \"$2\") | .connects]"; }
 
@@ -34,7 +34,7 @@ echo "a single node"
 sim_start --rate "$RATE" --seed "$SEED" --lateness-ms 3000 --jitter-ms 500 --paused
 node_config a 1 single
 node_start a
-wait_status a '.role == "primary" and all(.receivers[]; .state == "streaming")' 20
+wait_status a '.role == "primary" and all(.receivers[]; .state == "streaming")' 60
 sim_post /sim/start >/dev/null
 flows a
 split a "${all_twelve[@]}"
@@ -57,13 +57,13 @@ flows a
 sed -i -E "s/ranges = \(.*\);/ranges = ( [1, 6] );/" "$WORK/a/firehosed.conf"
 mark=$(($(log_lines "$WORK/a.log") + 1))
 node_signal a HUP
-wait_log "$WORK/a.log" 'need a restart: firehose.ranges' 5 $mark
+wait_log "$WORK/a.log" 'need a restart: firehose.ranges' 60 $mark
 node_status a | jq -e '[.receivers[].range] == ["1-6", "7-12"]' >/dev/null || fail "a reload changed which partitions are read"
 split a 1-6 7-12
 sed -i -E "s/ranges = \(.*\);/receivers = 12;/" "$WORK/a/firehosed.conf"
 node_signal a TERM
 node_start a
-wait_status a '.role == "primary" and (.receivers | length) == 12' 20
+wait_status a '.role == "primary" and (.receivers | length) == 12' 60
 flows a
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a
@@ -85,16 +85,16 @@ flows a
 split b "${all_twelve[@]}"
 wait_pair_protected a b
 node_signal a KILL
-wait_status b '.role == "primary"' 10
+wait_status b '.role == "primary"' 60
 node_start a
-wait_pair_protected b a 30
+wait_pair_protected b a 60
 split a "${all_twelve[@]}"
 wait_pair_protected b a
 split a 1-12
 split b 1-12
 wait_pair_protected b a
 node_signal b KILL
-wait_status a '.role == "primary"' 10
+wait_status a '.role == "primary"' 60
 flows a
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a

@@ -93,7 +93,7 @@ sim_start --rate "$RATE" --seed "$SEED" --lateness-ms 2000 --paused
 shaped_sinks a
 node_config a 1 single
 node_start a
-wait_status a '.role == "primary" and all(.receivers[]; .state == "streaming")' 20
+wait_status a '.role == "primary" and all(.receivers[]; .state == "streaming")' 60
 sim_post /sim/start >/dev/null
 wait_status a ".counters.received > $((RATE * 4))" 60
 sim_post /sim/stop >/dev/null
@@ -130,16 +130,16 @@ for name in a b; do
     node_config $name "$([ $name = a ] && echo 1 || echo 2)" "$([ $name = a ] && echo true || echo false)"
     node_start $name
 done
-wait_pair_protected a b 30
+wait_pair_protected a b 60
 sim_post /sim/start >/dev/null
-wait_status a '.counters.delivered > 0' 20
+wait_status a '.counters.delivered > 0' 60
 primary=a
 standby=b
 takeovers "$ROUNDS" 10
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
 # The standby follows the sinks that filter as well: nothing is left for it to deliver.
-wait_status $standby 'all(.sinks[]; .pending == 0)' 30
+wait_status $standby 'all(.sinks[]; .pending == 0)' 60
 nodes_end a b
 ledger_balances a b
 compare sort a b

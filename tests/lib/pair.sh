@@ -136,8 +136,8 @@ wait_status() {
 }
 
 wait_pair_protected() {
-    wait_status "$1" '.role == "primary" and .protected' "${3:-20}"
-    wait_status "$2" '.role == "standby" and .ready' "${3:-20}"
+    wait_status "$1" '.role == "primary" and .protected' "${3:-60}"
+    wait_status "$2" '.role == "standby" and .ready' "${3:-60}"
 }
 
 # takeovers ROUNDS SECONDS: kills the primary of a ready pair at a random moment, again and again; the other one
