@@ -37,7 +37,7 @@ echo '<!doctype html><title>page</title>' >"$WORK/page/index.html"
 echo 'let page' >"$WORK/page/app.js"
 gzip -k "$WORK/page/app.js"
 echo 'not served' >"$WORK/page/notes.md"
-sim_start --rate 800 --seed 11
+sim_start --rate 800 --seed 11 --paused
 pair_keys
 for name in a b; do
     PORT[$name]=$(free_port)
@@ -49,7 +49,10 @@ for name in a b; do
         node_config $name $replica $preferred 'join_timeout_ms = 2000;'
     node_start $name
 done
-wait_pair_protected a b 30
+wait_pair_protected a b 60
+# Nothing is sent before every receiver listens: what comes "from now on" is all there is.
+for name in a b; do wait_status $name 'all(.receivers[]; .state == "streaming")' 60; done
+sim_post /sim/start >/dev/null
 
 # ---- the page and its manners
 curl -sS -D "$WORK/headers" -o "$WORK/index" "$(url a /)" || fail "no page"

@@ -42,7 +42,8 @@ for node in a b; do
 done
 node_start a
 node_start b
-wait_pair_protected a b
+wait_pair_protected a b 60
+for node in a b; do wait_status $node 'all(.receivers[]; .state == "streaming")' 60; done
 sim_post /sim/start >/dev/null
 wait_status a '.counters.received > 6 * '"$RATE" 60
 # By the simulator's time, which falls behind the clock on a busy machine: no event that is still to be issued
