@@ -415,11 +415,13 @@ static void on_delivery_stopped(struct fh_fsm *fsm, struct fh_time now,
     if (fsm->role == FH_ROLE_PRIMARY && fsm->switching) {
         fsm->demotions++;
         fh_fsm_switch_stopped(fsm, now);
-        fh_fsm_change(fsm, FH_ROLE_DEMOTING, actions, "delivery has ended, the rest is the peer's",
-                      fsm->switching_automatic
-                          ? "handed over: own health is bad, the peer's is good"
-                      : fsm->maintenance ? "handed over for maintenance"
-                                         : "planned switchover");
+        fh_fsm_change(
+            fsm, FH_ROLE_DEMOTING, actions, "delivery has ended, the rest is the peer's",
+            fsm->switching_automatic && fsm->options.arbiter && fsm->lease.spent >= fsm->epoch
+                ? "handed over: the arbiter gives no lease in this epoch"
+            : fsm->switching_automatic ? "handed over: own health is bad, the peer's is good"
+            : fsm->maintenance         ? "handed over for maintenance"
+                                       : "planned switchover");
     }
     if (fsm->role != FH_ROLE_DEMOTING || fsm->persisting != 0) {
         return;

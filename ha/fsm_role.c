@@ -507,9 +507,14 @@ static void in_promoting(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_a
         }
         return;
     }
-    if (fsm->doubt == FH_FSM_DOUBT_OPEN && !(usable && patience) && fh_fsm_may_be_alone(fsm)) {
-        fsm->doubt = FH_FSM_DOUBT_ASKED;
-        fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
+    if (fsm->doubt == FH_FSM_DOUBT_OPEN && !(usable && patience)) {
+        if (fh_fsm_may_be_alone(fsm)) {
+            fsm->doubt = FH_FSM_DOUBT_ASKED;
+            fh_fsm_add(actions, FH_FSM_SETTLE_IN_DOUBT)->flag = false;
+        } else if (too_late) { /* the arbiter does not answer, or takes this epoch for spent */
+            give_up_promotion(fsm, actions, "the arbiter does not note that it settles alone");
+            return;
+        }
     }
     if (!fh_fsm_has_right(fsm, now)) {
         if (too_late) {

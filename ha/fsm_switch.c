@@ -101,25 +101,45 @@ static bool damped(const struct fh_fsm *fsm, struct fh_time now)
            fh_time_diff_ms(now, fsm->automatic_at) < fsm->options.damping_ms;
 }
 
+/* Made primary by the peer's promise while the arbiter did not answer, in an epoch that the arbiter
+ * takes for spent: it never gets a lease in it, and would have to stop as soon as the peer is gone.
+ */
+static bool gets_no_lease(const struct fh_fsm *fsm, struct fh_time now)
+{
+    const struct fh_fsm_lease *lease = &fsm->lease;
+    return fsm->options.arbiter && lease->reachable && lease->want == fsm->epoch &&
+           lease->spent >= fsm->epoch && !fh_time_before(now, lease->until) &&
+           !FH_MUTANT(SPENT_STAYS);
+}
+
 void fh_fsm_judge_health(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
 {
     const struct fh_sync_local *own = &fsm->sync.local;
     const struct fh_wire_state *peer = &fsm->peer.hello.state;
-    bool ill = !own->streams_live || !own->sinks_healthy;
+    bool spent = gets_no_lease(fsm, now);
+    bool ill = fsm->options.handover_after_ms != 0 && (!own->streams_live || !own->sinks_healthy);
+    int64_t patience_ms = spent ? fsm->options.lease_ttl_ms : fsm->options.handover_after_ms;
     bool peer_well =
         fh_fsm_protected(fsm) && peer->streams_live && peer->sinks_healthy && !peer->maintenance;
-    if (!ill || !peer_well || fsm->options.handover_after_ms == 0) {
+    if (!(ill || spent) || !peer_well) {
         fsm->ill_since = (struct fh_time){0};
         return;
     }
     if (!fh_time_is_set(fsm->ill_since)) {
         fsm->ill_since = now;
     }
-    if (fsm->switching || damped(fsm, now) ||
-        fh_time_diff_ms(now, fsm->ill_since) < fsm->options.handover_after_ms) {
+    if (fsm->switching || damped(fsm, now) || fh_time_diff_ms(now, fsm->ill_since) < patience_ms) {
         return;
     }
     fsm->automatic_at = now;
+    if (spent) {
+        fh_fsm_notice(actions, FH_LOG_ROLE, true, -1,
+                      "hands over: the arbiter takes epoch %" PRIu64 " for spent, node %s gets a "
+                      "lease in a later one",
+                      fsm->epoch, fsm->peer.hello.node);
+        fh_fsm_begin_switchover(fsm, true, actions);
+        return;
+    }
     fh_fsm_notice(actions, FH_LOG_ROLE, true, -1,
                   "hands over: own %s bad for %" PRId64 " ms, node %s is well",
                   own->streams_live ? "sinks are" : "streams are",

@@ -37,6 +37,7 @@
     X(ALONE_IGNORED, "leads although the arbiter knows that the other one led alone")              \
     X(ALONE_UNTOLD, "publishes alone before the arbiter has noted so")                             \
     X(ALONE_FORGOTTEN, "takes back that it was alone before the peer has caught up")               \
+    X(SPENT_STAYS, "leads on in an epoch in which the arbiter gives no lease")                     \
     X(KNOWS_EARLY, "says it knows all of the other one before it has its reports")
 
 enum fh_mutant {

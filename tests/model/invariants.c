@@ -176,6 +176,10 @@ void check_end(void)
     if (w.careful && heard && (note->stint == 0 || fh_alone_holder(note) || note->other)) {
         fail("the arbiter still notes that somebody is alone");
     }
+    const struct fh_fsm_lease *lease = &primary->fsm.lease;
+    if (w.arbiter && lease->reachable && lease->spent >= primary->fsm.epoch) {
+        fail("the primary's epoch is spent at the arbiter: it gets no lease");
+    }
     if (w.last_change > w.now - STEADY_MS * MS) {
         fail("roles still change after the last fault");
     }

@@ -336,6 +336,32 @@ static void who_led_alone_is_named(void **state)
     }
 }
 
+/* Made primary by the peer's promise in an epoch that the arbiter takes for spent. */
+static void without_a_lease_to_be_had_it_hands_over(void **state)
+{
+    (void)state;
+    options.arbiter = true;
+    lead();
+    hear_follower();
+    uint64_t epoch = fsm.epoch;
+    for (int i = 0; i < 200 && !fsm.switching; i++) {
+        pass(100);
+        hear_follower();
+        struct fh_fsm_arbiter_answer answer = {.result = FH_FSM_ARBITER_DENIED,
+                                               .epoch = epoch + 2,
+                                               .holder = "",
+                                               .text = "spent",
+                                               .asked_at = at(now_ms)};
+        struct fh_fsm_input input = {.type = FH_FSM_ARBITER, .u.arbiter = &answer};
+        feed(&input);
+        assert_false(fsm.fence.fenced_told); /* there is a standby that follows */
+    }
+    assert_true(fsm.switching && fsm.switching_automatic);
+    simple(FH_FSM_DELIVERY_STOPPED);
+    assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
+    assert_non_null(strstr(fsm.reason, "no lease in this epoch"));
+}
+
 static void the_arbiter_alone_lost_changes_nothing(void **state)
 {
     (void)state;
@@ -630,6 +656,7 @@ int main(void)
         ROW(a_standby_keeps_its_promise),
         ROW(a_lease_comes_before_the_role),
         ROW(who_led_alone_is_named),
+        ROW(without_a_lease_to_be_had_it_hands_over),
         ROW(the_arbiter_alone_lost_changes_nothing),
         ROW(who_was_fenced_asks_what_it_missed),
         ROW(the_end_of_maintenance_is_heard_first),
