@@ -128,7 +128,7 @@ wait_screen '^ended with 0' 30
 echo "-- a locale without blocks; a terminal that has no cursor"
 terminal ascii 80 24 "LC_ALL=C '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2"
 wait_screen '^ stream +[0-9,]+ ev/s +[_.:=+*#-]+' 30
-screen | grep -qE "$BLOCK" && fail "blocks in the locale C"
+[ "$(screen | grep -cE "$BLOCK")" = 0 ] || fail "blocks in the locale C"
 terminal dumb 200 24 "TERM=dumb '$BIN/firehosectl' --socket '$WORK/b/control.sock' top --interval 0.2 --count 2; echo ended with \$?"
 wait_screen 'lines instead of a screen' 30
 wait_screen '^ended with 0' 30
