@@ -89,7 +89,7 @@ if [ "${DIFFER:-}" = later ]; then
     cold_start
     echo "both killed, cold start with other keys: primary is $primary"
 fi
-takeovers "$ROUNDS" 5
+takeovers "$ROUNDS" 60
 
 kill_both
 cold_start

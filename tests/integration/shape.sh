@@ -135,7 +135,7 @@ sim_post /sim/start >/dev/null
 wait_status a '.counters.delivered > 0' 60
 primary=a
 standby=b
-takeovers "$ROUNDS" 10
+takeovers "$ROUNDS" 60
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
 # The standby follows the sinks that filter as well: nothing is left for it to deliver.

@@ -152,7 +152,7 @@ takeovers() {
         node_signal "$primary" KILL
         wait_log "$WORK/$standby.log" '\[role\].*-> primary' "$2" $mark
         node_start "$primary"
-        wait_pair_protected "$standby" "$primary" 30
+        wait_pair_protected "$standby" "$primary" 60
         [ "$primary" = a ] && { primary=b standby=a; } || { primary=a standby=b; }
         printf '.'
     done
