@@ -154,7 +154,7 @@ bool fh_fsm_alone_judge(struct fh_fsm *fsm, struct fh_time now)
     /* Covered, it is alone no more; as soon as the peer fails to confirm, it may have to be again.
      * Who is about to lead or to settle without the peer need not wait for the note then. */
     bool covered = leads && is_covered(fsm, now);
-    bool needs = !fh_sync_covers(&fsm->sync) && !FH_MUTANT(ALONE_FORGOTTEN);
+    bool needs = (!leads || !fh_sync_covers(&fsm->sync)) && !FH_MUTANT(ALONE_FORGOTTEN);
     bool first = alone->stint == FH_ALONE_STINT_FIRST && covered;
     bool change = fh_alone_is(alone->stint) ? covered || FH_MUTANT(ALONE_FORGOTTEN) : needs;
     if ((change || first) && alone->stint < FH_ALONE_STINT_MAX) {

@@ -29,7 +29,8 @@ static const struct {
 /* What happens once in some hundred thousand schedules is not found again by running some. */
 static const uint64_t remembered[] = {118551, 353785, 446574, 869898, /* without arbiter */
                                       91551,  357923, 444917, 859287,
-                                      343477}; /* only one of the nodes prefers safety */
+                                      343477, /* only one of the nodes prefers safety */
+                                      730690};
 #define REMEMBERED (sizeof(remembered) / sizeof(remembered[0]))
 
 static void set_up(uint64_t seed)
