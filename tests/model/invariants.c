@@ -80,8 +80,8 @@ void check_blind(int n)
     const struct node *other = &w.node[!n];
     bool met =
         fh_fsm_peer_usable(&node->fsm) && node->fsm.peer.instance == other->fsm.options.instance;
-    if (w.blind || w.careful) {
-        return; /* where the arbiter knows who was alone there is no excuse */
+    if (w.blind || (w.careful && !w.wiped)) {
+        return; /* where the arbiter knows who was alone there is no excuse but a lost disk */
     }
     if (met) {
         /* It had all the patience that it can have: messages get lost, or the other one's store is

@@ -210,7 +210,7 @@ static void asked(const struct event *event)
               w.stored.alone.stint, w.stored.alone.before ? ", alone before" : "",
               w.stored.alone.other ? "was alone" : "was not alone");
     }
-    if (chance(300)) { /* between the disk and the answer */
+    if (!w.calm && chance(300)) { /* between the disk and the answer */
         witness_crash();
         return;
     }
