@@ -45,7 +45,7 @@ ctests() {
     local build=$1 log total bad skipped
     shift
     log=$(mktemp)
-    ctest --test-dir "$build" --output-on-failure -j4 "$@" | tee "$log" | grep -vE '^ *(Start|Test project|Internal ctest)'
+    ctest --test-dir "$build" --output-on-failure -j6 "$@" | tee "$log" | grep -vE '^ *(Start|Test project|Internal ctest)'
     total=$(sed -n 's/.* tests failed out of \([0-9]*\)/\1/p' "$log")
     bad=$(sed -n 's/.*, \([0-9]*\) tests failed out of.*/\1/p' "$log")
     skipped=$(grep -c '\*\*\*Skipped' "$log")
