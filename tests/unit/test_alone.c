@@ -1,6 +1,6 @@
 /* test_alone.c: with an arbiter and pair.prefer = "safety": who does not lead because the other one
  * led alone, what it takes to lead all the same, and when a primary may go on alone. */
-#include "fsm.h"
+#include "fsm_fixture.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -12,74 +12,13 @@
 
 #define TTL 3000
 
-static struct fh_fsm fsm;
-static struct fh_fsm_options options;
-static struct fh_fsm_actions actions, all;
-static int64_t now_ms;
-static uint64_t sequence;
-static struct fh_wire_hello peer;
 static struct fh_sync_local local;
 
-static struct fh_time at(int64_t ms)
+/* The peer, which has heard our latest beat. */
+static void hear_follower(bool hello)
 {
-    return fh_time_add_ms((struct fh_time){1000000000}, ms);
-}
-
-static void feed(const struct fh_fsm_input *input)
-{
-    fh_fsm_step(&fsm, at(now_ms), input, &actions);
-    for (size_t i = 0; i < actions.count; i++) {
-        if (actions.action[i].type != FH_FSM_SEND_STATE && all.count < FH_FSM_ACTIONS_MAX) {
-            all.action[all.count++] = actions.action[i];
-        }
-    }
-}
-
-static const struct fh_fsm_action *did(enum fh_fsm_action_type type)
-{
-    for (size_t i = all.count; i > 0; i--) {
-        if (all.action[i - 1].type == type) {
-            return &all.action[i - 1];
-        }
-    }
-    return NULL;
-}
-
-static void simple(enum fh_fsm_input_type type)
-{
-    struct fh_fsm_input input = {.type = type};
-    feed(&input);
-}
-
-static void pass(int64_t ms)
-{
-    for (int64_t end = now_ms + ms; now_ms < end;) {
-        now_ms = now_ms + 50 < end ? now_ms + 50 : end;
-        simple(FH_FSM_TICK);
-    }
-}
-
-static void hear(bool hello)
-{
-    struct fh_wire_message m = {.version = FH_WIRE_VERSION_MAX, .instance = 500};
-    m.type = hello ? FH_WIRE_HELLO : FH_WIRE_HEARTBEAT;
-    m.sequence = ++sequence;
-    peer.state.beat++;
     peer.state.beat_heard = fsm.fence.beat;
-    if (hello) {
-        m.u.hello = peer;
-    } else {
-        m.u.heartbeat = peer.state;
-    }
-    struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = &m};
-    feed(&input);
-}
-
-static void epoch_done(void)
-{
-    struct fh_fsm_input input = {.type = FH_FSM_EPOCH_DONE,
-                                 .u.epoch_done.epoch = did(FH_FSM_PERSIST_EPOCH)->number};
-    feed(&input);
+    hear(hello);
 }
 
 /* An answer to the latest question, with what the arbiter notes. */
@@ -139,15 +78,12 @@ static int set_up(void **state)
     peer.state.applied_final = true;
     peer.state.streams_live = peer.state.sinks_healthy = true;
     peer.state.report_store = 40;
-    now_ms = 0;
-    sequence = 0;
-    all.count = 0;
     return 0;
 }
 
 static void start(void)
 {
-    fh_fsm_init(&fsm, at(0), &options);
+    begin();
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
     feed(&input);
 }
@@ -159,11 +95,11 @@ static void lose_the_primary(void)
     start();
     peer.state.role = FH_ROLE_PRIMARY;
     peer.state.epoch = 2;
-    hear(true);
+    hear_follower(true);
     pass(50);
-    epoch_done();
+    epoch_stored();
     simple(FH_FSM_SETTLED);
-    hear(false);
+    hear_follower(false);
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
     all.count = 0;
     pass(2000);
@@ -214,22 +150,22 @@ static void takes_over_its_reports_when_it_is_back(void **state)
     peer.state.role = FH_ROLE_STARTING;
     peer.state.report_last = 7;
     all.count = 0;
-    hear(true);
+    hear_follower(true);
     pass(350);
     assert_non_null(did(FH_FSM_LEASE_ACQUIRE));
     assert_false(did(FH_FSM_LEASE_ACQUIRE)->u.claim.careful);
     granted(2, true);
     pass(50);
-    hear(false);
+    hear_follower(false);
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
-    epoch_done();
-    hear(false);
+    epoch_stored();
+    hear_follower(false);
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING); /* report 7 is not here yet */
     local.peer_report_applied = 7;
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
     feed(&input);
     pass(50);
-    hear(false);
+    hear_follower(false);
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
     all.count = 0;
     pass(TTL / 2);
@@ -244,12 +180,12 @@ static void does_not_lead_when_it_is_gone_again_before(void **state)
     peer.state.role = FH_ROLE_STARTING;
     peer.state.report_last = 7;
     all.count = 0;
-    hear(true);
+    hear_follower(true);
     pass(350);
     granted(2, true);
     pass(50);
-    hear(false);
-    epoch_done();
+    hear_follower(false);
+    epoch_stored();
     for (int i = 0; i < 40 && fsm.role == FH_ROLE_PROMOTING; i++) {
         pass(300);
         granted(2, true);
@@ -287,7 +223,7 @@ static void leads_by_the_operators_order(void **state)
     granted(2, true);
     pass(50);
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
-    epoch_done();
+    epoch_stored();
     granted(3, true);
     pass(50);
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
@@ -302,7 +238,7 @@ static void no_order_makes_two(void **state)
     denied(false); /* it renews its lease */
     assert_int_equal(fh_fsm_promote_refused(&fsm, at(now_ms), true, text, sizeof(text)), -EBUSY);
     peer.state.role = FH_ROLE_PRIMARY;
-    hear(false);
+    hear_follower(false);
     assert_int_equal(fh_fsm_promote_refused(&fsm, at(now_ms), true, text, sizeof(text)), -EBUSY);
     assert_non_null(strstr(text, "switchover"));
 }
@@ -313,16 +249,16 @@ static void lead_covered(bool arbiter_notes)
     start();
     options.preferred = true;
     peer.state.role = FH_ROLE_STARTING;
-    hear(true);
+    hear_follower(true);
     simple(FH_FSM_SETTLED);
     granted(arbiter_notes ? 2 : 0, false);
-    epoch_done();
+    epoch_stored();
     peer.state.role = FH_ROLE_STANDBY;
     peer.state.ready = true;
     peer.state.epoch = peer.state.promise_epoch = fsm.epoch;
     peer.state.promise_ms = 1500;
     for (int i = 0; i < 5; i++) {
-        hear(false);
+        hear_follower(false);
         pass(200);
     }
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
@@ -346,12 +282,12 @@ static void goes_on_alone_only_when_that_is_noted(void **state)
     assert_false(did(FH_FSM_PEER_IN_SYNC)->flag);
     /* The standby is back: publication waits for it first, then that is told. */
     all.count = 0;
-    hear(false);
+    hear_follower(false);
     assert_true(did(FH_FSM_PEER_IN_SYNC)->flag);
     assert_null(did(FH_FSM_LEASE_RENEW));
     for (int i = 0; i < 3; i++) {
         pass(150);
-        hear(false);
+        hear_follower(false);
     }
     assert_int_equal(did(FH_FSM_LEASE_RENEW)->u.claim.stint, 6);
 }
@@ -376,7 +312,7 @@ static void availability_takes_over_as_ever(void **state)
     granted(0, true);
     pass(50);
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
-    epoch_done();
+    epoch_stored();
     pass(50);
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
     assert_false(fsm.in_sync_told);

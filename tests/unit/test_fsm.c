@@ -1,6 +1,6 @@
 /* test_fsm.c: the role machine, situation by situation: what it does, in which order, and what it
  * says about it. */
-#include "fsm.h"
+#include "fsm_fixture.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -13,50 +13,6 @@
 #define HEARTBEAT 300
 #define FAILURE   1500
 #define JOIN      5000
-
-static struct fh_fsm fsm;
-static struct fh_fsm_options options;
-static struct fh_fsm_actions actions; /* of the last step */
-static struct fh_fsm_actions all;     /* since the last clear, without state messages */
-static int64_t now_ms;
-static uint64_t sequence;
-static struct fh_wire_hello peer;
-
-static struct fh_time at(int64_t ms)
-{
-    return fh_time_add_ms((struct fh_time){1000000000}, ms);
-}
-
-static void feed(const struct fh_fsm_input *input)
-{
-    fh_fsm_step(&fsm, at(now_ms), input, &actions);
-    for (size_t i = 0; i < actions.count; i++) {
-        if (actions.action[i].type != FH_FSM_SEND_STATE && all.count < FH_FSM_ACTIONS_MAX) {
-            all.action[all.count++] = actions.action[i];
-        }
-    }
-}
-
-static void tick(void)
-{
-    struct fh_fsm_input input = {.type = FH_FSM_TICK};
-    feed(&input);
-}
-
-/* Let time pass without anything heard. */
-static void pass(int64_t ms)
-{
-    for (int64_t end = now_ms + ms; now_ms < end;) {
-        now_ms = now_ms + 50 < end ? now_ms + 50 : end;
-        tick();
-    }
-}
-
-static void simple(enum fh_fsm_input_type type)
-{
-    struct fh_fsm_input input = {.type = type};
-    feed(&input);
-}
 
 static void epoch_done(uint64_t epoch, int result)
 {
@@ -114,7 +70,7 @@ static size_t count_of(enum fh_fsm_action_type type)
     return count;
 }
 
-static const struct fh_fsm_action *did(enum fh_fsm_action_type type)
+static const struct fh_fsm_action *did_first(enum fh_fsm_action_type type)
 {
     for (size_t i = 0; i < all.count; i++) {
         if (all.action[i].type == type) {
@@ -126,7 +82,7 @@ static const struct fh_fsm_action *did(enum fh_fsm_action_type type)
 
 static size_t order_of(enum fh_fsm_action_type type)
 {
-    const struct fh_fsm_action *action = did(type);
+    const struct fh_fsm_action *action = did_first(type);
     assert_non_null(action);
     return (size_t)(action - all.action);
 }
@@ -145,10 +101,7 @@ static void start(void)
 {
     struct fh_sync_local local = {
         .streams_live = true, .sinks_healthy = true, .peer_report_store = 2};
-    now_ms = 0;
-    sequence = 0;
-    all.count = 0;
-    fh_fsm_init(&fsm, at(0), &options);
+    begin();
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
     feed(&input);
 }
@@ -221,20 +174,21 @@ static void lone_start_waits_then_goes_alone(void **state)
     assert_int_equal(fsm.role, FH_ROLE_STARTING);
     pass(1);
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
-    assert_non_null(strstr(did(FH_FSM_ROLE_CHANGED)->u.role.evidence, "nobody heard for 5000 ms"));
-    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 5);
-    assert_true(did(FH_FSM_PERSIST_EPOCH)->flag);
+    assert_non_null(
+        strstr(did_first(FH_FSM_ROLE_CHANGED)->u.role.evidence, "nobody heard for 5000 ms"));
+    assert_int_equal(did_first(FH_FSM_PERSIST_EPOCH)->number, 5);
+    assert_true(did_first(FH_FSM_PERSIST_EPOCH)->flag);
     pass(500);
-    assert_null(did(FH_FSM_START_DELIVERY)); /* not before it is durable */
+    assert_null(did_first(FH_FSM_START_DELIVERY)); /* not before it is durable */
     epoch_done(5, 0);
-    assert_non_null(did(FH_FSM_SETTLE_IN_DOUBT));
-    assert_false(did(FH_FSM_SETTLE_IN_DOUBT)->flag);
-    assert_null(did(FH_FSM_START_DELIVERY)); /* not before doubts are settled */
+    assert_non_null(did_first(FH_FSM_SETTLE_IN_DOUBT));
+    assert_false(did_first(FH_FSM_SETTLE_IN_DOUBT)->flag);
+    assert_null(did_first(FH_FSM_START_DELIVERY)); /* not before doubts are settled */
     simple(FH_FSM_SETTLED);
-    assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
+    assert_int_equal(did_first(FH_FSM_START_DELIVERY)->number, 5);
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
     assert_non_null(noticed(FH_LOG_UNPROTECTED));
-    assert_null(did(FH_FSM_RESUME_STREAMS)); /* they have just started from there */
+    assert_null(did_first(FH_FSM_RESUME_STREAMS)); /* they have just started from there */
 }
 
 /* A sink that could not be opened in time settles later: by what the peer holds then. */
@@ -245,26 +199,26 @@ static void doubts_are_asked_about_again(void **state)
     peer.state.report_applied = 7;
     simple(FH_FSM_UNSETTLED);
     heartbeat();
-    assert_true(did(FH_FSM_SETTLE_IN_DOUBT)->flag);
+    assert_true(did_first(FH_FSM_SETTLE_IN_DOUBT)->flag);
     all.count = 0;
     simple(FH_FSM_UNSETTLED); /* still being answered */
     heartbeat();
-    assert_null(did(FH_FSM_SETTLE_IN_DOUBT));
+    assert_null(did_first(FH_FSM_SETTLE_IN_DOUBT));
     simple(FH_FSM_SETTLED);
     peer.state.applied_final = false; /* something is on its way there */
     heartbeat();
     simple(FH_FSM_UNSETTLED);
     heartbeat();
-    assert_null(did(FH_FSM_SETTLE_IN_DOUBT));
+    assert_null(did_first(FH_FSM_SETTLE_IN_DOUBT));
     peer.state.applied_final = true;
     heartbeat();
-    assert_int_equal(did(FH_FSM_SETTLE_IN_DOUBT)->number, 7);
+    assert_int_equal(did_first(FH_FSM_SETTLE_IN_DOUBT)->number, 7);
     simple(FH_FSM_SETTLED);
     pass(FAILURE + HEARTBEAT); /* the peer is gone: alone, there is nobody to ask */
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
     all.count = 0;
     simple(FH_FSM_UNSETTLED);
-    assert_false(did(FH_FSM_SETTLE_IN_DOUBT)->flag);
+    assert_false(did_first(FH_FSM_SETTLE_IN_DOUBT)->flag);
 }
 
 static void lone_start_with_safety_waits_for_ever(void **state)
@@ -284,11 +238,11 @@ static void epochs_of_the_two_nodes_never_meet(void **state)
     options.odd_epochs = false;
     start();
     pass(JOIN);
-    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 4);
+    assert_int_equal(did_first(FH_FSM_PERSIST_EPOCH)->number, 4);
     options.epoch = 4;
     start();
     pass(JOIN);
-    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 6);
+    assert_int_equal(did_first(FH_FSM_PERSIST_EPOCH)->number, 6);
 }
 
 static void both_start(void **state)
@@ -369,15 +323,15 @@ static void doubts_are_settled_by_what_the_peer_holds(void **state)
     peer.state.report_applied = 17;
     peer.state.applied_final = false; /* something of ours may still be on its way there */
     hello();
-    assert_null(did(FH_FSM_SETTLE_IN_DOUBT));
+    assert_null(did_first(FH_FSM_SETTLE_IN_DOUBT));
     peer.state.applied_final = true;
     peer.state.report_applied = 18;
     heartbeat();
-    assert_true(did(FH_FSM_SETTLE_IN_DOUBT)->flag);
-    assert_int_equal(did(FH_FSM_SETTLE_IN_DOUBT)->number, 18);
+    assert_true(did_first(FH_FSM_SETTLE_IN_DOUBT)->flag);
+    assert_int_equal(did_first(FH_FSM_SETTLE_IN_DOUBT)->number, 18);
     all.count = 0;
     heartbeat();
-    assert_null(did(FH_FSM_SETTLE_IN_DOUBT)); /* once */
+    assert_null(did_first(FH_FSM_SETTLE_IN_DOUBT)); /* once */
 }
 
 static void another_stores_numbers_settle_nothing(void **state)
@@ -387,7 +341,7 @@ static void another_stores_numbers_settle_nothing(void **state)
     peer.state.report_store = 99; /* of our store before it was emptied */
     peer.state.report_applied = 17;
     hello();
-    assert_int_equal(did(FH_FSM_SETTLE_IN_DOUBT)->number, 0);
+    assert_int_equal(did_first(FH_FSM_SETTLE_IN_DOUBT)->number, 0);
 }
 
 static void questions_wait_for_settled_doubts(void **state)
@@ -397,14 +351,14 @@ static void questions_wait_for_settled_doubts(void **state)
     hello();
     struct fh_wire_message m = {.type = FH_WIRE_WANT, .u.want = {1, 5, 0}};
     message(&m);
-    assert_null(did(FH_FSM_PEER_WANTS));
+    assert_null(did_first(FH_FSM_PEER_WANTS));
     simple(FH_FSM_SETTLED);
-    assert_int_equal(did(FH_FSM_PEER_WANTS)->u.wants.from, 5);
+    assert_int_equal(did_first(FH_FSM_PEER_WANTS)->u.wants.from, 5);
     m = (struct fh_wire_message){.type = FH_WIRE_WANT, .u.want = {9, 6, 0}};
     all.count = 0;
     message(&m); /* asks for another store's */
     simple(FH_FSM_WANTS_ANSWERED);
-    assert_null(did(FH_FSM_PEER_WANTS));
+    assert_null(did_first(FH_FSM_PEER_WANTS));
 }
 
 static void standby_persists_the_primarys_epoch(void **state)
@@ -414,9 +368,9 @@ static void standby_persists_the_primarys_epoch(void **state)
     peer.state.epoch = 8;
     hello();
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
-    tick();
-    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 8);
-    assert_false(did(FH_FSM_PERSIST_EPOCH)->flag);
+    simple(FH_FSM_TICK);
+    assert_int_equal(did_first(FH_FSM_PERSIST_EPOCH)->number, 8);
+    assert_false(did_first(FH_FSM_PERSIST_EPOCH)->flag);
     epoch_done(8, 0);
     assert_int_equal(fsm.epoch, 8);
     assert_false(fsm.last_primary);
@@ -471,7 +425,7 @@ static void standby_loses_the_primary(void **state)
             all.count = 0;
         }
         lose_peer(rows[i].how);
-        const struct fh_fsm_action *change = did(FH_FSM_ROLE_CHANGED);
+        const struct fh_fsm_action *change = did_first(FH_FSM_ROLE_CHANGED);
         const struct fh_fsm_action *stays = noticed(FH_LOG_ROLE);
         const char *text = change ? change->u.role.evidence : stays ? stays->u.notice.text : "";
         if (fsm.role != rows[i].expected || !strstr(text, rows[i].text)) {
@@ -496,22 +450,22 @@ static void promotion_waits_for_reports_handed_over(void **state)
     struct fh_wire_message m = {.type = FH_WIRE_REPORT,
                                 .u.report = {0, 1, {bytes, fh_report_size(&report)}}};
     message(&m);
-    assert_int_equal(did(FH_FSM_PEER_REPORT)->number, 1);
+    assert_int_equal(did_first(FH_FSM_PEER_REPORT)->number, 1);
     struct fh_wire_message own;
     fh_fsm_fill_state(&fsm, at(now_ms), false, &own);
     assert_false(own.u.heartbeat.applied_final); /* it is under way: 0 is not the last word */
     assert_int_equal(own.u.heartbeat.report_applied, 0);
     lose_peer("gone");
     epoch_done(5, 0);
-    tick();
-    assert_null(did(FH_FSM_START_DELIVERY));
+    simple(FH_FSM_TICK);
+    assert_null(did_first(FH_FSM_START_DELIVERY));
     struct fh_fsm_input input = {.type = FH_FSM_APPLIED, .u.applied = {2, 1}};
     feed(&input);
     fh_fsm_fill_state(&fsm, at(now_ms), false, &own);
     assert_true(own.u.heartbeat.applied_final);
     assert_int_equal(own.u.heartbeat.report_applied, 1);
-    assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
-    assert_non_null(did(FH_FSM_RESUME_STREAMS));
+    assert_int_equal(did_first(FH_FSM_START_DELIVERY)->number, 5);
+    assert_non_null(did_first(FH_FSM_RESUME_STREAMS));
     assert_true(order_of(FH_FSM_PEER_IN_SYNC) < order_of(FH_FSM_START_DELIVERY));
 }
 
@@ -529,14 +483,14 @@ static void promotion_beside_a_primary_that_is_back(void **state)
     assert_true(fh_fsm_peer_usable(&fsm));
     epoch_done(5, 0);
     pass_with_peer(HEARTBEAT);
-    assert_null(did(FH_FSM_START_DELIVERY));
+    assert_null(did_first(FH_FSM_START_DELIVERY));
     peer.state.role = FH_ROLE_DEMOTING;
     pass_with_peer(HEARTBEAT);
-    assert_null(did(FH_FSM_START_DELIVERY));
+    assert_null(did_first(FH_FSM_START_DELIVERY));
     peer.state.role = FH_ROLE_STANDBY;
     peer.state.epoch = 5;
     heartbeat();
-    assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
+    assert_int_equal(did_first(FH_FSM_START_DELIVERY)->number, 5);
 }
 
 /* It does not stop, perhaps because it does not hear us: that is waited for, not for ever. */
@@ -548,7 +502,7 @@ static void a_primary_that_does_not_stop_is_not_waited_for_for_ever(void **state
     heartbeat();
     epoch_done(5, 0);
     pass_with_peer(5 * FAILURE);
-    assert_int_equal(did(FH_FSM_START_DELIVERY)->number, 5);
+    assert_int_equal(did_first(FH_FSM_START_DELIVERY)->number, 5);
 }
 
 static void failed_write_of_the_epoch_means_no_promotion(void **state)
@@ -559,7 +513,7 @@ static void failed_write_of_the_epoch_means_no_promotion(void **state)
     epoch_done(5, -EIO);
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
     assert_int_equal(fsm.epoch, 4);
-    assert_null(did(FH_FSM_START_DELIVERY));
+    assert_null(did_first(FH_FSM_START_DELIVERY));
     pass(FAILURE + 100);
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING); /* tries again */
 }
@@ -578,10 +532,10 @@ static void higher_epoch_stops_the_primary_in_order(void **state)
     heartbeat();
     assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
     assert_true(order_of(FH_FSM_PEER_CONFIRMED) < order_of(FH_FSM_STOP_DELIVERY));
-    assert_null(did(FH_FSM_PERSIST_EPOCH));
+    assert_null(did_first(FH_FSM_PERSIST_EPOCH));
     simple(FH_FSM_DELIVERY_STOPPED);
-    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 6);
-    assert_false(did(FH_FSM_PERSIST_EPOCH)->flag);
+    assert_int_equal(did_first(FH_FSM_PERSIST_EPOCH)->number, 6);
+    assert_false(did_first(FH_FSM_PERSIST_EPOCH)->flag);
     assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
     epoch_done(6, 0);
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
@@ -614,7 +568,7 @@ static void equal_epoch_is_an_error_and_the_smaller_name_stays(void **state)
     now_ms += 100;
     heartbeat();
     assert_int_equal(fsm.role, FH_ROLE_DEMOTING);
-    assert_non_null(strstr(did(FH_FSM_ROLE_CHANGED)->u.role.evidence, "ERROR"));
+    assert_non_null(strstr(did_first(FH_FSM_ROLE_CHANGED)->u.role.evidence, "ERROR"));
 }
 
 static void unprotected_when_the_standby_does_not_confirm(void **state)
@@ -624,15 +578,15 @@ static void unprotected_when_the_standby_does_not_confirm(void **state)
     assert_true(fh_fsm_protected(&fsm));
     struct fh_fsm_input report = {.type = FH_FSM_OWN_REPORT, .u.own_report = {1, 100}};
     feed(&report);
-    assert_int_equal(did(FH_FSM_SEND_REPORT)->number, 0); /* previous */
+    assert_int_equal(did_first(FH_FSM_SEND_REPORT)->number, 0); /* previous */
     pass_with_peer(FAILURE);
-    assert_false(did(FH_FSM_PEER_IN_SYNC)->flag);
+    assert_false(did_first(FH_FSM_PEER_IN_SYNC)->flag);
     assert_non_null(strstr(noticed(FH_LOG_UNPROTECTED)->u.notice.text, "does not confirm"));
     all.count = 0;
     struct fh_wire_message m = {.type = FH_WIRE_CONFIRM, .u.confirm = {1, 1}};
     message(&m);
-    assert_int_equal(did(FH_FSM_PEER_CONFIRMED)->number, 1);
-    assert_true(did(FH_FSM_PEER_IN_SYNC)->flag);
+    assert_int_equal(did_first(FH_FSM_PEER_CONFIRMED)->number, 1);
+    assert_true(did_first(FH_FSM_PEER_IN_SYNC)->flag);
     assert_non_null(noticed(FH_LOG_PROTECTED));
 }
 
@@ -642,7 +596,7 @@ static void lost_standby_ends_waiting_at_once(void **state)
     become_primary();
     lose_peer("goodbye");
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
-    assert_false(did(FH_FSM_PEER_IN_SYNC)->flag);
+    assert_false(did_first(FH_FSM_PEER_IN_SYNC)->flag);
     assert_non_null(noticed(FH_LOG_UNPROTECTED));
 }
 
@@ -651,11 +605,11 @@ static void a_primary_that_stood_still_listens_first(void **state)
     (void)state;
     become_primary();
     lose_peer("silence");
-    assert_false(did(FH_FSM_PEER_IN_SYNC)->flag);
+    assert_false(did_first(FH_FSM_PEER_IN_SYNC)->flag);
     all.count = 0;
     now_ms += 60000; /* suspended */
-    tick();
-    assert_true(did(FH_FSM_PEER_IN_SYNC)->flag); /* nothing becomes visible */
+    simple(FH_FSM_TICK);
+    assert_true(did_first(FH_FSM_PEER_IN_SYNC)->flag); /* nothing becomes visible */
     all.count = 0;
     peer.state.role = FH_ROLE_PRIMARY;
     peer.state.epoch = 6;
@@ -669,7 +623,7 @@ static void a_standby_that_stood_still_does_not_promote(void **state)
     (void)state;
     become_ready_standby();
     now_ms += 60000;
-    tick();
+    simple(FH_FSM_TICK);
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
     pass(FAILURE);
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
@@ -723,7 +677,7 @@ static void beside_a_refused_primary_nobody_promotes(void **state)
     assert_non_null(noticed(FH_LOG_ROLE));
     pass(FAILURE + JOIN); /* it has fallen silent */
     assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
-    assert_int_equal(did(FH_FSM_PERSIST_EPOCH)->number, 11); /* above what was heard */
+    assert_int_equal(did_first(FH_FSM_PERSIST_EPOCH)->number, 11); /* above what was heard */
 }
 
 static void mended_identity_forms_a_pair(void **state)
@@ -804,7 +758,7 @@ static void datagrams_go_to_a_peer_that_takes_them(void **state)
         size_t datagrams = 0;
         for (int64_t end = now_ms + 3000; now_ms < end;) {
             now_ms += 50;
-            tick();
+            simple(FH_FSM_TICK);
             states += count_of(FH_FSM_SEND_STATE);
             datagrams += count_of(FH_FSM_SEND_DATAGRAM);
             if (now_ms % 500 == 0) {
@@ -818,7 +772,7 @@ static void datagrams_go_to_a_peer_that_takes_them(void **state)
     peer.state.echo = 399; /* it does not know this process: it could not open them */
     heartbeat();
     now_ms += HEARTBEAT;
-    tick();
+    simple(FH_FSM_TICK);
     assert_int_equal(count_of(FH_FSM_SEND_DATAGRAM), 0);
 }
 
@@ -831,13 +785,13 @@ static void a_datagram_asks_for_no_reports(void **state)
     datagram();
     now_ms += HEARTBEAT;
     datagram();
-    assert_null(did(FH_FSM_SEND));
+    assert_null(did_first(FH_FSM_SEND));
     uint64_t overtaken = sequence++;
     datagram();
     sequence = overtaken; /* what the connection says is older, and still true of it */
     heartbeat();
-    assert_int_equal(did(FH_FSM_SEND)->u.message.type, FH_WIRE_WANT);
-    assert_int_equal(did(FH_FSM_SEND)->u.message.u.want.from, 1);
+    assert_int_equal(did_first(FH_FSM_SEND)->u.message.type, FH_WIRE_WANT);
+    assert_int_equal(did_first(FH_FSM_SEND)->u.message.u.want.from, 1);
 }
 
 static void strange_and_late_datagrams_do_not_count(void **state)
@@ -870,7 +824,7 @@ static void goodbye_is_the_last_word(void **state)
 {
     (void)state;
     simple(FH_FSM_STOP);
-    assert_non_null(did(FH_FSM_SEND_GOODBYE));
+    assert_non_null(did_first(FH_FSM_SEND_GOODBYE));
     pass(JOIN);
     assert_int_equal(actions.count, 0);
     assert_int_equal(fsm.role, FH_ROLE_STARTING);
@@ -896,7 +850,7 @@ static void a_standby_takes_over_the_key_before_it_is_ready(void **state)
     peer.state.epoch = 4;
     peer.state.dedup_key = FH_KEY_PAYLOAD + 1;
     hello();
-    assert_int_equal(did(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_PAYLOAD);
+    assert_int_equal(did_first(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_PAYLOAD);
     assert_non_null(strstr(noticed(FH_LOG_REPLICAS_DIFFER)->u.notice.text, "payload"));
     simple(FH_FSM_SETTLED);
     epoch_done(4, 0);
@@ -904,7 +858,7 @@ static void a_standby_takes_over_the_key_before_it_is_ready(void **state)
     heartbeat();
     assert_false(fsm.ready);
     assert_non_null(strstr(fsm.sync.lacks, "dedup.key"));
-    assert_null(did(FH_FSM_REPLICAS_DIFFER)); /* ordered once */
+    assert_null(did_first(FH_FSM_REPLICAS_DIFFER)); /* ordered once */
     local_key(FH_KEY_PAYLOAD);
     heartbeat();
     assert_true(fsm.ready);
@@ -925,18 +879,18 @@ static void a_primary_fetches_what_only_the_peer_holds(void **state)
     feed(&input);
     all.count = 0;
     heartbeat();
-    const struct fh_fsm_action *resume = did(FH_FSM_RESUME_STREAMS);
+    const struct fh_fsm_action *resume = did_first(FH_FSM_RESUME_STREAMS);
     assert_non_null(resume);
     for (int i = 0; i < FH_PARTITIONS; i++) {
         assert_int_equal(resume->u.checkpoint.partition_ms[i], i == 3 ? 4000 : 0);
     }
     all.count = 0;
     pass_with_peer(FH_SYNC_RESUME_MS - 1000);
-    assert_null(did(FH_FSM_RESUME_STREAMS)); /* it takes a while */
+    assert_null(did_first(FH_FSM_RESUME_STREAMS)); /* it takes a while */
     local.covered_from.partition_ms[3] = 3000;
     feed(&input);
     pass_with_peer(2 * FH_SYNC_RESUME_MS);
-    assert_null(did(FH_FSM_RESUME_STREAMS));
+    assert_null(did_first(FH_FSM_RESUME_STREAMS));
 }
 
 static void a_narrower_key_is_not_taken_over(void **state)
@@ -947,10 +901,10 @@ static void a_narrower_key_is_not_taken_over(void **state)
     peer.state.dedup_key = FH_KEY_CONTENT + 1;
     hello();
     heartbeat();
-    assert_null(did(FH_FSM_REPLICAS_DIFFER));
+    assert_null(did_first(FH_FSM_REPLICAS_DIFFER));
     peer.state.dedup_key = 0; /* says nothing */
     heartbeat();
-    assert_null(did(FH_FSM_REPLICAS_DIFFER));
+    assert_null(did_first(FH_FSM_REPLICAS_DIFFER));
 }
 
 static void from_key_to_key(void **state)
@@ -964,19 +918,19 @@ static void from_key_to_key(void **state)
         fsm.replica.outcome[fsm.replica.outcomes++] = FH_REPLICA_OTHER_UID;
     }
     heartbeat();
-    assert_int_equal(did(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_CONTENT);
+    assert_int_equal(did_first(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_CONTENT);
     local_key(FH_KEY_CONTENT);
     all.count = 0;
     heartbeat();
-    assert_null(did(FH_FSM_REPLICAS_DIFFER));
+    assert_null(did_first(FH_FSM_REPLICAS_DIFFER));
     fsm.replica.outcome[fsm.replica.outcomes++] = FH_REPLICA_OTHER_STAMP; /* may be chance */
     heartbeat();
-    assert_null(did(FH_FSM_REPLICAS_DIFFER));
+    assert_null(did_first(FH_FSM_REPLICAS_DIFFER));
     for (int i = 0; i < 4; i++) {
         fsm.replica.outcome[fsm.replica.outcomes++] = FH_REPLICA_OTHER_STAMP;
     }
     heartbeat();
-    assert_int_equal(did(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_PAYLOAD);
+    assert_int_equal(did_first(FH_FSM_REPLICAS_DIFFER)->number, FH_KEY_PAYLOAD);
 }
 
 static void samples_go_out_in_turn(void **state)
@@ -991,7 +945,7 @@ static void samples_go_out_in_turn(void **state)
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
     feed(&input);
     pass(HEARTBEAT);
-    assert_null(did(FH_FSM_SEND)); /* nobody there */
+    assert_null(did_first(FH_FSM_SEND)); /* nobody there */
     peer.version_max = 2;
     hello();
     all.count = 0;
@@ -999,9 +953,9 @@ static void samples_go_out_in_turn(void **state)
     for (size_t i = 0; i < 4; i++) {
         all.count = 0;
         pass_with_peer(HEARTBEAT);
-        assert_non_null(did(FH_FSM_SEND));
-        assert_int_equal(did(FH_FSM_SEND)->u.message.type, FH_WIRE_SAMPLE);
-        told[i] = did(FH_FSM_SEND)->u.message.u.sample.number;
+        assert_non_null(did_first(FH_FSM_SEND));
+        assert_int_equal(did_first(FH_FSM_SEND)->u.message.type, FH_WIRE_SAMPLE);
+        told[i] = did_first(FH_FSM_SEND)->u.message.u.sample.number;
     }
     assert_int_equal(told[0] + told[1], 1801);
     assert_int_equal(told[0], told[2]);
@@ -1010,7 +964,7 @@ static void samples_go_out_in_turn(void **state)
     hello();
     all.count = 0;
     pass_with_peer(HEARTBEAT);
-    assert_null(did(FH_FSM_SEND));
+    assert_null(did_first(FH_FSM_SEND));
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* test_right.c: the right to publish (fence, promise, lease), hand-over and its refusals,
  * maintenance, health, and the comparison of replicas; situation by situation. */
-#include "fsm.h"
+#include "fsm_fixture.h"
 #include "history.h"
 
 #include <errno.h>
@@ -14,71 +14,11 @@
 #define FAILURE 1500
 #define TTL     3000
 
-static struct fh_fsm fsm;
-static struct fh_fsm_options options;
-static struct fh_fsm_actions actions, all;
-static int64_t now_ms;
-static uint64_t sequence, instance;
-static struct fh_wire_hello peer;
 static struct fh_sync_local local;
-
-static struct fh_time at(int64_t ms)
-{
-    return fh_time_add_ms((struct fh_time){1000000000}, ms);
-}
-
-static void feed(const struct fh_fsm_input *input)
-{
-    fh_fsm_step(&fsm, at(now_ms), input, &actions);
-    for (size_t i = 0; i < actions.count; i++) {
-        if (actions.action[i].type != FH_FSM_SEND_STATE && all.count < FH_FSM_ACTIONS_MAX) {
-            all.action[all.count++] = actions.action[i];
-        }
-    }
-}
-
-static const struct fh_fsm_action *did(enum fh_fsm_action_type type)
-{
-    for (size_t i = all.count; i > 0; i--) {
-        if (all.action[i - 1].type == type) {
-            return &all.action[i - 1];
-        }
-    }
-    return NULL;
-}
-
-static void simple(enum fh_fsm_input_type type)
-{
-    struct fh_fsm_input input = {.type = type};
-    feed(&input);
-}
-
-static void pass(int64_t ms)
-{
-    for (int64_t end = now_ms + ms; now_ms < end;) {
-        now_ms = now_ms + 50 < end ? now_ms + 50 : end;
-        simple(FH_FSM_TICK);
-    }
-}
 
 static void say_local(void)
 {
     struct fh_fsm_input input = {.type = FH_FSM_LOCAL, .u.local = &local};
-    feed(&input);
-}
-
-static void hear(bool hello)
-{
-    struct fh_wire_message m = {.version = FH_WIRE_VERSION_MAX, .instance = instance};
-    m.type = hello ? FH_WIRE_HELLO : FH_WIRE_HEARTBEAT;
-    m.sequence = ++sequence;
-    peer.state.beat++;
-    if (hello) {
-        m.u.hello = peer;
-    } else {
-        m.u.heartbeat = peer.state;
-    }
-    struct fh_fsm_input input = {.type = FH_FSM_MESSAGE, .u.message = &m};
     feed(&input);
 }
 
@@ -92,13 +32,6 @@ static void hear_follower(void)
     peer.state.promise_epoch = fsm.epoch;
     peer.state.promise_ms = FAILURE;
     hear(false);
-}
-
-static void epoch_done(void)
-{
-    struct fh_fsm_input input = {.type = FH_FSM_EPOCH_DONE,
-                                 .u.epoch_done.epoch = did(FH_FSM_PERSIST_EPOCH)->number};
-    feed(&input);
 }
 
 static void arbiter(enum fh_fsm_arbiter_result result, uint64_t epoch, int64_t asked_ms)
@@ -115,10 +48,7 @@ static void arbiter(enum fh_fsm_arbiter_result result, uint64_t epoch, int64_t a
 
 static void start(void)
 {
-    now_ms = 0;
-    sequence = 0;
-    all.count = 0;
-    fh_fsm_init(&fsm, at(0), &options);
+    begin();
     say_local();
 }
 
@@ -166,7 +96,7 @@ static void lead(void)
     if (options.arbiter) {
         arbiter(FH_FSM_ARBITER_GRANTED, did(FH_FSM_LEASE_ACQUIRE)->number, now_ms);
     }
-    epoch_done();
+    epoch_stored();
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
 }
 
@@ -178,7 +108,7 @@ static void follow(void)
     peer.state.epoch = 2;
     hear(true);
     pass(50);
-    epoch_done();
+    epoch_stored();
     simple(FH_FSM_SETTLED);
     hear(false);
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
@@ -300,7 +230,7 @@ static void a_lease_comes_before_the_role(void **state)
     assert_true(higher > epoch); /* the other one was too old */
     arbiter(FH_FSM_ARBITER_GRANTED, higher, now_ms - 200);
     assert_non_null(did(FH_FSM_PERSIST_EPOCH));
-    epoch_done();
+    epoch_stored();
     assert_int_equal(fsm.role, FH_ROLE_PRIMARY);
     assert_int_equal(fsm.fence.until.ns, at(now_ms - 200 + TTL * 98 / 100).ns);
 }
@@ -450,7 +380,7 @@ static void switchover_hands_over_and_comes_back(void **state)
     struct fh_wire_message m;
     fh_fsm_fill_state(&fsm, at(now_ms), false, &m);
     assert_int_equal(m.u.heartbeat.yield_epoch, fsm.epoch);
-    epoch_done();
+    epoch_stored();
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
     for (int i = 0; i < 30; i++) { /* it does not take over */
         pass(100);
@@ -475,7 +405,7 @@ static void a_standby_takes_what_is_handed_over(void **state)
     peer.state.epoch = 2;
     hear(true);
     pass(50);
-    epoch_done();
+    epoch_stored();
     simple(FH_FSM_SETTLED);
     all.count = 0;
     peer.state.role = FH_ROLE_DEMOTING;
@@ -561,7 +491,7 @@ static void needless_failovers_are_damped(void **state)
         peer.state.epoch = fsm.epoch + 1;
         hear(false);
         simple(FH_FSM_DELIVERY_STOPPED);
-        epoch_done();
+        epoch_stored();
         hear(false);
         simple(FH_FSM_SETTLED);
         assert_int_equal(fsm.role, FH_ROLE_STANDBY);
