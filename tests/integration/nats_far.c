@@ -398,7 +398,8 @@ void far_cut_now(struct far_cut *cut)
 {
     atomic_store(&cut->cut, true);
     wake(cut);
-    while (atomic_load(&cut->cut)) {
+    /* Told to stop, the other thread may be gone: nobody answers any more. */
+    while (atomic_load(&cut->cut) && !atomic_load(&cut->stop)) {
         usleep(1000);
     }
 }
