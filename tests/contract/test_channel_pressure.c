@@ -16,8 +16,8 @@ static enum fh_channel channel;
 #define PAD   1000
 
 /* A pause that is longer than the silence allowed: it must not be taken for the server's. */
-#define SILENCE_MS 1000
-#define STALL_MS   1300
+#define SILENCE_MS 3000
+#define STALL_MS   3500
 
 static atomic_bool server_stalled;
 

@@ -270,7 +270,7 @@ static int on_term(sd_event_source *source, const struct signalfd_siginfo *info,
 
 int link_node_main(int argc, char **argv)
 {
-    if (argc != 11) {
+    if (argc != 12) {
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -290,7 +290,7 @@ int link_node_main(int argc, char **argv)
     }
     snprintf(pair->peer_public_key, sizeof(pair->peer_public_key), "%s", argv[5]);
     pair->heartbeat_ms = 100;
-    pair->failure_after = 5;
+    pair->failure_after = atoi(argv[11]);
     pair->join_timeout_ms = 1000;
     pair->preferred = argv[7][0] == '1';
     pair->prefer = argv[8][0] == '1' ? FH_PREFER_SAFETY : FH_PREFER_AVAILABILITY;
@@ -356,6 +356,7 @@ void link_node_start(struct link_node *node, const struct link_node_options *opt
     snprintf(text[1], sizeof(text[1]), "%d", options->peer_port[0]);
     snprintf(text[2], sizeof(text[2]), "%d", options->peer_port[1]);
     snprintf(text[3], sizeof(text[3]), "%d", options->replica);
+    snprintf(text[4], sizeof(text[4]), "%d", options->failure_after);
     fflush(NULL);
     node->pid = fork();
     if (node->pid == 0) {
@@ -368,7 +369,7 @@ void link_node_start(struct link_node *node, const struct link_node_options *opt
         close(out[1]);
         execl("/proc/self/exe", "test_link", "node", options->name, text[0], text[1], text[2],
               options->secret, options->peer_public, text[3], options->preferred ? "1" : "0",
-              options->safety ? "1" : "0", options->datagrams ? "1" : "0", options->state,
+              options->safety ? "1" : "0", options->datagrams ? "1" : "0", options->state, text[4],
               (char *)NULL);
         _exit(127);
     }

@@ -17,7 +17,8 @@ struct link_node_options {
     bool preferred;
     bool safety;
     bool datagrams;
-    char state[256]; /* file that stands for the node's disk */
+    int failure_after; /* heartbeats, one each 100 ms */
+    char state[256];   /* file that stands for the node's disk */
 };
 
 /* The node's main(): argv after "node". Reads "report N", "full 0|1" (no room for reports of

@@ -646,16 +646,28 @@ static void test_devices_keep_their_order(void **state)
     assert_true(most >= 2 && most <= 4);
 }
 
+/* Another server in the place of the one that is there, at the same port: what the sink sent before
+ * went with the first, so whatever this one hears was sent since. */
+static void replace_server(struct fixture *f)
+{
+    const char *port = strrchr(server_url, ':') + 1;
+    const char *const options[] = {"--port", port, NULL};
+    stop(&server, SIGKILL);
+    start_server(f, options);
+}
+
 static void test_fenced_in_the_middle(void **state)
 {
     struct fixture *f = *state;
     fixture_lead(f);
-    rules(f, "[{\"times\": 5, \"status\": 500}]");
+    rules(f, "[{\"status\": 500}]");
     assert_int_equal(fixture_write(f, 1, 10, 100000, 0), 0);
     fixture_says(f, "answered 500");
     f->fenced = true;
-    fixture_says(f, "must keep quiet");
+    fixture_says(f, "must keep quiet"); /* what was under way is given up */
+    replace_server(f);
     size_t before = requests(f);
+    assert_true(before > 0);
     for (int i = 0; i < 4; i++) { /* longer than the back-off */
         assert_int_equal(fixture_accept(f), -EAGAIN);
         usleep(100000);
