@@ -1,5 +1,5 @@
-/* ha_private.h: what ha.c (the engine), ha_arbiter.c, ha_datagram.c, ha_echo.c, ha_offer.c and
- * ha_status.c share. */
+/* ha_private.h: what ha.c (the engine), ha_arbiter.c, ha_datagram.c, ha_echo.c, ha_host.c,
+ * ha_offer.c and ha_status.c share. */
 #ifndef FH_HA_PRIVATE_H
 #define FH_HA_PRIVATE_H
 
@@ -64,7 +64,7 @@ struct fh_ha {
 
 /* Give the machine an input and perform what it decides. bytes: of an own report. */
 void fh_ha_feed(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes);
-/* The same for what the host says: nobody listens any more after fh_ha_stop. */
+/* ha_host.c: the same for what the host says; nobody listens any more after fh_ha_stop. */
 void fh_ha_from_host(struct fh_ha *ha, const struct fh_fsm_input *input, const void *bytes);
 
 /* ha_datagram.c */
