@@ -526,6 +526,9 @@ static int take_input(struct fh_fsm *fsm, struct fh_time now, const struct fh_fs
     case FH_FSM_PROMOTE:
         fh_fsm_force(fsm, now, actions);
         return 0;
+    case FH_FSM_LEAVE:
+        fh_fsm_leave(fsm, now, actions);
+        return 0;
     case FH_FSM_STOP:
         fsm->stopped = true;
         fh_fsm_add(actions, FH_FSM_SEND_GOODBYE);
@@ -548,9 +551,13 @@ int fh_fsm_step(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_inpu
         fh_fsm_stalled(fsm, now);
     }
     fsm->last_step = now;
+    if (fsm->leaving && input->type != FH_FSM_OWN_REPORT && input->type != FH_FSM_STOP) {
+        fh_fsm_is_leaving(fsm, now, input, ret);
+        return 0;
+    }
     bool was_present = fh_fsm_peer_present(fsm);
     int r = take_input(fsm, now, input, ret);
-    if (fsm->stopped) {
+    if (fsm->leaving || fsm->stopped) {
         return r;
     }
     uint8_t changed = 0;

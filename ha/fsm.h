@@ -73,7 +73,9 @@ enum fh_fsm_input_type {
     FH_FSM_SWITCHOVER,  /* operator's; ask fh_fsm_switch_refused first */
     FH_FSM_MAINTENANCE, /* operator's */
     FH_FSM_PROMOTE,     /* operator's, forced; ask fh_fsm_promote_refused first */
-    FH_FSM_STOP,        /* planned end of the process */
+    FH_FSM_LEAVE, /* the process is about to end: STOP_DELIVERY, and LEFT within a second; from
+                     now on it changes no role and asks for nothing */
+    FH_FSM_STOP,  /* planned end of the process, after LEFT: the farewell */
 };
 
 /* arbiter.h's answers, without its I/O. */
@@ -142,6 +144,7 @@ enum fh_fsm_action_type {
     FH_FSM_DRAIN_DELIVERY, /* number: limit in ms */
     FH_FSM_PUBLISH_UNTIL,
     FH_FSM_REPLICAS_DIFFER, /* number: the key that knows the copies */
+    FH_FSM_LEFT, /* flag: the arbiter has back what it granted; else it is not waited for */
     /* to the arbiter, for the epoch in number */
     FH_FSM_LEASE_ACQUIRE,
     FH_FSM_LEASE_RENEW,
@@ -277,6 +280,9 @@ struct fh_fsm { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     struct fh_time last_beat;
     struct fh_time last_datagram;
     bool beat_now;
+    bool leaving; /* see fsm_leave.c */
+    bool left;
+    struct fh_time leave_until;
     bool stopped;
 
     uint64_t persisting; /* epoch on its way to the disk, 0 = none */

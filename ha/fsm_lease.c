@@ -58,6 +58,28 @@ static void reached(struct fh_fsm *fsm, struct fh_fsm_actions *actions)
     lease->error[0] = '\0';
 }
 
+bool fh_fsm_lease_leave(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions)
+{
+    struct fh_fsm_lease *lease = &fsm->lease;
+    if (lease->want == 0) {
+        return false;
+    }
+    give_back(fsm, actions);
+    lease->want = 0;
+    lease->until = (struct fh_time){0};
+    lease->asked_at = now;
+    lease->waiting = lease->reachable; /* who does not answer is told, and not waited for */
+    return lease->waiting;
+}
+
+bool fh_fsm_lease_is_left(const struct fh_fsm *fsm, const struct fh_fsm_arbiter_answer *answer)
+{
+    return fsm->lease.want == 0 && fsm->lease.waiting &&
+           (answer->result == FH_FSM_ARBITER_RELEASED ||
+            answer->result == FH_FSM_ARBITER_UNREACHABLE) &&
+           !fh_time_before(answer->asked_at, fsm->lease.asked_at);
+}
+
 bool fh_fsm_lease_for(struct fh_fsm *fsm, struct fh_time now, uint64_t epoch, bool peer_follows,
                       struct fh_fsm_actions *actions)
 {

@@ -67,6 +67,16 @@ void fh_fsm_lease_answer(struct fh_fsm *fsm, struct fh_time now,
 int64_t fh_fsm_lease_alone_ms(const struct fh_fsm *fsm);
 /* Renew what is needed, give back what is not. */
 void fh_fsm_lease_upkeep(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
+/* For good: what was granted or asked for is given back. False: there is no answer to wait for. */
+bool fh_fsm_lease_leave(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
+/* Is this the answer to that? */
+bool fh_fsm_lease_is_left(const struct fh_fsm *fsm, const struct fh_fsm_arbiter_answer *answer);
+
+/* fsm_leave.c */
+void fh_fsm_leave(struct fh_fsm *fsm, struct fh_time now, struct fh_fsm_actions *actions);
+/* In place of a step, after it; own reports still go their way. */
+void fh_fsm_is_leaving(struct fh_fsm *fsm, struct fh_time now, const struct fh_fsm_input *input,
+                       struct fh_fsm_actions *actions);
 
 /* fsm_alone.c */
 /* Forgets what was said of another epoch. */

@@ -172,6 +172,14 @@ static void order_host(struct fh_ha *ha, const struct fh_fsm_action *action)
             host->replicas_differ(ha->userdata, (enum fh_dedup_key)action->number);
         }
         break;
+    case FH_FSM_LEFT:
+        if (!action->flag) {
+            fh_log(LOG_NOTICE,
+                   "stopping without the arbiter's word that it has its lease back: the "
+                   "peer is granted it when it has run out");
+        }
+        host->left(ha->userdata);
+        break;
     default:
         break;
     }
@@ -483,6 +491,12 @@ int fh_ha_start(struct fh_ha *ha, struct fh_error *err)
     ha->fsm.last_step = ha->fsm.started;
     ha->started = true;
     return 0;
+}
+
+void fh_ha_leave(struct fh_ha *ha)
+{
+    struct fh_fsm_input input = {.type = FH_FSM_LEAVE};
+    fh_ha_from_host(ha, &input, NULL);
 }
 
 void fh_ha_stop(struct fh_ha *ha)

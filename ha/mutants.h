@@ -28,6 +28,7 @@
     X(STALL_IGNORED, "goes on after standing still as if nothing had been")                        \
     X(GOES_ON_UNASKED, "was fenced, and does not ask what the peer delivered meanwhile")           \
     X(RELEASE_EARLY, "gives the lease back before delivery has stopped")                           \
+    X(LEAVES_EARLY, "stops by plan, and gives the lease back before the sinks have ended")         \
     X(PRIMARY_WITH_HOLE, "a wiped primary does not fetch what only the other one holds")           \
     X(OLD_STORE, "goes on counting reports of a store that is gone")                               \
     X(INTRODUCED_EARLY, "a wiped node is ready before it is told what it had delivered")           \

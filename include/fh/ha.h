@@ -118,6 +118,8 @@ struct fh_ha_host {
     /* Primary: the standby has these records (lines with their newlines, valid during the call) and
      * no report of them. What this node has not seen it delivers. NULL: never taken. */
     void (*peer_offers)(void *userdata, const void *lines, size_t len);
+    /* The answer to fh_ha_leave. */
+    void (*left)(void *userdata);
     /* For the journal was already logged by the engine; for status and STATUS=. */
     void (*role_changed)(void *userdata, enum fh_role role, uint64_t epoch, const char *reason);
     /* -EEXIST and friends: the pair cannot be formed (same replica_id, same node name, protocol
@@ -138,6 +140,11 @@ int fh_ha_new(const struct fh_config *config, const char secret_key[41],
               const struct fh_ha_start *start, sd_event *event, const struct fh_ha_host *host,
               void *userdata, struct fh_error *err, struct fh_ha **ret);
 int fh_ha_start(struct fh_ha *ha, struct fh_error *err);
+/* A planned stop is about to come: delivery is stopped (-> stop_delivery), then the arbiter is
+ * given its lease back -> left, within about a second, whether sinks and arbiter have answered or
+ * not; a lease is not given back while a sink may still be at work. From now on this node neither
+ * leads nor follows; then fh_ha_stop. */
+void fh_ha_leave(struct fh_ha *ha);
 /* Say goodbye to the peer (a planned stop: it promotes at once when it is ready), close the link.
  */
 void fh_ha_stop(struct fh_ha *ha);

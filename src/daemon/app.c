@@ -1,8 +1,8 @@
 /* app.c: the order in which the daemon's parts start and stop, its signals and its clockwork.
  *
  * Start: configuration, store and sinks (idle), control socket, receivers, pair. Stop: receivers,
- * drain, farewell to the peer, the rest in reverse. The main thread never touches the disk once
- * READY is said. */
+ * drain, sinks, the arbiter's lease, farewell to the peer, the rest in reverse. The main thread
+ * never touches the disk once READY is said. */
 #include "app.h"
 
 #include "fh/log.h"
@@ -126,13 +126,30 @@ void app_finish(struct app *app, int exit_code)
     sd_event_exit(app->event, exit_code);
 }
 
+void app_leave(struct app *app)
+{
+    if (app->leaving) {
+        return;
+    }
+    app->leaving = true;
+    if (app->ha) {
+        fh_ha_leave(app->ha); /* -> app_finish */
+    } else {
+        app_finish(app, 0);
+    }
+}
+
 static int on_drain_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {
     (void)source;
     (void)usec;
+    struct app *app = userdata;
+    if (app->leaving) {
+        return 0;
+    }
     fh_log(LOG_NOTICE, "stopping without having delivered everything: the rest is in the store and "
                        "is delivered after the next start, or by the peer");
-    app_finish(userdata, 0);
+    app_leave(app);
     return 0;
 }
 

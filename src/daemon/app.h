@@ -42,6 +42,7 @@ struct app {
     struct fh_control_client *replay_watcher[FH_SINKS_MAX]; /* of the replay into each sink; NULL */
     struct fh_time replay_told[FH_SINKS_MAX];
     bool stopping;
+    bool leaving; /* all is delivered, or there is no more time: the pair is being left */
     int exit_code;
     /* for the rate in STATUS */
     struct fh_time rate_at;
@@ -54,6 +55,8 @@ int app_run(const char *config_path);
 /* Reads and checks the configuration, logs or prints each finding. */
 int app_check(const char *config_path);
 void app_finish(struct app *app, int exit_code);
+/* The planned way to app_finish: a node of a pair stops to deliver and gives the lease back. */
+void app_leave(struct app *app);
 void app_reload(struct app *app);
 
 /* app_pair.c */

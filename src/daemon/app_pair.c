@@ -102,7 +102,7 @@ static void stored(void *userdata, const char *lines, size_t len)
 
 static void drained(void *userdata)
 {
-    app_finish(userdata, 0);
+    app_leave(userdata);
 }
 
 static void failed(void *userdata)
@@ -200,6 +200,11 @@ static void keep_history(void *userdata, const void *bytes, size_t len)
     fh_pipeline_keep_note(((struct app *)userdata)->pipeline, HISTORY_NOTE, bytes, len);
 }
 
+static void left(void *userdata)
+{
+    app_finish(userdata, 0);
+}
+
 static void replicas_differ(void *userdata, enum fh_dedup_key key)
 {
     fh_pipeline_use_key(((struct app *)userdata)->pipeline, key);
@@ -239,6 +244,7 @@ static const struct fh_ha_host ha_host = {
     .drain_delivery = drain_delivery,
     .publish_until = publish_until,
     .keep_history = keep_history,
+    .left = left,
     .replicas_differ = replicas_differ,
     .find_unreported = find_unreported,
     .peer_offers = peer_offers,

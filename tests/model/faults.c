@@ -25,6 +25,35 @@ static void crash(int n)
     later(EV_START, n, (int64_t)(chance(3) ? rnd(100) : rnd(5000)));
 }
 
+/* systemctl stop: the sinks end, the arbiter gets its lease back, and the peer is told. */
+static void stop_by_plan(int n)
+{
+    struct node *node = &w.node[n];
+    if (!node->alive || w.now < node->paused_until) {
+        return;
+    }
+    trace("%c: is stopped as %s", 'a' + n, fh_role_name(node->fsm.role));
+    w.stopped++;
+    struct fh_fsm_input input = {.type = FH_FSM_LEAVE};
+    step(n, &input);
+}
+
+void stopped(int n)
+{
+    struct fh_fsm_input input = {.type = FH_FSM_STOP};
+    step(n, &input);
+    crash(n);
+}
+
+static void end(int n)
+{
+    if (w.stops && chance(2)) {
+        stop_by_plan(n);
+    } else {
+        crash(n);
+    }
+}
+
 /* The disk is lost; the node comes back with an empty one. Not while the other one has still to
  * make up for the loss of its own: what only the two of them held would be lost, and rightly so. */
 static void wipe(int n)
@@ -211,7 +240,7 @@ static void clean_fault(void)
             break;
         } /* fallthrough */
     default:
-        crash(n);
+        end(n);
     }
 }
 
@@ -251,12 +280,12 @@ void fault(void)
     }
     switch (rnd(10)) {
     case 0:
-        crash(n);
+        end(n);
         break;
     case 1:
-        crash(n);
+        end(n);
         if (chance(2)) {
-            crash(!n);
+            end(!n);
         }
         break;
     case 2:

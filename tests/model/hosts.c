@@ -153,6 +153,7 @@ static void next_batch(int n)
 
 static void stop(int n)
 {
+    w.node[n].stopping |= w.node[n].delivering;
     w.node[n].delivering = false;
     w.node[n].draining = false;
     store(n, (struct event){.op = OP_STOP});
@@ -251,6 +252,7 @@ static void op_stop(int n)
             publish(n, number);
         } /* else in doubt */
     }
+    node->stopping = false;
     struct fh_fsm_input input = {.type = FH_FSM_DELIVERY_STOPPED};
     step(n, &input);
 }
@@ -500,6 +502,17 @@ static void order(int n, const struct fh_fsm_input *input, const struct fh_fsm_a
     }
 }
 
+static void say_farewell(int n)
+{
+    static struct fh_wire_message message;
+    memset(&message, 0, sizeof(message));
+    message.type = FH_WIRE_GOODBYE;
+    message.sequence = ++w.node[n].sequence;
+    for (size_t i = 0; i < w.paths; i++) {
+        transmit(n, i, &message, false);
+    }
+}
+
 static void perform(int n, const struct fh_fsm_input *input, struct fh_fsm_action *action)
 {
     switch (action->type) {
@@ -530,7 +543,14 @@ static void perform(int n, const struct fh_fsm_input *input, struct fh_fsm_actio
         ask_arbiter(n, FH_LEASE_RENEW, action);
         break;
     case FH_FSM_LEASE_RELEASE:
+        check_release(n, action->number);
         ask_arbiter(n, FH_LEASE_RELEASE, action);
+        break;
+    case FH_FSM_SEND_GOODBYE:
+        say_farewell(n);
+        break;
+    case FH_FSM_LEFT:
+        stopped(n);
         break;
     case FH_FSM_ROLE_CHANGED:
         w.last_change = w.now;
@@ -602,7 +622,7 @@ void start_node(int n)
     node->alive = true;
     node->live_at = w.now + 300 * MS;
     node->ill_until = 0;
-    node->delivering = node->draining = node->in_sync = false;
+    node->delivering = node->stopping = node->draining = node->in_sync = false;
     node->until = (struct fh_time){0};
     node->adding = 0;
     node->confirmed = 0;

@@ -53,6 +53,16 @@ void check_start(int n, uint64_t epoch)
     w.epoch_owner[epoch] = n + 1;
 }
 
+/* Whoever gives its lease back has nothing left that could become visible by it. */
+void check_release(int n, uint64_t epoch)
+{
+    const struct node *node = &w.node[n];
+    if ((node->delivering || node->stopping) && epoch >= node->delivering_epoch) {
+        fail("node %c gives the lease of epoch %" PRIu64 " back before its sink has ended", 'a' + n,
+             epoch);
+    }
+}
+
 /* Not one event is published by a node after the other one began to lead in a higher epoch. */
 void check_publisher(int n)
 {

@@ -144,6 +144,7 @@ struct world {
     bool datagrams; /* heartbeats go as datagrams, too */
     bool careful;   /* an arbiter, and both nodes prefer safety */
     bool promotes;  /* the operator has a node lead that waits for the other one */
+    bool stops;     /* some ends of a process are planned: its sinks stop, it says farewell */
     bool wipes;     /* disks are lost, but never both: between two the pair was ready again */
     bool wiped;     /* one was */
     int unhealed;   /* node + 1 that has not been part of a ready pair since */
@@ -172,7 +173,7 @@ struct world {
     bool blind;               /* somebody led who could not know what the other one had published */
     uint64_t barred, ordered; /* waited for the other one; led by the operator's order */
     int64_t last_change;
-    uint64_t steps, faults, promotions, handovers;
+    uint64_t steps, faults, promotions, handovers, stopped;
 };
 
 extern struct world w;
@@ -219,6 +220,7 @@ void push_local(int n);
 
 /* faults.c */
 void fault(void);
+void stopped(int n); /* it has left the pair by plan, the process ends */
 void calm_down(void);
 
 /* invariants.c */
@@ -230,6 +232,7 @@ void check_forgotten(int n);
 void check_publisher(int n);
 void check_published(int n, uint32_t event);
 void check_barred(int n);
+void check_release(int n, uint64_t epoch);
 void check_step(void);
 void check_end(void);
 

@@ -361,6 +361,81 @@ static void the_lease_is_renewed_and_given_back(void **state)
     assert_int_equal(fsm.lease.want, 0);
 }
 
+/* systemctl stop: whoever hears the farewell asks the arbiter at once. */
+static void a_planned_stop_gives_the_lease_back_when_the_sinks_have_ended(void **state)
+{
+    (void)state;
+    options.arbiter = true;
+    lead();
+    all.count = 0;
+    simple(FH_FSM_LEAVE);
+    assert_non_null(did(FH_FSM_STOP_DELIVERY));
+    arbiter(FH_FSM_ARBITER_RELEASED, fsm.epoch, now_ms); /* not an answer to this */
+    pass(100);
+    assert_null(did(FH_FSM_LEASE_RELEASE));
+    assert_null(did(FH_FSM_LEFT));
+    uint64_t epoch = fsm.epoch;
+    simple(FH_FSM_DELIVERY_STOPPED);
+    assert_int_equal(did(FH_FSM_LEASE_RELEASE)->number, epoch);
+    assert_null(did(FH_FSM_LEFT));
+    arbiter(FH_FSM_ARBITER_GRANTED, epoch, now_ms);          /* a renewal's, too late */
+    arbiter(FH_FSM_ARBITER_UNREACHABLE, epoch, now_ms - 50); /* and another one's */
+    assert_null(did(FH_FSM_LEFT));
+    arbiter(FH_FSM_ARBITER_RELEASED, epoch, now_ms);
+    assert_true(did(FH_FSM_LEFT)->flag);
+    all.count = 0;
+    pass(5000);
+    simple(FH_FSM_DELIVERY_STOPPED);
+    assert_int_equal(all.count, 0); /* neither a role nor a lease is asked for any more */
+    simple(FH_FSM_STOP);
+    assert_non_null(did(FH_FSM_SEND_GOODBYE));
+    assert_null(did(FH_FSM_LEASE_RELEASE));
+}
+
+static void a_stop_waits_for_no_sink_and_no_arbiter_without_end(void **state)
+{
+    (void)state;
+    options.arbiter = true;
+    lead();
+    all.count = 0;
+    simple(FH_FSM_LEAVE);
+    pass(900);
+    assert_null(did(FH_FSM_LEFT));
+    pass(200);
+    assert_false(did(FH_FSM_LEFT)->flag);
+    simple(FH_FSM_DELIVERY_STOPPED); /* nobody is told any more: the lease runs out by itself */
+    assert_null(did(FH_FSM_LEASE_RELEASE));
+
+    lead();
+    all.count = 0;
+    simple(FH_FSM_LEAVE);
+    simple(FH_FSM_DELIVERY_STOPPED);
+    pass(900);
+    assert_null(did(FH_FSM_LEFT));
+    pass(200);
+    assert_false(did(FH_FSM_LEFT)->flag);
+}
+
+static void without_a_lease_a_stop_waits_for_the_sinks_alone(void **state)
+{
+    (void)state;
+    lead();
+    all.count = 0;
+    simple(FH_FSM_LEAVE);
+    assert_null(did(FH_FSM_LEFT));
+    simple(FH_FSM_DELIVERY_STOPPED);
+    assert_true(did(FH_FSM_LEFT)->flag);
+
+    options.arbiter = true;
+    lead();
+    arbiter(FH_FSM_ARBITER_UNREACHABLE, 0, now_ms);
+    all.count = 0;
+    simple(FH_FSM_LEAVE);
+    simple(FH_FSM_DELIVERY_STOPPED); /* it does not answer anyhow */
+    assert_non_null(did(FH_FSM_LEASE_RELEASE));
+    assert_false(did(FH_FSM_LEFT)->flag);
+}
+
 static void switchover_hands_over_and_comes_back(void **state)
 {
     (void)state;
@@ -591,6 +666,9 @@ int main(void)
         ROW(who_was_fenced_asks_what_it_missed),
         ROW(the_end_of_maintenance_is_heard_first),
         ROW(the_lease_is_renewed_and_given_back),
+        ROW(a_planned_stop_gives_the_lease_back_when_the_sinks_have_ended),
+        ROW(a_stop_waits_for_no_sink_and_no_arbiter_without_end),
+        ROW(without_a_lease_a_stop_waits_for_the_sinks_alone),
         ROW(switchover_hands_over_and_comes_back),
         ROW(a_standby_takes_what_is_handed_over),
         ROW(maintenance_never_promotes),
