@@ -100,10 +100,12 @@ int free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    getsockname(fd, (struct sockaddr *)&address, &len);
-    close(fd);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    /* after the bind, which would else take a port that somebody holds like this */
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     return ntohs(address.sin_port);
 }
 
@@ -117,6 +119,8 @@ void write_file(const char *path, const char *text, unsigned mode)
 }
 
 /* ---- clients ---- */
+
+#define CLIENT_WAIT_MS 120000 /* longer than the time-out of any request here */
 
 static void on_answer(void *userdata, const struct fh_arbiter_answer *answer)
 {
@@ -172,7 +176,7 @@ static void run_until(struct client *client, struct fh_time end, uint64_t number
 
 enum fh_arbiter_result client_wait(struct client *client, uint64_t number)
 {
-    run_until(client, fh_time_add_ms(fh_now(), 15000), number);
+    run_until(client, fh_time_add_ms(fh_now(), CLIENT_WAIT_MS), number);
     client->answer = client->kept[number % FH_ARRAY_LEN(client->kept)];
     if (client->answer.request != number) {
         fail_msg("request %d was not answered", (int)number);

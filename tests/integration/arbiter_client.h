@@ -22,6 +22,8 @@ void process_forget(struct process *process);
 /* Send the signal; with SIGSTOP, SIGCONT that is all, else wait for the end. Exit code or -signal.
  */
 int process_end(struct process *process, int signal);
+/* A port of the loopback that stays bound, unused, until this program ends: nobody else is given
+ * it, connections to it are refused, and a program that sets SO_REUSEADDR may listen there. */
 int free_port(void);
 void write_file(const char *path, const char *text, unsigned mode);
 
@@ -38,7 +40,7 @@ void client_new(struct client *client, const struct fh_config *config, const cha
 void client_free(struct client *client);
 enum client_request { ACQUIRE, RENEW, RELEASE };
 uint64_t client_send(struct client *client, enum client_request request, uint64_t epoch);
-/* Run the loop until this request is answered; fails the test when it is not within 15 s. */
+/* Run the loop until this request is answered; fails the test when it is not within 120 s. */
 enum fh_arbiter_result client_wait(struct client *client, uint64_t number);
 enum fh_arbiter_result client_ask(struct client *client, enum client_request request,
                                   uint64_t epoch);
