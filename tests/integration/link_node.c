@@ -234,6 +234,7 @@ static void command(const char *line)
     } else if (strcmp(line, "status") == 0) {
         struct fh_ha_status status;
         fh_ha_status(me.ha, &status);
+        printf("path %s\n", status.peer.path[0].up ? "up" : "down");
         printf("datagrams %d\n", status.peer.path[0].datagrams);
         printf("round trip %s\n", status.peer.path[0].round_trip_us < 0 ? "unknown" : "known");
     }
@@ -330,16 +331,18 @@ int link_node_main(int argc, char **argv)
 
 int link_node_free_port(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof(address);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
+        getsockname(fd, (struct sockaddr *)&address, &len) < 0 ||
+        /* after the bind, which would else take a port that somebody holds like this */
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) {
         perror("port");
         exit(1);
     }
-    close(fd);
     return ntohs(address.sin_port);
 }
 
@@ -378,7 +381,7 @@ void link_node_start(struct link_node *node, const struct link_node_options *opt
     node->to = in[1];
     node->from = out[0];
     node->len = 0;
-    link_node_wait(node, "started", 10000);
+    link_node_wait(node, "started", 60000);
 }
 
 void link_node_say(struct link_node *node, const char *line)
@@ -410,19 +413,29 @@ static size_t next_line(struct link_node *node, struct fh_time until)
     }
 }
 
-bool link_node_hears(struct link_node *node, const char *text, int timeout_ms)
+int link_node_hears_one(struct link_node *node, const char *const *texts, int timeout_ms)
 {
     struct fh_time until = fh_time_add_ms(fh_now(), timeout_ms);
-    bool found = false;
-    for (size_t used; !found && (used = next_line(node, until)) > 0;) {
+    int found = -1;
+    for (size_t used; found < 0 && (used = next_line(node, until)) > 0;) {
         if (getenv("FH_TEST_VERBOSE")) {
             fprintf(stderr, "    %d: %s\n", (int)node->pid, node->line);
         }
-        found = strstr(node->line, text) != NULL;
+        for (int i = 0; found < 0 && texts[i]; i++) {
+            if (strstr(node->line, texts[i])) {
+                found = i;
+                snprintf(node->heard, sizeof(node->heard), "%s", node->line);
+            }
+        }
         node->len -= used;
         memmove(node->line, node->line + used, node->len);
     }
     return found;
+}
+
+bool link_node_hears(struct link_node *node, const char *text, int timeout_ms)
+{
+    return link_node_hears_one(node, (const char *[]){text, NULL}, timeout_ms) == 0;
 }
 
 int64_t link_node_wait(struct link_node *node, const char *text, int timeout_ms)
