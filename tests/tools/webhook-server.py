@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A web service that takes batches of records, and misbehaves on request.
 
-  webhook-server.py --dir DIR [--port N] [--plain] [--client-cert] [--token T] [--basic USER:PASSWORD]
+  webhook-server.py --dir DIR [--port N | --listener FD] [--plain] [--client-cert] [--token T] [--basic USER:PASSWORD]
                     [--refuse REGEX]
 
 Keeps in DIR, durably before it answers:
@@ -9,11 +9,14 @@ Keeps in DIR, durably before it answers:
   requests.ndjson   every request: {"key", "epoch", "node", "count", "type", "status", "bytes", ...}
 Makes ca.pem, server.pem, client.pem and other-ca.pem in DIR when they are not there. Prints "listening on URL".
 
+--listener: an inherited socket that listens already; it stays its owner's, so that nobody takes the port while
+one server follows another.
 --refuse: answer 422 to a request with a record over 300 KB that matches.
 POST /control takes a JSON list of rules, which replaces the one before; the first whose "match" (a regular
 expression over the body; default: any) fits and whose "times" are not used up decides:
   {"match": RE, "times": N, "status": 503, "headers": {..}, "body": TEXT,
-   "store": false, "hang": SECONDS, "cut": "before"|"after"|"body", "endless": true}
+   "store": false, "hang": SECONDS, "together": N, "cut": "before"|"after"|"body", "endless": true}
+together: it is not answered before N different requests of this rule have come.
 cut: the connection, before the body is read, after it is read, or in the middle of the answer; with "store"
 what was read is kept all the same.
 """
@@ -33,6 +36,7 @@ import time
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--dir", required=True)
 arguments.add_argument("--port", type=int, default=0)
+arguments.add_argument("--listener", type=int)
 arguments.add_argument("--plain", action="store_true")
 arguments.add_argument("--client-cert", action="store_true")
 arguments.add_argument("--token")
@@ -41,6 +45,7 @@ arguments.add_argument("--refuse")
 options = arguments.parse_args()
 
 lock = threading.Lock()
+come = threading.Condition(lock)
 rules = []
 
 
@@ -88,6 +93,14 @@ def rule_for(body):
             rule["times"] = rule.get("times", 1 << 60) - 1
             return rule
     return {}
+
+
+def wait_for_others(rule, key):
+    """The caller holds the lock. A request that comes again is not another one."""
+    came = rule.setdefault("came", set())
+    came.add(key)
+    come.notify_all()
+    come.wait_for(lambda: len(came) >= rule["together"])
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -154,7 +167,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def take(self, body):
         began = time.monotonic()
         with lock:
-            rule = dict(rule_for(body))
+            rule = rule_for(body)
+            if "together" in rule:
+                wait_for_others(rule, self.headers["Idempotency-Key"])
         if "hang" in rule:
             time.sleep(rule["hang"])
         status = rule.get("status", 200)
@@ -212,7 +227,11 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 os.makedirs(options.dir, exist_ok=True)
-server = Server(("127.0.0.1", options.port), Handler)
+server = Server(("127.0.0.1", options.port), Handler, bind_and_activate=options.listener is None)
+if options.listener is not None:
+    server.socket.close()
+    server.socket = socket.socket(fileno=options.listener)
+    server.server_port = server.socket.getsockname()[1]
 if not options.plain:
     make_certificates()
     server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

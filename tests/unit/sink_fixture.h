@@ -62,7 +62,7 @@ static inline struct fixture *fixture_new(const char *type)
     snprintf(f->config.type, sizeof(f->config.type), "%s", type);
     f->config.batch_records = 1000;
     f->config.batch_ms = 100;
-    f->config.timeout_ms = 10000;
+    f->config.timeout_ms = FIXTURE_PATIENCE_MS; /* nothing is sent twice for want of an answer */
     f->config.concurrency = 4;
     f->devices = 7;
     f->context = (struct fh_sink_context){.node = "a",

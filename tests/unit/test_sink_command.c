@@ -70,13 +70,29 @@ static char *wait_for_file(struct fixture *f, const char *name)
     return text;
 }
 
+/* It runs no more. Whoever is to collect it, init or the sink, may take its time. */
+static bool is_gone(pid_t pid)
+{
+    char path[64];
+    char state = 'X';
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file) {
+        if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) {
+            state = 'X'; /* it went while we looked */
+        }
+        fclose(file);
+    }
+    return state == 'X' || state == 'Z';
+}
+
 static void wait_until_gone(pid_t pid)
 {
     struct fh_time until = fh_time_add_ms(fh_now(), FIXTURE_PATIENCE_MS);
-    while (kill(pid, 0) == 0 && fh_time_before(fh_now(), until)) {
+    while (!is_gone(pid) && fh_time_before(fh_now(), until)) {
         usleep(10000);
     }
-    assert_true(kill(pid, 0) != 0 && errno == ESRCH);
+    assert_true(is_gone(pid));
 }
 
 /* ---- what goes right ---- */
@@ -240,6 +256,7 @@ static void test_nonsense_on_its_output(void **state)
 static void test_a_line_without_end(void **state)
 {
     struct fixture *f = *state;
+    f->config.timeout_ms = 400; /* it does not end when its input does */
     use_shell(f, FH_ACK_LINES, "yes | tr -d '\\n'");
     fixture_lead(f);
     assert_int_equal(fixture_write(f, 1, 10, 0, 0), 0);
@@ -292,7 +309,7 @@ static void test_its_children(void **state)
 static void test_it_dies_with_the_daemon(void **state)
 {
     struct fixture *f = *state;
-    use_shell(f, FH_ACK_PIPE, "echo $$ >pid; sleep 1000");
+    use_shell(f, FH_ACK_PIPE, "echo $$ >pid; exec sleep 1000");
     pid_t daemon = fork();
     if (daemon == 0) {
         fixture_lead(f);
@@ -347,15 +364,21 @@ static void test_what_it_complains_about(void **state)
     int before = dup(STDERR_FILENO);
     int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(log, STDERR_FILENO);
+    struct fh_time began = fh_now();
     fixture_lead(f);
     f->ops->abandon(f->sink, NULL, 0, &f->err);
     dup2(before, STDERR_FILENO);
     close(before);
     close(log);
     char *text = fixture_read(f, "log");
+    int64_t periods = fh_time_diff_ms(fh_now(), began) / 10000 + 1;
+    int64_t passed = 0;
+    for (char *at = text; (at = strstr(at, "the program writes: line ")); at++) {
+        passed++;
+    }
     assert_non_null(strstr(text, "sink out: the program writes: line 1\n"));
-    assert_null(strstr(text, "line 400\n"));
-    assert_non_null(strstr(text, "more lines\n"));
+    assert_in_range(passed, 1, 20 * periods); /* so many lines in 10 s */
+    assert_true(passed == 500 || strstr(text, "more lines\n"));
     free(text);
 }
 

@@ -16,16 +16,37 @@
 static pid_t server;
 static pid_t nginx;
 static char server_url[64];
+/* The server listens at a socket of ours: who connects before it is ready waits for it, and nobody
+ * takes its port while one follows another. -1: none yet. */
+static int listener = -1;
+
+/* A socket that listens at a free port, and is inherited. */
+static int listen_somewhere(unsigned *ret_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 128), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
 
 /* options: further words for the server, up to 6. */
 static void start_server(struct fixture *f, const char *const *options)
 {
-    char *words[16] = {"/usr/bin/python3", "-B", FH_WEBHOOK_SERVER, "--dir", f->place};
+    char number[16];
+    char *words[16] = {"/usr/bin/python3", "-B",         FH_WEBHOOK_SERVER, "--dir",
+                       f->place,           "--listener", number};
     int out[2];
     char line[128] = "";
+    unsigned port;
     for (size_t i = 0; options && options[i]; i++) {
-        words[5 + i] = (char *)options[i];
+        words[7 + i] = (char *)options[i];
     }
+    listener = listener >= 0 ? listener : listen_somewhere(&port);
+    snprintf(number, sizeof(number), "%d", listener);
     assert_int_equal(pipe(out), 0);
     server = fork();
     if (server == 0) {
@@ -84,6 +105,10 @@ static int teardown(void **state)
     struct fixture *f = *state;
     stop(&nginx, SIGTERM); /* its workers end with it */
     stop(&server, SIGKILL);
+    if (listener >= 0) {
+        close(listener);
+        listener = -1;
+    }
     fixture_free(f);
     return 0;
 }
@@ -166,10 +191,13 @@ static void test_arrays(void **state)
 }
 
 /* nginx speaks HTTP/2 with us and HTTP/1.1 with the server behind it. */
-static void start_nginx(struct fixture *f, unsigned port)
+static void start_nginx(struct fixture *f)
 {
     char text[2048];
     char path[128];
+    char number[16];
+    unsigned port;
+    int fd = listen_somewhere(&port);
     snprintf(text, sizeof(text),
              "daemon off; user root; pid nginx.pid; error_log error.log;\nevents {}\nhttp {\n"
              "log_format protocol '$server_protocol $status'; access_log access.log protocol;\n"
@@ -180,22 +208,15 @@ static void start_nginx(struct fixture *f, unsigned port)
              port, server_url);
     fixture_put(f, "nginx.conf", 0600, text);
     snprintf(path, sizeof(path), "%s/nginx.conf", f->place);
+    snprintf(number, sizeof(number), "%d;", fd);
     nginx = fork();
     if (nginx == 0) {
+        setenv("NGINX", number, 1); /* how it hands its sockets to its successor */
         execlp("nginx", "nginx", "-p", f->place, "-c", path, (char *)NULL);
         _exit(127);
     }
-}
-
-static unsigned free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     close(fd);
-    return ntohs(address.sin_port);
+    snprintf(f->config.url, sizeof(f->config.url), "https://127.0.0.1:%u/in", port);
 }
 
 static void test_over_http_2(void **state)
@@ -204,9 +225,7 @@ static void test_over_http_2(void **state)
     if (system("command -v nginx >/dev/null") != 0) { // NOLINT(cert-env33-c)
         skip();
     }
-    unsigned port = free_port();
-    start_nginx(f, port);
-    snprintf(f->config.url, sizeof(f->config.url), "https://127.0.0.1:%u/in", port);
+    start_nginx(f);
     f->config.batch_records = 100;
     fixture_lead(f);
     assert_int_equal(fixture_write(f, 1, 400, 3000, 0), 0);
@@ -276,8 +295,7 @@ static void test_retry_after_outlasts_an_acceptance(void **state)
     rules(f, "[{\"match\": \"event-1\\\"\", \"times\": 1, \"status\": 429, "
              "\"headers\": {\"Retry-After\": \"2\"}}, {\"times\": 1, \"hang\": 0.7}]");
     assert_int_equal(fixture_write(f, 1, 20, 0, 0), 0);
-    fixture_says(f, "answered 429");
-    fixture_accepted(f);
+    fixture_accepted(f); /* what it says meanwhile depends on which answer is read first */
     fixture_expect(f, 1, 20, true);
     for (size_t i = 0; i < requests(f); i++) {
         request(f, i, "status", value);
@@ -328,17 +346,20 @@ static void test_no_answer_in_time(void **state)
     struct fixture *f = *state;
     f->config.timeout_ms = 500;
     fixture_lead(f);
-    rules(f, "[{\"times\": 4, \"hang\": 2, \"store\": false}]");
+    /* should one be read after all, it is none that ends the matter */
+    rules(f, "[{\"hang\": 2, \"status\": 500}]");
     assert_int_equal(fixture_write(f, 1, 10, 0, 0), 0);
     fixture_says(f, "no answer of https://127.0.0.1");
+    rules(f, "[]");
+    f->config.timeout_ms = FIXTURE_PATIENCE_MS;
+    f->ops->reload(f->sink, &f->config);
     fixture_accepted(f);
-    fixture_expect(f, 1, 10, false); /* on a busy host it may store one and answer too late */
+    fixture_expect(f, 1, 10, true);
 }
 
 static void test_an_answer_without_end(void **state)
 {
     struct fixture *f = *state;
-    f->config.timeout_ms = 60000;
     fixture_lead(f);
     rules(f, "[{\"times\": 1, \"endless\": true}]");
     assert_int_equal(fixture_write(f, 1, 10, 0, 0), 0);
@@ -547,6 +568,7 @@ static void test_a_certificate_of_ours(void **state)
     assert_int_equal(requests(f), 0);
     f->ops->close(f->sink);
     f->sink = NULL;
+    f->config.timeout_ms = FIXTURE_PATIENCE_MS;
     snprintf(f->config.cert_file, sizeof(f->config.cert_file), "%s/client.pem", f->place);
     snprintf(f->config.key_file, sizeof(f->config.key_file), "%s/client.key", f->place);
     fixture_lead(f);
@@ -610,9 +632,10 @@ static void test_devices_keep_their_order(void **state)
 {
     struct fixture *f = *state;
     f->config.batch_records = 50;
+    f->config.batch_ms = FIXTURE_PATIENCE_MS; /* due when it is full, and for no other reason */
     f->devices = 23;
     fixture_lead(f);
-    rules(f, "[{\"times\": 3, \"hang\": 0.2}, {\"times\": 2, \"status\": 500}, "
+    rules(f, "[{\"times\": 3, \"hang\": 0.2, \"together\": 2}, {\"times\": 2, \"status\": 500}, "
              "{\"times\": 2, \"hang\": 0.1, \"status\": 502}, {\"times\": 5, \"hang\": 0.05}]");
     unsigned next = 1;
     for (int batch = 0; batch < 5; batch++) {
@@ -650,10 +673,8 @@ static void test_devices_keep_their_order(void **state)
  * went with the first, so whatever this one hears was sent since. */
 static void replace_server(struct fixture *f)
 {
-    const char *port = strrchr(server_url, ':') + 1;
-    const char *const options[] = {"--port", port, NULL};
     stop(&server, SIGKILL);
-    start_server(f, options);
+    start_server(f, NULL);
 }
 
 static void test_fenced_in_the_middle(void **state)
