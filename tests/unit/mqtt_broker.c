@@ -19,6 +19,33 @@ static bool stopping(struct broker *broker)
     return stop;
 }
 
+static void put(int fd, const uint8_t *bytes, size_t len)
+{
+    (void)!send(fd, bytes, len, MSG_NOSIGNAL);
+}
+
+static void acknowledge(struct broker *broker, int fd, unsigned id, int reason)
+{
+    uint8_t head = (uint8_t)(id >> 8);
+    uint8_t tail = (uint8_t)id;
+    if (broker->version == 5) {
+        put(fd, (const uint8_t[]){0x40, 4, head, tail, (uint8_t)reason, 0}, 6);
+    } else {
+        put(fd, (const uint8_t[]){0x40, 2, head, tail}, 4);
+    }
+}
+
+static void answer_held(struct broker *broker, int fd)
+{
+    pthread_mutex_lock(&broker->lock);
+    broker->outstanding -= (unsigned)broker->held_count;
+    pthread_mutex_unlock(&broker->lock);
+    for (size_t i = 0; i < broker->held_count; i++) {
+        acknowledge(broker, fd, broker->held[i], 0);
+    }
+    broker->held_count = 0;
+}
+
 static bool read_exactly(struct broker *broker, int fd, uint8_t *into, size_t len)
 {
     for (size_t have = 0; have < len;) {
@@ -27,6 +54,7 @@ static bool read_exactly(struct broker *broker, int fd, uint8_t *into, size_t le
             if (stopping(broker)) {
                 return false;
             }
+            answer_held(broker, fd);
             continue;
         }
         ssize_t n = read(fd, into + have, len - have);
@@ -36,11 +64,6 @@ static bool read_exactly(struct broker *broker, int fd, uint8_t *into, size_t le
         have += (size_t)n;
     }
     return true;
-}
-
-static void put(int fd, const uint8_t *bytes, size_t len)
-{
-    (void)!send(fd, bytes, len, MSG_NOSIGNAL);
 }
 
 static unsigned number(const uint8_t **at)
@@ -82,6 +105,7 @@ static bool greet(struct broker *broker, int fd, const uint8_t *at)
     broker->version = version;
     broker->connections++;
     broker->outstanding = 0;
+    broker->held_count = 0;
     if (version == 5) {
         uint32_t len = variable(&at);
         at += len;
@@ -126,8 +150,6 @@ static bool greet(struct broker *broker, int fd, const uint8_t *at)
 
 static bool answer(struct broker *broker, int fd, unsigned id, int reason)
 {
-    uint8_t head = (uint8_t)(id >> 8);
-    uint8_t tail = (uint8_t)id;
     switch (reason) {
     case BROKER_SILENT:
         return true;
@@ -142,11 +164,11 @@ static bool answer(struct broker *broker, int fd, unsigned id, int reason)
     default:
         break;
     }
-    if (broker->version == 5) {
-        put(fd, (const uint8_t[]){0x40, 4, head, tail, (uint8_t)reason, 0}, 6);
-    } else {
-        put(fd, (const uint8_t[]){0x40, 2, head, tail}, 4);
+    if (broker->gathers && broker->held_count < BROKER_HELD_MAX) {
+        broker->held[broker->held_count++] = id;
+        return true;
     }
+    acknowledge(broker, fd, id, reason);
     pthread_mutex_lock(&broker->lock);
     broker->outstanding--;
     pthread_mutex_unlock(&broker->lock);

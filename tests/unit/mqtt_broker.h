@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define BROKER_MESSAGES_MAX 20000
+#define BROKER_HELD_MAX     64 /* gathered; more are answered at once */
 
 struct broker_message {
     unsigned n; /* of {"n":N...} */
@@ -24,6 +25,7 @@ struct broker {
     bool hang_up_on_version5; /* or by closing the connection */
     uint16_t receive_maximum; /* 0: not said */
     uint32_t packet_maximum;  /* 0: not said */
+    bool gathers;             /* answer only when nothing more comes for a moment */
     /* The reason to answer a message with; negative: none, see the values. NULL: 0. */
     int (*judge)(void *userdata, const struct broker_message *message, size_t index);
     void *userdata;
@@ -38,6 +40,8 @@ struct broker {
     struct broker_message message[BROKER_MESSAGES_MAX];
     size_t count;
     unsigned outstanding, most_outstanding; /* when answers are withheld */
+    unsigned held[BROKER_HELD_MAX];         /* ids whose answer waits; the thread's alone */
+    size_t held_count;
 };
 
 enum {

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #define PLAY_REFUSED_MAX 16
+#define PLAY_PATIENCE_MS 60000
 
 struct play {
     struct fh_config_sink config;
@@ -134,10 +135,10 @@ static inline int play_accept(struct play *play)
     return play->ops->accept(play->sink, position, &play->err);
 }
 
-/* accept, again while it says -EAGAIN, for at most 20 s. */
+/* accept, again while it says -EAGAIN, for at most a minute. */
 static inline int play_accept_all(struct play *play)
 {
-    struct fh_time until = fh_time_add_ms(fh_now(), 20000);
+    struct fh_time until = fh_time_add_ms(fh_now(), PLAY_PATIENCE_MS);
     int r = 0;
     while ((r = play_accept(play)) == -EAGAIN && fh_time_before(fh_now(), until)) {
     }
@@ -146,7 +147,7 @@ static inline int play_accept_all(struct play *play)
 
 static inline void play_lead(struct play *play, uint64_t epoch)
 {
-    struct fh_time until = fh_time_add_ms(fh_now(), 20000);
+    struct fh_time until = fh_time_add_ms(fh_now(), PLAY_PATIENCE_MS);
     int r = 0;
     while ((r = play->ops->lead(play->sink, epoch, &play->err)) < 0 &&
            fh_time_before(fh_now(), until)) {

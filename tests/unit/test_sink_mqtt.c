@@ -20,7 +20,7 @@ struct stage {
     struct broker broker;
     /* for the judges */
     unsigned at;
-    unsigned times;
+    atomic_uint times;
     int reason;
 };
 
@@ -34,7 +34,7 @@ static struct stage *new_stage(void)
     snprintf(config->position_topic, sizeof(config->position_topic), "position/{device}");
     config->batch_records = 1000;
     config->batch_ms = 1;
-    config->timeout_ms = 10000;
+    config->timeout_ms = PLAY_PATIENCE_MS; /* a slow broker is no silent one */
     config->server_count = 1;
     stage->broker.userdata = stage;
     return stage;
@@ -198,29 +198,17 @@ static void an_old_broker_may_hang_up(void **state)
     end(stage);
 }
 
-static int hold_back(void *userdata, const struct broker_message *message, size_t index)
-{
-    struct stage *stage = userdata;
-    (void)message;
-    (void)index;
-    /* the acknowledgements of the others come late: the sink has the time to overdo it */
-    if (stage->times++ % 2 == 0) {
-        usleep(2000);
-    }
-    return 0;
-}
-
 static void no_more_is_under_way_than_the_broker_allows(void **state)
 {
     (void)state;
     struct stage *stage = new_stage();
     stage->broker.receive_maximum = 2;
-    stage->broker.judge = hold_back;
+    stage->broker.gathers = true; /* the sink has the time to overdo it */
     start(stage);
     play_lead(&stage->play, 3);
-    deliver(stage, 1, 200);
-    assert_true(stage->broker.most_outstanding <= 2);
-    expect_in_order(stage, 1, 200);
+    deliver(stage, 1, 40);
+    assert_in_range(stage->broker.most_outstanding, 1, 2);
+    expect_in_order(stage, 1, 40);
     end(stage);
 }
 
@@ -387,15 +375,18 @@ static void after_a_lost_answer_it_connects_anew(void **state)
     stage->play.config.timeout_ms = 500;
     stage->broker.judge = swallow_one;
     stage->at = 5;
-    stage->times = 1;
+    stage->times = 1000; /* until it has said so */
     start(stage);
     play_lead(&stage->play, 3);
     assert_int_equal(play_write(&stage->play, 1, 10), 0);
-    struct fh_time until = fh_time_add_ms(fh_now(), 20000);
+    struct fh_time until = fh_time_add_ms(fh_now(), PLAY_PATIENCE_MS);
     while (!strstr(stage->play.err.text, "within 500 ms") && fh_time_before(fh_now(), until)) {
         assert_int_equal(play_accept(&stage->play), -EAGAIN);
     }
     play_says(&stage->play, "within 500 ms");
+    stage->times = 0;
+    stage->play.config.timeout_ms = PLAY_PATIENCE_MS;
+    stage->play.ops->reload(stage->play.sink, &stage->play.config);
     assert_int_equal(play_accept_all(&stage->play), 0);
     expect_in_order(stage, 1, 10);
     end(stage);
@@ -420,8 +411,8 @@ static void a_broker_that_does_not_greet_is_left(void **state)
     snprintf(stage->play.config.servers[1], sizeof(stage->play.config.servers[1]),
              "mqtt://127.0.0.1:%d", stage->broker.port);
     play_open(&stage->play);
-    play_lead(&stage->play, 3); /* within 20 s, or it fails */
-    assert_int_equal(broker_connections(&stage->broker), 1);
+    play_lead(&stage->play, 3);                           /* or it fails */
+    assert_true(broker_connections(&stage->broker) >= 1); /* it may be slow, too */
     close(mute);
     end(stage);
 }
@@ -479,12 +470,14 @@ static void who_was_pushed_out_says_by_whom(void **state)
     stage->times = 1;
     start(stage);
     play_lead(&stage->play, 3);
+    struct fh_time began = fh_now();
     assert_int_equal(play_write(&stage->play, 1, 10), 0);
     do {
         assert_int_equal(play_accept(&stage->play), -EAGAIN);
     } while (!strstr(stage->play.err.text, "sinks.client_id"));
-    /* it does not push back at once */
-    assert_int_equal(broker_connections(&stage->broker), 1);
+    /* it does not push back before 3 s are over */
+    assert_true(broker_connections(&stage->broker) == 1 ||
+                fh_time_diff_ms(fh_now(), began) >= 3000);
     assert_int_equal(stage->play.ops->abandon(stage->play.sink, NULL, 0, &stage->play.err), 0);
     end(stage);
 }
@@ -519,12 +512,14 @@ static void a_broker_that_is_away_is_named(void **state)
 {
     (void)state;
     struct stage *stage = new_stage();
-    struct fh_time until = fh_time_add_ms(fh_now(), 20000);
-    assert_int_equal(broker_start(&stage->broker), 0);
-    int port = stage->broker.port;
-    broker_stop(&stage->broker);
+    struct fh_time until = fh_time_add_ms(fh_now(), PLAY_PATIENCE_MS);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    socklen_t size = sizeof(address);
+    int closed = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* nobody else gets the port */
+    assert_int_equal(bind(closed, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(closed, (struct sockaddr *)&address, &size), 0);
     snprintf(stage->play.config.servers[0], sizeof(stage->play.config.servers[0]),
-             "mqtt://127.0.0.1:%d", port);
+             "mqtt://127.0.0.1:%d", ntohs(address.sin_port));
     play_open(&stage->play);
     do {
         assert_int_equal(stage->play.ops->lead(stage->play.sink, 1, &stage->play.err), -EAGAIN);
@@ -534,6 +529,7 @@ static void a_broker_that_is_away_is_named(void **state)
     assert_int_equal(play_write(&stage->play, 1, 5), 0); /* kept in memory */
     assert_int_equal(play_accept(&stage->play), -EAGAIN);
     stage->play.ops->close(stage->play.sink);
+    close(closed);
     free(stage);
 }
 
