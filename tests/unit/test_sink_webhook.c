@@ -37,8 +37,8 @@ static int listen_somewhere(unsigned *ret_port)
 static void start_server(struct fixture *f, const char *const *options)
 {
     char number[16];
-    char *words[16] = {"/usr/bin/python3", "-B",         FH_WEBHOOK_SERVER, "--dir",
-                       f->place,           "--listener", number};
+    char *words[16] = {"/usr/bin/python3", "-B",  FH_WEBHOOK_SERVER, "--dir", f->place,
+                       "--listener",       number};
     int out[2];
     char line[128] = "";
     unsigned port;
