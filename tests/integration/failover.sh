@@ -33,8 +33,8 @@ say_so() {
     CONFIG_EXTRA="dedup: { key = \"$KEY\"; };"
 }
 configure() {
-    node_config a 1 true
-    node_config b 2 false
+    node_config a 1 true "$PATIENT"
+    node_config b 2 false "$PATIENT"
 }
 kill_both() {
     node_signal a KILL
@@ -44,12 +44,7 @@ kill_both() {
 cold_start() {
     node_start a
     node_start b
-    wait_status a '.role == "primary" or .role == "standby"' 60
-    wait_status b '.role == "primary" or .role == "standby"' 60
-    primary=$(primary_of a b)
-    standby=b
-    [ "$primary" = b ] && standby=a
-    wait_pair_protected "$primary" "$standby" 60
+    wait_one_primary
 }
 
 WHAT=${WHAT:-uids}
@@ -100,5 +95,6 @@ for name in a b; do
 done
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
+wait_visible a b
 nodes_end a b
 ledger_balances a b

@@ -53,17 +53,17 @@ configure c 3 single
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen(); print("taken", flush=True); time.sleep(600)' "${PORT[c]}" >"$WORK/taken.log" &
 PID[taken]=$!
-wait_log "$WORK/taken.log" taken 30
+wait_log "$WORK/taken.log" taken 60
 node_start a
 node_start b
 node_start c
-wait_log "$WORK/c.log" '\[watch-failed\] metrics not served: .*Address already in use' 30
-blocked=$(date +%s)
+wait_log "$WORK/c.log" '\[watch-failed\] metrics not served: .*Address already in use' 60
 kill "${PID[taken]}" && wait "${PID[taken]}" 2>/dev/null
 unset 'PID[taken]'
 wait_status c '.counters.delivered > 0' 60 # it delivers all the same
 
 # ---- Prometheus
+begin=$(date +%s)
 sed -E 's/^( *for:).*/\1 2s/' $RULES/firehosed-alerts.yml >"$WORK/alerts.yml"
 cat >"$WORK/prometheus.yml" <<CONF
 global: { scrape_interval: 1s, evaluation_interval: 1s }
@@ -94,7 +94,7 @@ fires() { wait_query "ALERTS{alertname=\"$1\",alertstate=\"firing\"${2:+,$2}}" 6
 clears() { wait_query "absent(ALERTS{alertname=\"$1\"${2:+,$2}})" 60; }
 instance() { echo "instance=\"127.0.0.1:${PORT[$1]}\""; }
 
-wait_pair_protected a b
+wait_one_primary
 wait_query 'pair:firehosed_protected:max{pair="test"} == 1' 60
 wait_query 'sum(up{job="firehosed"}) == 2' 60
 for alert in NoPrimary TwoPrimaries NotProtected NodeDown PathDown ArbiterDown StreamDown SinkFailing Gap; do
@@ -120,16 +120,16 @@ curl -sS -o /dev/null -w '%{http_code}\n' -H 'Host: rebinding.example' "http://1
 curl -sS -o /dev/null -w '%{http_code}\n' -X POST "http://127.0.0.1:${PORT[a]}/metrics" | grep -qx 405 || fail "POST is answered"
 
 # ---- a failover
-node_signal a KILL
-fires FirehosedNodeDown "$(instance a)"
+node_signal "$primary" KILL
+fires FirehosedNodeDown "$(instance "$primary")"
 fires FirehosedNotProtected
-fires FirehosedPathDown "$(instance b)"
-fires FirehosedFailover "$(instance b),reason=~\"peer_gone|peer_silent\""
-wait_query "firehosed_role{firehosed_role=\"primary\",$(instance b)} == 1" 60
+fires FirehosedPathDown "$(instance "$standby")"
+fires FirehosedFailover "$(instance "$standby"),reason=~\"peer_gone|peer_silent\""
+wait_query "firehosed_role{firehosed_role=\"primary\",$(instance "$standby")} == 1" 60
 clears FirehosedNoPrimary
 [ "$(ask 'ALERTS{alertname="FirehosedTwoPrimaries",alertstate="firing"}')" = '[]' ] || fail "two primaries are told"
-node_start a
-wait_pair_protected b a
+node_start "$primary"
+wait_pair_protected "$standby" "$primary"
 clears FirehosedNodeDown
 clears FirehosedNotProtected
 clears FirehosedPathDown
@@ -142,9 +142,13 @@ jq -r '.annotations.list[].expr' etc/grafana/firehosed-pair.json >>"$WORK/querie
 while IFS= read -r query; do
     query=${query//\$pair/test}
     query=${query//\$__rate_interval/15s}
-    curl -sS -G "http://127.0.0.1:${PORT[prometheus]}/api/v1/query_range" --data-urlencode "query=$query" \
-        --data-urlencode "start=$(($(date +%s) - 30))" --data-urlencode "end=$(date +%s)" --data-urlencode step=1 >"$WORK/answer.json"
-    jq -e '.status == "success" and (.data.result | length) > 0' "$WORK/answer.json" >/dev/null || fail "the dashboard's query $query: $(head -c 300 "$WORK/answer.json")"
+    until=$((SECONDS + 60))
+    until curl -sS -G "http://127.0.0.1:${PORT[prometheus]}/api/v1/query_range" --data-urlencode "query=$query" \
+        --data-urlencode "start=$begin" --data-urlencode "end=$(date +%s)" --data-urlencode step=1 >"$WORK/answer.json" &&
+        jq -e '.status == "success" and (.data.result | length) > 0' "$WORK/answer.json" >/dev/null; do
+        [ $SECONDS -lt $until ] || fail "the dashboard's query $query: $(head -c 300 "$WORK/answer.json")"
+        sleep 0.2
+    done
     queries=$((queries + 1))
 done <"$WORK/queries"
 [ $queries -ge 30 ] || fail "only $queries queries in the dashboard"
@@ -157,8 +161,7 @@ node_signal b KILL
 fires FirehosedNoPrimary 'pair="test"'
 
 # ---- the port that was taken
-left=$((blocked + 64 - $(date +%s)))
-wait_log "$WORK/c.log" '\[watch-listening\]' $((left > 1 ? left : 1))
+wait_log "$WORK/c.log" '\[watch-listening\]' 120 # tried again every 30 s
 curl -sS "http://127.0.0.1:${PORT[c]}/metrics" >"$WORK/single.txt" || fail "no answer"
 grep -q '^firehosed_node_info{node="c",peer="",channel="http",paired="false"} 1' "$WORK/single.txt" || fail "the single node does not answer"
 echo "the port that was taken is listened on since it is free"

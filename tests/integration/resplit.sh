@@ -20,15 +20,15 @@ split() {
     sed -i -E "s/(receivers = [0-9]+|ranges = \(.*\));/ranges = ( $ranges );/" "$WORK/$name/firehosed.conf"
     node_signal "$name" HUP
     wait_status "$name" "[.receivers[].range] == $(printf '%s\n' "$@" | sed -E 's/^([0-9]+)-\1$/\1/' | jq -Rnc '[inputs]') and
-        all(.receivers[]; .state == \"streaming\")" 20
+        all(.receivers[]; .state == \"streaming\")" 60
 }
 all_twelve=(1-1 2-2 3-3 4-4 5-5 6-6 7-7 8-8 9-9 10-10 11-11 12-12)
 flows() {
     local delivered
-    delivered=$(node_status "$1" | jq .counters.delivered)
+    delivered=$(node_value "$1" .counters.delivered)
     wait_status "$1" ".counters.delivered > $delivered + $RATE" 60
 }
-connects() { node_status "$1" | jq -c "[.receivers[] | select(.range == \"$2\") | .connects]"; }
+connects() { node_value "$1" "[.receivers[] | select(.range == \"$2\") | .connects] | tostring"; }
 
 echo "a single node"
 sim_start --rate "$RATE" --seed "$SEED" --lateness-ms 3000 --jitter-ms 500 --paused
@@ -58,7 +58,7 @@ sed -i -E "s/ranges = \(.*\);/ranges = ( [1, 6] );/" "$WORK/a/firehosed.conf"
 mark=$(($(log_lines "$WORK/a.log") + 1))
 node_signal a HUP
 wait_log "$WORK/a.log" 'need a restart: firehose.ranges' 60 $mark
-node_status a | jq -e '[.receivers[].range] == ["1-6", "7-12"]' >/dev/null || fail "a reload changed which partitions are read"
+[ "$(node_value a '[.receivers[].range] | tostring')" = '["1-6","7-12"]' ] || fail "a reload changed which partitions are read"
 split a 1-6 7-12
 sed -i -E "s/ranges = \(.*\);/receivers = 12;/" "$WORK/a/firehosed.conf"
 node_signal a TERM
@@ -67,6 +67,7 @@ wait_status a '.role == "primary" and (.receivers | length) == 12' 60
 flows a
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a
+wait_visible a
 node_signal a KILL
 ledger_balances a
 
@@ -75,8 +76,8 @@ node_signal sim TERM
 rm -rf "$WORK/a" "$WORK/b"
 sim_start --rate "$RATE" --seed $((SEED + 1)) --lateness-ms 3000 --jitter-ms 500 --paused
 pair_keys
-node_config a 1 true
-node_config b 2 false
+node_config a 1 true "$PATIENT"
+node_config b 2 false "$PATIENT"
 node_start a
 node_start b
 wait_pair_protected a b
@@ -97,5 +98,8 @@ node_signal b KILL
 wait_status a '.role == "primary"' 60
 flows a
 sim_post /sim/stop >/dev/null
-wait_delivered 60 a
+node_start b # it publishes what was confirmed and not yet renamed when it was killed
+wait_pair_protected a b
+wait_delivered 60 a b
+wait_visible a b
 ledger_balances a b

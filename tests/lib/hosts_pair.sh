@@ -17,7 +17,6 @@ STARTED_ID=$(catalog_id 'firehosed has started')
 STOPPED_ID=$(catalog_id 'firehosed has stopped')
 
 step() { printf -- '-- [%3d s] %s\n' $SECONDS "$*"; }
-other() { [ "$1" = a ] && echo b || echo a; }
 property() { on "$1" systemctl show --value -p "$2" firehosed; }
 milliseconds() { echo $((($1 + 500000) / 1000000)); } # of nanoseconds
 config_of() { echo "$(host_root "$1")/etc/firehosed/firehosed.conf"; }

@@ -244,17 +244,6 @@ scenario_reboot() {
     balance "both rebooted"
 }
 
-# wait_one_primary: whichever it is, it leads, and the other one is ready.
-wait_one_primary() {
-    local until=$((SECONDS + 60))
-    until primary=$(primary_of a b); [ -n "$primary" ]; do
-        [ $SECONDS -lt $until ] || fail "neither node is primary"
-        sleep 0.1
-    done
-    standby=$(other "$primary")
-    wait_pair_protected "$primary" "$standby" 60
-}
-
 # ---- removal, and the other kind of package -----------------------------------------------------------
 
 # nothing_left NAME: neither processes nor units nor files of ours; PATTERN names what may be there.

@@ -15,7 +15,6 @@ declare -A LINK_ADDRESS=([a]=10.98.0.1 [b]=10.98.0.2)
 declare -A SECOND_ADDRESS=([a]=10.95.0.1 [b]=10.95.0.2)
 
 skip() { echo "SKIPPED: $*"; exit 77; }
-other() { [ "$1" = a ] && echo b || echo a; }
 milliseconds() { echo $((($1 + 500000) / 1000000)); } # of nanoseconds
 now_ns() { date +%s%N; }
 
@@ -87,7 +86,7 @@ netns_undo_stale() {
 link_start() {
     local name answer
     coproc RELAY { exec "$RELAY_PROGRAM" "$NETWORK-a" "$NETWORK-b" link0 "$1" 2>"$WORK/relay.log"; }
-    read -r -t 5 -u "${RELAY[0]}" answer || fail "the relay does not start: $(cat "$WORK/relay.log")"
+    read -r -t 60 -u "${RELAY[0]}" answer || fail "the relay does not start: $(cat "$WORK/relay.log")"
     PID[relay]=$RELAY_PID
     for name in a b; do link_address $name; done
 }
@@ -102,7 +101,7 @@ link_address() {
 link() {
     local answer
     echo "$*" >&"${RELAY[1]}"
-    read -r -t 5 -u "${RELAY[0]}" answer || fail "the relay does not answer to: $*"
+    read -r -t 60 -u "${RELAY[0]}" answer || fail "the relay does not answer to: $*"
     case $answer in *" ok"*) LINK_ANSWER=$answer ;; *) fail "the relay does not know: $*" ;; esac
 }
 
@@ -163,8 +162,8 @@ pair_start() {
     node_start b
     wait_pair_protected a b
     sim_post /sim/start >/dev/null
-    wait_status a '.protected and all(.checkpoint.delivered[]; . > 0)' 30
-    wait_published a 20
+    wait_status a '.protected and all(.checkpoint.delivered[]; . > 0)' 60
+    wait_published a 60
     wait_pair_protected a b
 }
 
@@ -177,18 +176,6 @@ wait_published() {
     done
 }
 
-# wait_one_primary SECONDS: one leads, the other is its ready standby. Sets primary, standby.
-wait_one_primary() {
-    local until=$((SECONDS + $1))
-    until primary=$(primary_of a b); standby=$(other "${primary:-a}")
-        [ -n "$primary" ] && node_status "$primary" | jq -e '.protected' >/dev/null 2>&1 &&
-        node_status "$standby" | jq -e '.role == "standby" and .ready' >/dev/null 2>&1; do
-        [ $SECONDS -lt $until ] ||
-            fail "not one primary with a ready standby within $1 s: $(for name in a b; do node_status $name | jq -c '{node,role,epoch,reason,sync,peer}'; done)"
-        sleep 0.1
-    done
-}
-
 # role_changes NAME: how often it changed its role, as its history has it; why it stayed stands there, too.
 role_changes() { ctl "$1" history --json | jq '[.history[] | select(.from != .to)] | length'; }
 
@@ -197,7 +184,7 @@ led_since() { ctl "$1" history --json | jq -r '[.history[] | select(.to == "prim
 
 # first_birth NAME EPOCH: when its sink began the first file of that epoch.
 first_birth() {
-    local until=$((SECONDS + 20)) birth
+    local until=$((SECONDS + 60)) birth
     until birth=$(stat -c %.9W "$WORK/$1"/events/archive-*-"$(printf %06d "$2")"-* 2>/dev/null | sort -n | head -n1) &&
         [ -n "$birth" ]; do
         [ $SECONDS -lt $until ] || fail "no file of epoch $2 on node $1"
@@ -223,11 +210,12 @@ published_after() {
 
 epoch_of() { node_status "$1" | jq -r .epoch; }
 
-# production_end: no more events; all that were sent are delivered; both nodes leave.
+# production_end [DIRECTORIES]: no more events; all that were sent are delivered; both nodes leave.
 production_end() {
     local name
     sim_post /sim/stop >/dev/null
     wait_delivered 60 a b
+    wait_visible a b "$@"
     for name in a b; do
         [ -n "${PID[$name]:-}" ] || continue
         node_signal $name TERM

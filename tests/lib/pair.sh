@@ -31,10 +31,12 @@ fail() {
 
 # wait_log FILE PATTERN SECONDS [FROM_LINE]: until a line from FROM_LINE on matches.
 wait_log() {
-    local r=0
-    timeout "$3" grep -m1 -qE "$2" <(tail -n "+${4:-1}" -F "$1" 2>/dev/null & echo $! >"$WORK/.tail"; wait) || r=$?
-    kill "$(cat "$WORK/.tail")" 2>/dev/null || true
-    [ $r = 0 ] || fail "no line matching '$2' in $(basename "$1") within $3 s"
+    local until=$((SECONDS + $3))
+    # All of it is read: what ends at its first find breaks the pipe, and that would look like none.
+    until tail -n "+${4:-1}" "$1" 2>/dev/null | grep -E -- "$2" >/dev/null; do
+        [ $SECONDS -lt $until ] || fail "no line matching '$2' in $(basename "$1") within $3 s"
+        sleep 0.05
+    done
 }
 
 log_lines() { wc -l <"$1" 2>/dev/null || echo 0; }
@@ -44,11 +46,12 @@ log_lines() { wc -l <"$1" 2>/dev/null || echo 0; }
 SIM_RUN=()
 sim_start() {
     mkdir -p "$WORK/cert"
+    rm -f "$WORK/sim.out" # what the one before said
     "${SIM_RUN[@]}" "$BIN/firehose-sim" --listen "${SIM_LISTEN:-127.0.0.1:0}" --make-cert "$WORK/cert" --api-key "$API_KEY" "$@" \
         >"$WORK/sim.out" 2>"$WORK/sim.log" &
     PID[sim]=$!
-    wait_log "$WORK/sim.out" 'listening on' 10
-    SIM_URL=$(sed -n 's/.*listening on \(https\?:[^ ]*\).*/\1/p' "$WORK/sim.out" | head -n1)
+    wait_log "$WORK/sim.out" 'listening on' 60
+    SIM_URL=$(sed -n '/listening on/{s/.*listening on \(https\?:[^ ]*\).*/\1/p;q}' "$WORK/sim.out")
     CA="$WORK/cert/ca.pem"
 }
 
@@ -57,10 +60,12 @@ sim_post() { "${SIM_RUN[@]}" curl -sS --fail --cacert "$CA" -H 'X-Sim-Control: 1
 sim_issued() { sim_get /sim/status | jq -r .issued; }
 
 free_port() {
-    # Below those the kernel gives to connections, which would be in the way now and then.
+    # Below those the kernel gives to connections, which would be in the way now and then; none twice.
     local port
+    mkdir -p "$WORK/.ports"
     while :; do
         port=$((20000 + RANDOM % 12000))
+        mkdir "$WORK/.ports/$port" 2>/dev/null || continue
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
     done
 }
@@ -75,6 +80,12 @@ pair_keys() {
         PAIR_PORT[$name]=$(free_port)
     done
 }
+
+# EXTRA_PAIR_LINES of a pair whose nodes are killed, not silent: a machine that stands still for seconds moves no role.
+# Who was killed is missed at once all the same, for nobody listens where it did.
+PATIENT='failure_after = 40; join_timeout_ms = 30000;'
+
+other() { [ "$1" = a ] && echo b || echo a; }
 
 # node_config NAME REPLICA PREFERRED [EXTRA_PAIR_LINES]: a node of the pair. Overridable by variables:
 # RECEIVERS, ROLL_SECONDS, STORE_EXTRA, FIREHOSE_EXTRA, SINK_EXTRA, CONFIG_EXTRA (whole sections).
@@ -124,6 +135,16 @@ nodes_end() {
 
 node_status() { "$BIN/firehosectl" --socket "$WORK/$1/control.sock" status --json 2>/dev/null; }
 
+# node_value NAME JQ_EXPRESSION: of its status; asked again until it answers.
+node_value() {
+    local until=$((SECONDS + 60)) value
+    until value=$(node_status "$1" | jq -r "$2") && [ -n "$value" ]; do
+        [ $SECONDS -lt $until ] || fail "node $1 does not answer"
+        sleep 0.1
+    done
+    echo "$value"
+}
+
 # wait_status NAME JQ_CONDITION SECONDS: the daemon is asked ten times a second.
 wait_status() {
     local until=$(($(date +%s%N) / 1000000 + $3 * 1000))
@@ -138,6 +159,18 @@ wait_status() {
 wait_pair_protected() {
     wait_status "$1" '.role == "primary" and .protected' "${3:-60}"
     wait_status "$2" '.role == "standby" and .ready' "${3:-60}"
+}
+
+# wait_one_primary [SECONDS]: one leads, the other is its ready standby. Sets primary, standby.
+wait_one_primary() {
+    local until=$((SECONDS + ${1:-60})) name
+    until primary=$(primary_of a b); standby=$(other "${primary:-a}")
+        [ -n "$primary" ] && node_status "$primary" | jq -e '.protected' >/dev/null 2>&1 &&
+        node_status "$standby" | jq -e '.role == "standby" and .ready' >/dev/null 2>&1; do
+        [ $SECONDS -lt $until ] ||
+            fail "not one primary with a ready standby within ${1:-60} s: $(for name in a b; do node_status $name | jq -c '{node,role,epoch,reason,sync,peer}'; done)"
+        sleep 0.1
+    done
 }
 
 # takeovers ROUNDS SECONDS: kills the primary of a ready pair at a random moment, again and again; the other one
@@ -191,11 +224,25 @@ ledger_after_kill() {
 
 ledger_balances() { ledger "$@" || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }; }
 
-# wait_delivered SECONDS NODES...: the simulator is stopped; until the primary has delivered all.
+# wait_delivered SECONDS NODES...: the simulator is stopped; until the primary has delivered all that it has received.
 wait_delivered() {
-    local seconds=$1 name
+    local until=$((SECONDS + $1)) seconds=$1 name
     shift
-    name=$(primary_of "$@")
-    [ -n "$name" ] || fail "no primary among: $*"
-    wait_status "$name" 'all(.receivers[]; .state == "streaming") and all(.sinks[]; .pending == 0)' "$seconds"
+    until name=$(primary_of "$@") && node_status "$name" |
+        jq -es 'length == 1 and (.[0] | all(.receivers[]; .state == "streaming") and all(.sinks[]; .pending == 0))' >/dev/null 2>&1; do
+        [ $SECONDS -lt $until ] ||
+            fail "not all delivered within $seconds s: $(for name in "$@"; do node_status "$name" | jq -c '{node,role,receivers,sinks}'; done)"
+        sleep 0.1
+    done
+}
+
+# wait_visible DIRECTORIES...: what the simulator has sent and nobody received yet is in nobody's books. Until nothing
+# is lost any more, or stays so for longer than anything is on its way: the ledger is the test's own to judge.
+wait_visible() {
+    local lost before='' since=$SECONDS
+    while lost=$(ledger "$@" | sed -n 's/^sent.*, lost \([0-9]*\),.*/\1/p'); [ "$lost" != 0 ]; do
+        [ "$lost" = "$before" ] || since=$SECONDS before=$lost
+        [ $((SECONDS - since)) -lt 15 ] || break
+        sleep 0.3
+    done
 }

@@ -22,7 +22,7 @@ far_start() {
     [ -z "$FAR_SERVERS" ] || return 0
     /usr/bin/python3 -B tests/tools/kafka-broker.py --max-message-bytes 300000 >"$WORK/far/out" 2>>"$WORK/far_server.log" &
     PID[far]=$!
-    wait_log "$WORK/far/out" 'listening on' 20
+    wait_log "$WORK/far/out" 'listening on' 60
     FAR_SERVERS=$(sed -n 's/^listening on //p' "$WORK/far/out")
 }
 

@@ -96,7 +96,7 @@ far_down() {
 far_up() {
     mosquitto -c "$WORK/far/mosquitto.conf" >>"$WORK/far_server.log" 2>&1 &
     PID[far]=$!
-    local until=$((SECONDS + 20))
+    local until=$((SECONDS + 60))
     until (exec 3<>"/dev/tcp/127.0.0.1/$FAR_PORT") 2>/dev/null; do
         [ $SECONDS -lt $until ] || fail "mosquitto does not answer"
         sleep 0.05

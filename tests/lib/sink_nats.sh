@@ -28,7 +28,7 @@ CONF
 
 # Ready for JetStream, not only for connections.
 far_answers() {
-    local until=$((SECONDS + 20))
+    local until=$((SECONDS + 60))
     until "$NATS_COLLECT" "nats://127.0.0.1:$FAR_PORT" NO_SUCH_STREAM >/dev/null 2>&1; do
         [ $SECONDS -lt $until ] || fail "nats-server does not answer"
         sleep 0.1

@@ -15,10 +15,11 @@ far_install_check() {
 far_start() {
     mkdir -p "$WORK/far"
     FAR_PORT=${FAR_PORT:-0}
+    rm -f "$WORK/far/out" # what the one before said
     /usr/bin/python3 -B tests/tools/webhook-server.py --dir "$WORK/far" --port "$FAR_PORT" --refuse poison \
         >"$WORK/far/out" 2>>"$WORK/far_server.log" &
     PID[far]=$!
-    wait_log "$WORK/far/out" 'listening on' 20
+    wait_log "$WORK/far/out" 'listening on' 60
     FAR_PORT=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\)$/\1/p' "$WORK/far/out")
 }
 
