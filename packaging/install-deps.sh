@@ -23,6 +23,20 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+# A mirror that fails is asked again, a few times; whoever holds apt's lock is waited for. Lists that are not new are no
+# failure as long as they do.
+apt_install() {
+    local options=(-o Acquire::Retries=3 -o DPkg::Lock::Timeout=300) pause
+    for pause in 5 15 30 ''; do
+        if as_root apt-get "${options[@]}" update -qq
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" install -y -qq --no-install-recommends "$@" >/dev/null; then
+            return 0
+        fi
+        [ -z "$pause" ] || { echo "apt-get failed; once more in $pause s" >&2; sleep "$pause"; }
+    done
+    return 1
+}
+
 if command -v apt-get >/dev/null; then
     packages=("${debian_build[@]}")
     [ "$what" = test ] && packages+=("${debian_test[@]}")
@@ -34,9 +48,7 @@ if command -v apt-get >/dev/null; then
     done
     if [ ${#missing[@]} -gt 0 ]; then
         echo "installing: ${missing[*]}"
-        as_root apt-get update -qq
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            "${missing[@]}" >/dev/null
+        apt_install "${missing[@]}"
     fi
 elif command -v dnf >/dev/null; then
     packages=("${redhat_build[@]}")
