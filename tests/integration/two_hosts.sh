@@ -57,7 +57,7 @@ for name in a b; do
     cursor=$(host_cursor $name)
     sed -i 's|type = "file";|type = "file"; roll_seconds = 1;|' "$(config_of $name)"
     on $name systemctl reload firehosed || fail "systemctl reload on host $name"
-    wait_journal $name "$cursor" ".MESSAGE_ID == \"$RELOAD_ID\" and (.MESSAGE | test(\"configuration reloaded\"))" 10 >/dev/null || exit 1
+    wait_journal $name "$cursor" ".MESSAGE_ID == \"$RELOAD_ID\" and (.MESSAGE | test(\"configuration reloaded\"))" 60 >/dev/null || exit 1
 done
 
 scenario_first_look

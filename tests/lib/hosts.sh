@@ -60,18 +60,34 @@ host_mirror() {
 # root's own apt cache, so that a host without a network can still say "apt-get install ./firehosed_*.deb".
 HOST_PACKAGES=systemd,systemd-sysv,dbus,iproute2,ca-certificates
 
+# again COMMAND...: a mirror that fails is asked once more, a few times.
+again() {
+    local pause
+    for pause in 5 15 30 ''; do
+        "$@" && return
+        [ -z "$pause" ] || sleep "$pause"
+    done
+    return 1
+}
+
 # root_apt ARGUMENTS...: this machine's apt, with its way to the mirror, working on the root file system.
 root_apt() {
-    apt-get -q -y -o Dir::State="$1/var/lib/apt" -o Dir::State::status="$1/var/lib/dpkg/status" -o Dir::Cache="$1/var/cache/apt" \
+    apt-get -q -y -o Acquire::Retries=3 -o APT::Update::Error-Mode=any -o Dir::State="$1/var/lib/apt" -o Dir::State::status="$1/var/lib/dpkg/status" -o Dir::Cache="$1/var/cache/apt" \
         -o Dir::Etc="$1/etc/apt" -o Dir::Log="$1/var/log/apt" -o Dir::Etc::Parts="$1/etc/apt/apt.conf.d" -o APT::Sandbox::User=root "${@:2}"
+}
+
+# root_bootstrap RELEASE MIRROR: from nothing, whatever one that was killed has left there.
+root_bootstrap() {
+    awk -v below="$ROOT_CACHE.new/" 'index($2, below) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r -n1 umount -l
+    rm -rf --one-file-system "$ROOT_CACHE.new"
+    debootstrap --variant=minbase --include="$HOST_PACKAGES" "$1" "$ROOT_CACHE.new" "$2"
 }
 
 root_make() {
     local mirror=$1 release=$2
     echo "making the root file system of the hosts in $ROOT_CACHE ($release from $mirror)"
-    rm -rf --one-file-system "$ROOT_CACHE" "$ROOT_CACHE.new"
-    debootstrap --variant=minbase --include="$HOST_PACKAGES" "$release" "$ROOT_CACHE.new" "$mirror" >"$WORK/debootstrap.log" 2>&1 ||
-        fail "debootstrap of $release from $mirror"
+    rm -rf --one-file-system "$ROOT_CACHE"
+    again root_bootstrap "$release" "$mirror" >"$WORK/debootstrap.log" 2>&1 || fail "debootstrap of $release from $mirror"
     rm -f "$ROOT_CACHE.new"/var/cache/apt/archives/*.deb
     mkdir -p "$ROOT_CACHE.new/var/log/journal" # the journal outlives the host
     # Nobody answers apt's question; an overlay of a test needs no fsync for each file.
@@ -86,8 +102,8 @@ root_make() {
 # root_fetch PACKAGE.deb...: what they depend on, and rpm for the other kind of package, into the root's cache.
 root_fetch() {
     echo "fetching what the packages depend on"
-    root_apt "$ROOT_CACHE" update >"$WORK/apt-update.log" 2>&1 || fail "apt-get update for the hosts"
-    root_apt "$ROOT_CACHE" install --download-only "$@" rpm >"$WORK/apt-fetch.log" 2>&1 ||
+    again root_apt "$ROOT_CACHE" update >"$WORK/apt-update.log" 2>&1 || fail "apt-get update for the hosts"
+    again root_apt "$ROOT_CACHE" install --download-only "$@" rpm >"$WORK/apt-fetch.log" 2>&1 ||
         fail "apt-get install --download-only for the hosts"
 }
 
@@ -116,6 +132,7 @@ in_network() { ip netns exec "$NETWORK-$1" "${@:2}"; }
 # hosts_network: a, b and sim, each with eth0, on a bridge in a namespace of its own.
 hosts_network() {
     local name
+    for name in sim a b wire; do ip netns del "$NETWORK-$name" 2>/dev/null; done # of an old run of the same number
     ip netns add "$NETWORK-wire" || fail "cannot make a network namespace"
     in_network wire ip link add bridge type bridge || skip "the kernel has no bridge"
     in_network wire ip link set bridge up
@@ -154,7 +171,7 @@ host_groups() {
 }
 
 host_boot() {
-    local name=$1 pid state until=$((SECONDS + 60))
+    local name=$1 pid state until=$((SECONDS + 180))
     local groups
     mapfile -t groups < <(host_groups "$name")
     mkdir -p "${groups[@]}" 2>/dev/null || skip "no control groups of our own here"
@@ -189,7 +206,7 @@ host_kill() {
 # host_off NAME: an orderly shutdown.
 host_off() {
     on "$1" systemctl poweroff >/dev/null 2>&1
-    timeout 60 tail --pid="${PID[host-$1]}" -f /dev/null || fail "host $1 does not shut down"
+    timeout 180 tail --pid="${PID[host-$1]}" -f /dev/null || fail "host $1 does not shut down"
     wait "${PID[host-$1]}" 2>/dev/null
     unset "PID[host-$1]" "HOST_INIT[$1]"
 }
@@ -207,7 +224,7 @@ host_journal() {
 # wait_journal NAME CURSOR JQ_CONDITION SECONDS: prints the first entry that fits.
 wait_journal() {
     local until=$((SECONDS + $4)) entry
-    until entry=$(host_journal "$1" "$2" | jq -c "select($3)" | head -n1) && [ -n "$entry" ]; do
+    until entry=$(host_journal "$1" "$2" | jq -cs "[.[] | select($3)][0] // empty") && [ -n "$entry" ]; do
         [ $SECONDS -lt $until ] || fail "no journal entry of host $1 with: $3 within $4 s"
         sleep 0.1
     done

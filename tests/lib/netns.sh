@@ -44,6 +44,7 @@ wire() {
 
 netns_make() {
     local name number=0
+    netns_undo "$NETWORK" # of an old run of the same number
     for name in a b sim w; do
         ip netns add "$NETWORK-$name" || fail "cannot make a network namespace"
         ip -n "$NETWORK-$name" link set lo up
@@ -176,6 +177,9 @@ wait_published() {
     done
 }
 
+# holds NAME JQ_CONDITION: now, not some time.
+holds() { [ "$(node_value "$1" "$2")" = true ] || fail "node $1: not $2: $(node_status "$1" | jq -c '{role,epoch,protected,maintenance,sync,peer}')"; }
+
 # role_changes NAME: how often it changed its role, as its history has it; why it stayed stands there, too.
 role_changes() { ctl "$1" history --json | jq '[.history[] | select(.from != .to)] | length'; }
 
@@ -185,7 +189,7 @@ led_since() { ctl "$1" history --json | jq -r '[.history[] | select(.to == "prim
 # first_birth NAME EPOCH: when its sink began the first file of that epoch.
 first_birth() {
     local until=$((SECONDS + 60)) birth
-    until birth=$(stat -c %.9W "$WORK/$1"/events/archive-*-"$(printf %06d "$2")"-* 2>/dev/null | sort -n | head -n1) &&
+    until birth=$(stat -c %.9W "$WORK/$1"/events/archive-*-"$(printf %06d "$2")"-* 2>/dev/null | sort -n | sed -n 1p) &&
         [ -n "$birth" ]; do
         [ $SECONDS -lt $until ] || fail "no file of epoch $2 on node $1"
         sleep 0.05
@@ -208,7 +212,7 @@ published_after() {
     find "$WORK/$1/events" -name '*.ndjson*' ! -name '*.part' -newerct "@$(($2 / 1000000000)).$(printf %09d $(($2 % 1000000000)))" -printf '%f\n'
 }
 
-epoch_of() { node_status "$1" | jq -r .epoch; }
+epoch_of() { node_value "$1" .epoch; }
 
 # production_end [DIRECTORIES]: no more events; all that were sent are delivered; both nodes leave.
 production_end() {

@@ -120,16 +120,16 @@ nats_begin() {
     nats_configure
     node_start a
     node_start b
-    wait_pair_protected a b 30
+    wait_pair_protected a b 60
     sim_post /sim/start >/dev/null
-    wait_status a '.arbiter.reachable and .arbiter.lease_ms > 0' 20
+    wait_status a '.arbiter.reachable and .arbiter.lease_ms > 0' 60
     flows a
     nats_leader
 }
 
 nats_end() {
     sim_post /sim/stop >/dev/null
-    wait_one_primary 30
+    wait_one_primary 60
     wait_delivered 90 a b
     nats_balance
     nodes_end a b
@@ -142,7 +142,7 @@ nats_both_die() {
     local killed=n$LEADER
     node_signal "$killed" KILL
     node_signal a KILL
-    wait_status b '.role == "primary"' 15
+    wait_status b '.role == "primary"' 60
     flows b
     nats_start "${killed#n}"
     node_start a
@@ -153,11 +153,11 @@ nats_both_die() {
 nats_cut_and_stop() {
     in_space sim ip link set "n$LEADER" down
     node_signal "$1" STOP
-    wait_status "$2" '.role == "primary"' 15
+    wait_status "$2" '.role == "primary"' 60
     flows "$2"
     node_signal "$1" CONT
     in_space sim ip link set "n$LEADER" up
-    wait_one_primary 30
+    wait_one_primary 60
     flows "$primary"
 }
 

@@ -10,7 +10,7 @@
 far() {
     local answer
     echo "$*" >&"$FAR_ORDERS"
-    read -r -t 60 -u "$FAR_ANSWERS" answer || fail "the far side does not answer to: $*"
+    read -r -t 120 -u "$FAR_ANSWERS" answer || fail "the far side does not answer to: $*"
     case $answer in ok*) FAR_ANSWER=${answer#ok} ;; *) fail "far side: $*: $answer" ;; esac
 }
 
@@ -57,7 +57,7 @@ far_begin() {
     for name in a b; do
         node_config $name $([ $name = a ] && echo 1 true || echo 2 false)
         far sink $name "$WORK/$name/sink"
-        port=$(sed -n 's,.*listen = "tcp://127\.0\.0\.1:\([0-9]*\)".*,\1,p' "$WORK/$name/sink" | head -n1)
+        port=$(sed -n 's,.*listen = "tcp://127\.0\.0\.1:\([0-9]*\)".*,\1,p' "$WORK/$name/sink" | sed -n 1p)
         [ -z "$port" ] || far_port $name "$port"
         { sed '/^sinks:/d' "$WORK/$name/firehosed.conf"; echo "sinks: ("; cat "$WORK/$name/sink"; echo ");"; } >"$WORK/$name/new"
         mv "$WORK/$name/new" "$WORK/$name/firehosed.conf"
@@ -100,8 +100,8 @@ isolation_ends() {
 
 flows() {
     local delivered
-    delivered=$(node_status "$1" | jq .counters.delivered)
-    wait_status "$1" ".counters.delivered > $delivered + 500" 30
+    delivered=$(node_value "$1" .counters.delivered)
+    wait_status "$1" ".counters.delivered > $delivered + 500" 60
 }
 
 # SIGKILL, SIGSTOP and back as a zombie, isolation, each of the primary and under load; then the far side away.
@@ -112,30 +112,30 @@ sink_failover() {
     far_begin "$1"
     node_start a
     node_start b
-    wait_pair_protected a b 30
+    wait_pair_protected a b 60
     sim_post /sim/start >/dev/null
-    wait_status a '.arbiter.reachable and .arbiter.lease_ms > 0' 20
+    wait_status a '.arbiter.reachable and .arbiter.lease_ms > 0' 60
     flows a
 
     node_signal a KILL
-    wait_status b '.role == "primary"' 15
+    wait_status b '.role == "primary"' 60
     flows b
     node_start a
-    wait_pair_protected b a 30
+    wait_pair_protected b a 60
 
     node_signal b STOP
-    wait_status a '.role == "primary"' 15
+    wait_status a '.role == "primary"' 60
     flows a
     node_signal b CONT
-    wait_one_primary 30
+    wait_one_primary 60
     [ "$primary" = a ] || fail "the woken node leads again"
     flows a
 
     isolate a
-    wait_status b '.role == "primary"' 15
+    wait_status b '.role == "primary"' 60
     flows b
     isolation_ends
-    wait_one_primary 30
+    wait_one_primary 60
 
     if [ "$FAR_GOES_DOWN" = yes ]; then
         far down
@@ -144,7 +144,7 @@ sink_failover() {
         flows "$primary"
     fi
     sim_post /sim/stop >/dev/null
-    wait_one_primary 30
+    wait_one_primary 60
     wait_delivered 90 a b
     far_balance
     nodes_end a b

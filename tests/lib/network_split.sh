@@ -7,12 +7,12 @@ scenario_split() {
     local doubled
     pair_start
     link cut
-    wait_status b '.role == "primary"' 10
-    wait_status a '.role == "primary" and (.protected | not)' 10
+    wait_status b '.role == "primary"' 60
+    wait_status a '.role == "primary" and (.protected | not)' 60
     sleep 2 # both deliver: that is what is looked at
-    node_status a | jq -e '.role == "primary"' >/dev/null || fail "node a does not lead any more"
+    holds a '.role == "primary"'
     link heal
-    wait_one_primary 30
+    wait_one_primary 60
     production_end_doubled
     balance "$doubled"
     result "both led for a while, then $primary alone; $BALANCE, as reported"
@@ -21,9 +21,10 @@ scenario_split() {
 # production_end_doubled: as production_end; sets doubled to what the nodes report of themselves, which
 # must come to the same number.
 production_end_doubled() {
-    local until=$((SECONDS + 15)) doubled_b
+    local until=$((SECONDS + 60)) doubled_b
     sim_post /sim/stop >/dev/null
     wait_delivered 60 a b
+    wait_visible a b
     until doubled=$(node_status a | jq .counters.doubled) && doubled_b=$(node_status b | jq .counters.doubled) &&
         [ "$doubled" = "$doubled_b" ]; do
         [ $SECONDS -lt $until ] || {
@@ -40,10 +41,10 @@ scenario_split_safety() {
     pair_start 'prefer = "safety";'
     link cut
     sleep 5 # three times what silence takes to be noticed
-    wait_status a '.role == "primary" and (.protected | not)' 1
-    wait_status b '.role == "standby"' 1
+    holds a '.role == "primary" and (.protected | not)'
+    holds b '.role == "standby"'
     link heal
-    wait_one_primary 30
+    wait_one_primary 60
     [ "$primary" = a ] || fail "the role moved"
     production_end
     balance 0
@@ -56,9 +57,9 @@ one_way() {
     pair_start
     link cut "$1"
     sleep 6 # whoever is going to act has acted
-    during=$(for name in a b; do node_status $name | jq -r '"\(.node) \(.role)"'; done | paste -sd, | sed 's/,/, /')
+    during=$(for name in a b; do node_value $name '"\(.node) \(.role)"'; done | paste -sd, | sed 's/,/, /')
     link heal
-    wait_one_primary 30
+    wait_one_primary 60
     production_end_doubled
     balance "$doubled"
     result "meanwhile $during; then $primary leads; $BALANCE, as reported"
@@ -97,15 +98,15 @@ scenario_lossy() {
 scenario_one_path() {
     local before
     SECOND_PATH=1 pair_start
-    wait_status a 'all(.peer.paths[]; .up)' 10
+    wait_status a 'all(.peer.paths[]; .up)' 60
     before=$(($(role_changes a) + $(role_changes b)))
     link cut
-    wait_status a '[.peer.paths[] | select(.up)] | length == 1' 10
-    wait_status b '[.peer.paths[] | select(.up)] | length == 1' 10
-    wait_pair_protected a b 10
+    wait_status a '[.peer.paths[] | select(.up)] | length == 1' 60
+    wait_status b '[.peer.paths[] | select(.up)] | length == 1' 60
+    wait_pair_protected a b 60
     [ $(($(role_changes a) + $(role_changes b))) = "$before" ] || fail "a lost path changed a role"
     link heal
-    wait_status a 'all(.peer.paths[]; .up)' 30
+    wait_status a 'all(.peer.paths[]; .up)' 60
     production_end
     balance 0
     result "one of two paths cut: an alarm, no change of role; $BALANCE"

@@ -240,7 +240,7 @@ wait_delivered() {
 # is lost any more, or stays so for longer than anything is on its way: the ledger is the test's own to judge.
 wait_visible() {
     local lost before='' since=$SECONDS
-    while lost=$(ledger "$@" | sed -n 's/^sent.*, lost \([0-9]*\),.*/\1/p'); [ "$lost" != 0 ]; do
+    while lost=$(ledger "$@" 2>/dev/null | sed -n 's/^sent.*, lost \([0-9]*\),.*/\1/p'); [ "$lost" != 0 ]; do
         [ "$lost" = "$before" ] || since=$SECONDS before=$lost
         [ $((SECONDS - since)) -lt 15 ] || break
         sleep 0.3
