@@ -68,13 +68,27 @@ static int64_t modified_ms(const char *path)
                                : st.st_mtim.tv_sec * INT64_C(1000) + st.st_mtim.tv_nsec / 1000000;
 }
 
-int app_check(const char *config_path)
+/* As a reload does; a credential stays what it was at the start. */
+static int check_secrets(const char *config_path, const struct fh_config *config)
+{
+    char key[FH_API_KEY_MAX] = "";
+    struct fh_error err = {""};
+    int r = config->firehose.api_key_file[0] ? fh_config_api_key(config, key, &err) : 0;
+    explicit_bzero(key, sizeof(key));
+    if (r < 0) {
+        fprintf(stderr, "error: %s: %s\n", config_path, err.text);
+    }
+    return r;
+}
+
+int app_check(const char *config_path, bool secrets)
 {
     struct fh_config config;
     struct fh_config_findings findings = {0};
     int r = fh_config_load(config_path, &config, &findings);
     log_findings(config_path, &findings, false);
     r = r < 0 ? r : check_build(config_path, &config);
+    r = r < 0 || !secrets ? r : check_secrets(config_path, &config);
     if (r == 0) {
         printf("%s: ok\n", config_path);
     }

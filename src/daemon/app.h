@@ -52,8 +52,9 @@ struct app {
 
 /* app.c: runs until a signal; returns the exit code. */
 int app_run(const char *config_path);
-/* Reads and checks the configuration, logs or prints each finding. */
-int app_check(const char *config_path);
+/* Reads and checks the configuration, prints each finding; secrets: and the file of the API key,
+ * which a reload reads as well. */
+int app_check(const char *config_path, bool secrets);
 void app_finish(struct app *app, int exit_code);
 /* The planned way to app_finish: a node of a pair stops to deliver and gives the lease back. */
 void app_leave(struct app *app);

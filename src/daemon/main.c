@@ -12,12 +12,14 @@ static void usage(FILE *to)
 {
     fprintf(
         to,
-        "Usage: firehosed --config FILE [--check]\n"
+        "Usage: firehosed --config FILE [--check [--secrets]]\n"
         "\n"
         "Receives the Cisco Spaces Partner Firehose on one node of a pair.\n"
         "\n"
         "  --config FILE  the configuration (libconfig); see firehosed.conf(5)\n"
         "  --check        read and check it, print what is wrong with line and remedy, exit\n"
+        "  --secrets      with --check: can this user read what a reload reads, the API key's "
+        "file?\n"
         "  --options      print every option with type, range, default and meaning, exit\n"
         "  --metrics      print every metric (name|type|unit|labels|meaning), exit\n"
         "  --version      print the version, exit\n"
@@ -42,16 +44,14 @@ static int print_reference(int (*write_reference)(struct fh_buf *into))
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"options", no_argument, NULL, 'o'},
-        {"metrics", no_argument, NULL, 'm'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"secrets", no_argument, NULL, 's'},      {"options", no_argument, NULL, 'o'},
+        {"metrics", no_argument, NULL, 'm'},      {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     const char *config_path = NULL;
     bool check = false;
+    bool secrets = false;
     for (int option; (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (option) {
         case 'c':
@@ -59,6 +59,9 @@ int main(int argc, char **argv)
             break;
         case 'k':
             check = true;
+            break;
+        case 's':
+            secrets = true;
             break;
         case 'o':
             return print_reference(fh_config_reference);
@@ -75,6 +78,11 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    if (secrets && !check) {
+        fprintf(stderr, "firehosed: --secrets goes with --check\n");
+        usage(stderr);
+        return 2;
+    }
     if (!config_path || optind != argc) {
         fprintf(stderr,
                 config_path ? "firehosed: unexpected argument \"%s\"\n"
@@ -84,5 +92,5 @@ int main(int argc, char **argv)
         return 2;
     }
     fh_log_init("firehosed", FH_LOG_AUTO, LOG_INFO);
-    return check ? app_check(config_path) : app_run(config_path);
+    return check ? app_check(config_path, secrets) : app_run(config_path);
 }

@@ -97,6 +97,23 @@ node_signal a HUP
 wait_log "$WORK/a.log" '\[config-reloaded\].*restart: firehose.connect_timeout_ms' 60 $mark
 wait_log "$WORK/a.log" '\[resplit\].*6 receiver' 60 $mark
 
+# A reload that the daemon refuses because of the key's file: the command of the unit says so, too.
+unit=packaging/systemd/firehosed.service.in
+answer() { # what systemctl reload would say
+    local said=0
+    sh -c "exec $(printf '%q' "$BIN/firehosed") --config $(printf '%q' "$WORK/a/firehosed.conf") ${check[*]} >/dev/null 2>&1" || said=$?
+    echo $said
+}
+read -ra check <<<"$(sed -n 's/^ExecReload=.*\(--check[^>]*\)>.*/\1/p' "$unit")"
+expect "a reload" "$(answer)" 0
+mark=$(($(log_lines "$WORK/a.log") + 1))
+mv "$WORK/a/api_key" "$WORK/a/moved"
+node_signal a HUP
+wait_log "$WORK/a.log" '\[config-reloaded\].*reload refused: .*api_key' 60 $mark
+expect "a reload without the key's file" "$(answer)" 1
+mv "$WORK/a/moved" "$WORK/a/api_key"
+expect "a reload with the key's file back" "$(answer)" 0
+
 # SIGTERM under load: drained and committed within 5 s; another split after the restart.
 for try in 1 2 3; do # a machine that stands still takes its time once, a node that does not obey every time
     start=$(date +%s%N)
