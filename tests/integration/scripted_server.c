@@ -331,6 +331,18 @@ void peer_wait_closed(struct scripted_peer *peer)
     }
 }
 
+void peer_wait_until(struct scripted_peer *peer, const atomic_bool *told)
+{
+    struct scripted_server *server = peer->server;
+    bool stopping = false;
+    while (!stopping && !atomic_load(told)) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        pthread_mutex_lock(&server->lock);
+        stopping = server->stopping;
+        pthread_mutex_unlock(&server->lock);
+    }
+}
+
 size_t peer_send_until_stalled(struct scripted_peer *peer, const char *bytes, size_t len,
                                int stall_ms)
 {

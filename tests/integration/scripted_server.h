@@ -5,6 +5,7 @@
 
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -75,6 +76,8 @@ bool peer_chunk(struct scripted_peer *peer, const char *bytes, size_t len);
 bool peer_end_stream(struct scripted_peer *peer);
 /* Plays dead until the client closes or the server stops. */
 void peer_wait_closed(struct scripted_peer *peer);
+/* Until the test says so, or the server stops. */
+void peer_wait_until(struct scripted_peer *peer, const atomic_bool *told);
 /* Sends as much as the socket takes; stops when nothing moves for stall_ms. Bytes sent. Plain only.
  */
 size_t peer_send_until_stalled(struct scripted_peer *peer, const char *bytes, size_t len,

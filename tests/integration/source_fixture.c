@@ -1,6 +1,7 @@
 /* source_fixture.c: owns the collecting handler and the captured log of the receivers' tests. */
 #include "source_fixture.h"
 
+#include "fh/clock.h"
 #include "fh/log.h"
 
 #include <errno.h>
@@ -119,12 +120,14 @@ int fixture_setup(void **state)
     snprintf(firehose->path, sizeof(firehose->path), "%s", "/api/partners/v1/firehose/events");
     firehose->ranges = (struct fh_ranges){.count = 1, .range = {{1, 12}}};
     firehose->threads = 1;
-    firehose->silence_ms = 20000;
-    firehose->connect_timeout_ms = 5000;
+    /* Longer than anybody here waits: a server whose thread had to wait is not given up by right.
+     */
+    firehose->silence_ms = 120000;
+    firehose->connect_timeout_ms = 120000;
     firehose->backoff_min_ms = 10;
     firehose->backoff_max_ms = 50;
     firehose->backoff_reset_ms = 1000;
-    firehose->refused_retry_ms = 60000;
+    firehose->refused_retry_ms = 600000;
     firehose->max_line_bytes = 8 << 20;
 
     snprintf(fixture->log_file, sizeof(fixture->log_file), "%s", "/tmp/fh-source-log-XXXXXX");
@@ -256,11 +259,67 @@ bool fixture_wait_state(struct fixture *fixture, enum fh_receiver_state state)
     return false;
 }
 
+bool fixture_wake_until_lines(struct fixture *fixture, size_t lines)
+{
+    struct fh_time progress = fh_now();
+    size_t before = 0;
+    for (;;) {
+        fh_sources_wake(fixture->sources);
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+        pthread_mutex_lock(&fixture->lock);
+        size_t now = fixture->collected[0].lines;
+        pthread_mutex_unlock(&fixture->lock);
+        if (now >= lines) {
+            return true;
+        }
+        if (now > before) {
+            before = now;
+            progress = fh_now();
+        } else if (fh_time_diff_ms(fh_now(), progress) > 60000) {
+            return false;
+        }
+    }
+}
+
+bool fixture_wait_failures(struct fixture *fixture, unsigned failures)
+{
+    struct fh_receiver_status status;
+    for (int i = 0; i < 60000; i++) {
+        fh_sources_status(fixture->sources, 0, &status);
+        if (status.failures >= failures) {
+            return true;
+        }
+        usleep(1000);
+    }
+    return false;
+}
+
+bool fixture_wait_logged(struct fixture *fixture, const char *needle)
+{
+    for (int i = 0; i < 6000; i++) {
+        if (fixture_logged(fixture, needle) > 0) {
+            return true;
+        }
+        usleep(10000);
+    }
+    return false;
+}
+
 void fixture_collected(struct fixture *fixture, unsigned receiver, struct collected *ret)
 {
     pthread_mutex_lock(&fixture->lock);
     *ret = fixture->collected[receiver];
     pthread_mutex_unlock(&fixture->lock);
+}
+
+bool fixture_has(struct fixture *fixture, const char *needle)
+{
+    pthread_mutex_lock(&fixture->lock);
+    const struct collected *collected = &fixture->collected[0];
+    bool has =
+        collected->len > 0 && memmem(collected->text, collected->len, needle, strlen(needle));
+    pthread_mutex_unlock(&fixture->lock);
+    return has;
 }
 
 bool fixture_text_is(struct fixture *fixture, const char *expected, size_t len)

@@ -59,8 +59,16 @@ extern const struct fh_source_handler fixture_handler;
 bool fixture_wait_lines(struct fixture *fixture, size_t lines);
 bool fixture_wait_connected(struct fixture *fixture, unsigned connected);
 bool fixture_wait_disconnected(struct fixture *fixture, unsigned disconnected);
+/* A state that does not last may pass unseen: wait for one that stays, or for what it leaves. */
 bool fixture_wait_state(struct fixture *fixture, enum fh_receiver_state state);
+bool fixture_wait_failures(struct fixture *fixture, unsigned failures);
+bool fixture_wait_logged(struct fixture *fixture, const char *needle);
+/* Wake the receivers again and again until so many lines have come; false after a minute in which
+ * none came. */
+bool fixture_wake_until_lines(struct fixture *fixture, size_t lines);
 void fixture_collected(struct fixture *fixture, unsigned receiver, struct collected *ret);
+/* The text receiver 0 has collected so far contains needle. */
+bool fixture_has(struct fixture *fixture, const char *needle);
 /* The text receiver 0 has collected equals expected. */
 bool fixture_text_is(struct fixture *fixture, const char *expected, size_t len);
 /* How often needle stands in what was logged so far. */

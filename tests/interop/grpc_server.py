@@ -59,8 +59,9 @@ class Server:
         self.server.start()
 
     def stop(self):
+        stopped = self.server.stop(0.2)  # first, or whoever is released comes back to this one
         self.released.set()
-        self.server.stop(0.2).wait(5)
+        stopped.wait(60)
 
 
 def stay(server, context):

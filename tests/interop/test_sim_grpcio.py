@@ -43,7 +43,7 @@ class Client:
         self.method = self.channel.unary_stream(GRPC_PATH, request_serializer=Request.SerializeToString,
                                                 response_deserializer=Record.FromString)
 
-    def call(self, key=KEY, timeout=30, **fields):
+    def call(self, key=KEY, timeout=300, **fields):
         return self.method(Request(**fields), metadata=(("x-api-key", key),), timeout=timeout)
 
 
@@ -81,7 +81,7 @@ def everything(**how):
             thread.start()
         sim.connected(4)
         sim.start()
-        until("all records", lambda: len(records) >= count, 40)
+        until("all records", lambda: len(records) >= count)
         keys = [key_of(record) for record in records]
         equal("once", len(set(keys)), len(keys))
         equal("against the ledger", set(keys), sim.ledger())

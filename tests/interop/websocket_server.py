@@ -29,7 +29,7 @@ class Server:
         self.behave, self.refuse, self.tls, self.options = behave, refuse, tls, options
         self.thread = threading.Thread(target=lambda: asyncio.run(self.run()), daemon=True)
         self.thread.start()
-        if not self.ready.wait(10):
+        if not self.ready.wait(60):
             raise SystemExit("the WebSocket server does not start")
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
@@ -58,7 +58,7 @@ class Server:
 
     def stop(self):
         self.loop.call_soon_threadsafe(self.stopping.set)
-        self.thread.join(10)
+        self.thread.join(60)
 
 
 async def all_lines(_server, websocket):
