@@ -1,6 +1,8 @@
 /* nats_far.c: owns the processes, threads and connections around a NATS sink under test. */
 #include "nats_far.h"
 
+#include "../unit/own_loopback.h"
+
 #include "fh/clock.h"
 
 #include <arpa/inet.h>
@@ -22,8 +24,9 @@
 /* cmocka wants the ones above first */
 #include <cmocka.h>
 
-#define PATIENCE_MS 60000
+#define PATIENCE_MS FAR_PATIENCE_MS
 #define STREAM      "FIREHOSE"
+#define RELOADED    "Reloaded server configuration"
 
 static bool in_time(struct fh_time since)
 {
@@ -50,27 +53,16 @@ int far_library_done(void **state)
     return 0;
 }
 
-static struct sockaddr_in loopback(int port)
+const char *far_host(void)
 {
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-int far_free_port(void)
-{
-    struct sockaddr_in address = loopback(0);
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
-                getsockname(fd, (struct sockaddr *)&address, &len) == 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    static char host[INET_ADDRSTRLEN];
+    struct sockaddr_in address = own_loopback(0);
+    return inet_ntop(AF_INET, &address.sin_addr, host, sizeof(host));
 }
 
 static int dial(int port)
 {
-    struct sockaddr_in address = loopback(port);
+    struct sockaddr_in address = own_loopback(port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
         close(fd);
@@ -116,9 +108,9 @@ static void write_config(const struct far_server *server, const char *more)
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fprintf(file,
-            "listen: 127.0.0.1:%d\njetstream: { store_dir: \"%s/store\", max_mem: 64MB, "
+            "listen: \"%s:%d\"\njetstream: { store_dir: \"%s/store\", max_mem: 64MB, "
             "max_file: 1GB }\n%s\n",
-            server->port, server->directory, more ? more : "");
+            far_host(), server->port, server->directory, more ? more : "");
     fclose(file);
 }
 
@@ -127,7 +119,8 @@ void far_server_start(struct far_server *server, const char *more)
     if (server->directory[0] == '\0') {
         far_server_place(server);
     }
-    server->port = far_free_port();
+    server->port = own_loopback_port();
+    assert_true(server->port > 0);
     write_config(server, more);
     far_server_again(server);
 }
@@ -139,10 +132,32 @@ void far_server_place(struct far_server *server)
     assert_non_null(mkdtemp(server->directory));
 }
 
+/* How often it has read its configuration again. */
+static unsigned reloads(const struct far_server *server)
+{
+    char path[128];
+    char line[1024];
+    unsigned count = 0;
+    snprintf(path, sizeof(path), "%s/nats.log", server->directory);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        count += strstr(line, RELOADED) != NULL;
+    }
+    fclose(file);
+    return count;
+}
+
 void far_server_change(struct far_server *server, const char *more)
 {
+    struct fh_time since = fh_now();
+    unsigned before = reloads(server);
     write_config(server, more);
     assert_int_equal(kill(server->pid, SIGHUP), 0);
+    while (reloads(server) == before) {
+        assert_true(in_time(since));
+        usleep(10000);
+    }
 }
 
 void far_server_kill(struct far_server *server)
@@ -169,8 +184,9 @@ void far_view_open(struct far_view *view, const struct far_server *server)
 {
     char url[64];
     jsOptions options;
-    snprintf(url, sizeof(url), "nats://onlooker:onlooker@127.0.0.1:%d", server->port);
+    snprintf(url, sizeof(url), "nats://onlooker:onlooker@%s:%d", far_host(), server->port);
     jsOptions_Init(&options);
+    options.Wait = PATIENCE_MS;
     struct fh_time since = fh_now();
     while (natsConnection_ConnectTo(&view->connection, url) != NATS_OK) {
         assert_true(in_time(since)); /* it listens before it talks */
@@ -244,7 +260,7 @@ void far_look(struct far_view *view, struct far_seen *seen)
     assert_int_equal(js_SubscribeSync(&subscription, view->js, ">", NULL, &options, NULL), NATS_OK);
     for (uint64_t i = 0; i < messages; i++) {
         natsMsg *msg = NULL;
-        assert_int_equal(natsSubscription_NextMsg(&msg, subscription, 10000), NATS_OK);
+        assert_int_equal(natsSubscription_NextMsg(&msg, subscription, PATIENCE_MS), NATS_OK);
         note(msg, seen);
         natsMsg_Destroy(msg);
     }
@@ -376,7 +392,7 @@ static void *run_cut(void *userdata)
 
 void far_cut_start(struct far_cut *cut, int server_port)
 {
-    struct sockaddr_in address = loopback(0);
+    struct sockaddr_in address = own_loopback(0);
     socklen_t len = sizeof(address);
     memset(cut, 0, sizeof(*cut));
     cut->to = server_port;

@@ -10,7 +10,8 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#define SEEN_MAX 20000
+#define SEEN_MAX        20000
+#define FAR_PATIENCE_MS 60000
 
 /* ---- the server ---- */
 
@@ -24,12 +25,13 @@ struct far_server {
 bool far_possible(void);
 /* cmocka's teardown of a group: the client library ends its threads. */
 int far_library_done(void **state);
-int far_free_port(void);
+/* Where the server and far_cut listen: an address of this process's own. */
+const char *far_host(void);
 /* Its directory, for files it needs; far_server_start does it, too. */
 void far_server_place(struct far_server *server);
 /* more: further lines of its configuration, NULL for none. */
 void far_server_start(struct far_server *server, const char *more);
-/* Put other lines in place of more, and tell the server (SIGHUP). */
+/* Put other lines in place of more, tell the server (SIGHUP), and wait until it has read them. */
 void far_server_change(struct far_server *server, const char *more);
 void far_server_again(struct far_server *server); /* after kill, on the same port and store */
 void far_server_kill(struct far_server *server);
@@ -94,6 +96,9 @@ void far_node_config(struct far_node *node, int port);
 int far_node_open(struct far_node *node); /* -errno: err */
 void far_node_close(struct far_node *node);
 void far_node_lead(struct far_node *node, uint64_t epoch);
+/* lead() is refused, and sooner or later because of this: a server that is slow is refused before
+ * as one that does not answer. */
+void far_node_no_lead(struct far_node *node, uint64_t epoch, const char *expected);
 void far_node_recover(struct far_node *node, const char *position, int64_t since_ms);
 void far_node_write(struct far_node *node, uint64_t first, uint64_t last);
 /* Until accepted, for at most a minute. */

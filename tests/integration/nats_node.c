@@ -14,7 +14,7 @@
 /* cmocka wants the ones above first */
 #include <cmocka.h>
 
-#define PATIENCE_MS 60000
+#define PATIENCE_MS FAR_PATIENCE_MS
 
 static bool is_fenced(void *userdata)
 {
@@ -39,7 +39,7 @@ void far_node_config(struct far_node *node, int port)
     struct fh_config_sink *config = &node->config;
     snprintf(config->name, sizeof(config->name), "out");
     snprintf(config->type, sizeof(config->type), "nats");
-    snprintf(config->servers[0], sizeof(config->servers[0]), "nats://127.0.0.1:%d", port);
+    snprintf(config->servers[0], sizeof(config->servers[0]), "nats://%s:%d", far_host(), port);
     config->server_count = 1;
     config->batch_records = 1000;
     config->batch_ms = 100;
@@ -80,6 +80,14 @@ void far_node_lead(struct far_node *node, uint64_t epoch)
     }
 }
 
+void far_node_no_lead(struct far_node *node, uint64_t epoch, const char *expected)
+{
+    struct fh_time since = fh_now();
+    do {
+        assert_true(node->ops->lead(node->sink, epoch, &node->err) < 0);
+    } while (!strstr(node->err.text, expected) && again(node, expected, since));
+}
+
 static int take_found(void *userdata, const struct fh_record_key *keys, size_t count)
 {
     struct far_node *node = userdata;
@@ -95,8 +103,10 @@ static int take_found(void *userdata, const struct fh_record_key *keys, size_t c
 void far_node_recover(struct far_node *node, const char *position, int64_t since_ms)
 {
     struct fh_time since = fh_now();
+    size_t before = node->found_count;
     while (node->ops->recover(node->sink, position, since_ms, take_found, node, &node->err) < 0 &&
            again(node, "recover", since)) {
+        node->found_count = before; /* what it has found comes again */
     }
 }
 
