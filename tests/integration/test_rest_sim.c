@@ -38,14 +38,14 @@ static int teardown(void **state)
 
 static struct fh_rest *make_client(const char *key)
 {
-    struct fh_config config = {.firehose.connect_timeout_ms = 10000};
+    struct fh_config config = {.firehose.connect_timeout_ms = 60000};
     struct fh_rest_limits limits = fh_rest_limits;
     struct fh_rest *rest = NULL;
     struct fh_error err;
     snprintf(config.firehose.url, sizeof(config.firehose.url), "%s", simulator.url);
     snprintf(config.firehose.ca_file, sizeof(config.firehose.ca_file), "%s", simulator.ca_file);
     limits.now = get_now;
-    limits.timeout_ms = 5000;
+    limits.timeout_ms = 60000;
     assert_int_equal(fh_rest_new_limited(&config, key, &limits, &err, &rest), 0);
     return rest;
 }

@@ -120,7 +120,8 @@ static int far_accept(void *opaque, char position[FH_SINK_POSITION_MAX], struct 
         usleep(1000);
         pthread_mutex_lock(&far->lock);
     }
-    int r = far->hangs ? -EAGAIN : far->accept_result;
+    bool enough = far->accept_limit > 0 && far->there_count > far->accept_limit;
+    int r = far->hangs || enough ? -EAGAIN : far->accept_result;
     if (r == 0) {
         arrive(far, far->batch_count);
         snprintf(position, FH_SINK_POSITION_MAX, "offset-%zu", far->there_count);

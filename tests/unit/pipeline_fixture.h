@@ -20,7 +20,7 @@
 
 #define T0       1700000000000
 #define KEYS_MAX 400000
-#define WAIT_MS  20000
+#define WAIT_MS  60000
 
 /* One sink and its far side; everything under lock but what open sets. */
 struct far_side {
@@ -31,6 +31,7 @@ struct far_side {
     int accept_result; /* what accept() answers */
     int write_result;
     int recover_result;
+    size_t accept_limit;   /* accept takes nothing when more are there; 0: none */
     bool lost_answer;      /* accept takes the batch and says that it failed, once */
     bool hangs;            /* accept asks fenced() until that is true */
     bool prepares;         /* of two phases */
