@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SILENCE_MS 20000
+#define SILENCE_MS 60000
 
 static void die(const char *what, const char *why)
 {
