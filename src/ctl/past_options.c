@@ -82,19 +82,23 @@ static const char *state_dir(const struct fh_ctl_call *call)
     return NULL;
 }
 
+static char bus_error[2 * 4096 + 256]; /* said by a signal handler, so made before */
+
 /* A store file that is shorter than it says ends a look with SIGBUS. */
 static void on_bus_error(int signal_number)
 {
-    static const char text[] = "firehosectl: the store's file is shorter than it should be: it is "
-                               "damaged, or the disk fails\n";
     (void)signal_number;
-    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    (void)!write(STDERR_FILENO, bus_error, strlen(bus_error));
     _exit(FH_CTL_FAILED);
 }
 
 /* Before the store is opened: to open it reads pages that may be missing already. */
-static void catch_signals(void)
+static void catch_signals(const char *directory)
 {
+    snprintf(bus_error, sizeof(bus_error),
+             "firehosectl: %.4000s/store/data.mdb is shorter than it should be: it is damaged, or "
+             "the disk fails; stop firehosed, move %.4000s/store away and start it again\n",
+             directory, directory);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGBUS, on_bus_error);
 }
@@ -104,7 +108,9 @@ struct fh_past *fh_past_options_open(const struct fh_ctl_call *call)
     struct fh_error err = {""};
     struct fh_past *past = NULL;
     const char *directory = state_dir(call);
-    catch_signals();
+    if (directory) {
+        catch_signals(directory);
+    }
     if (directory && fh_past_open(directory, &err, &past) < 0) {
         fh_ctl_fail("%s", err.text);
     }

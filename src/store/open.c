@@ -72,12 +72,10 @@ static int lock_directory(struct fh_store *store, struct fh_error *err)
 
 /* ---- the database ------------------------------------------------------------------------- */
 
-/* LMDB could not make sense of the file: was it one of LMDB's once (then it is damaged), or is it
- * something else? */
-static bool was_lmdb(const struct fh_store *store)
+bool fh_store_was_lmdb(const char *directory)
 {
-    char path[sizeof(store->path) + 16];
-    snprintf(path, sizeof(path), "%s/data.mdb", store->path);
+    char path[sizeof(((struct fh_store *)0)->path) + 16];
+    snprintf(path, sizeof(path), "%s/data.mdb", directory);
     unsigned char page[2 * 4096];
     memset(page, 0, sizeof(page));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -91,8 +89,8 @@ static bool was_lmdb(const struct fh_store *store)
     uint32_t second;
     memcpy(&first, page + 16, sizeof(first));
     memcpy(&second, page + 4096 + 16, sizeof(second));
-    return n >= 0 &&
-           (first == 0xBEEFC0DE || second == 0xBEEFC0DE || memcmp(page, zeros, sizeof(page)) == 0);
+    return n >= 0 && (n < 20 || first == 0xBEEFC0DE || second == 0xBEEFC0DE ||
+                      memcmp(page, zeros, sizeof(page)) == 0);
 }
 
 static int foreign(const struct fh_store *store, struct fh_error *err)
@@ -146,7 +144,7 @@ static int open_environment(struct fh_store *store, const struct fh_store_option
     }
     unsigned flags = MDB_NOTLS | (options->sync_each_commit ? 0 : MDB_NOSYNC);
     int code = mdb_env_open(store->env, store->path, flags, 0600);
-    if (code == MDB_VERSION_MISMATCH || (code == MDB_INVALID && !was_lmdb(store))) {
+    if (code == MDB_VERSION_MISMATCH || (code == MDB_INVALID && !fh_store_was_lmdb(store->path))) {
         return foreign(store, err);
     }
     if (code != 0) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PORTION 1024 /* blocks a transaction looks at */
@@ -101,6 +102,24 @@ static int missing(const struct fh_past *past, int code, struct fh_error *err)
     }
 }
 
+/* There is no telling whether anything was ever in it; and LMDB would only say EBADF. */
+static int empty(const struct fh_past *past, struct fh_error *err)
+{
+    return fh_error_set(err, -ENODATA,
+                        "%s/data.mdb is empty: firehosed has not written into it yet, or what it "
+                        "held is lost; there is nothing to look at, and firehosed begins a new "
+                        "store when it is started",
+                        past->path);
+}
+
+static int cut_off(const struct fh_past *past, struct fh_error *err)
+{
+    return fh_error_set(err, -EUCLEAN,
+                        "the store in %s is damaged, the beginning of data.mdb cannot be "
+                        "read; " FH_STORE_REMEDY,
+                        past->path, past->path);
+}
+
 static int newer(const struct fh_past *past, struct fh_error *err)
 {
     return fh_error_set(err, -ENOTSUP,
@@ -147,14 +166,21 @@ static int open_environment(struct fh_past *past, struct fh_error *err)
 {
     char lock[sizeof(past->path) + 16];
     snprintf(lock, sizeof(lock), "%s/data.mdb", past->path);
-    if (access(lock, R_OK) != 0) {
+    struct stat st;
+    if (access(lock, R_OK) != 0 || stat(lock, &st) < 0) {
         return missing(past, -errno, err);
+    }
+    if (st.st_size == 0) {
+        return empty(past, err);
     }
     snprintf(lock, sizeof(lock), "%s/lock.mdb", past->path);
     unsigned flags = MDB_RDONLY | MDB_NOTLS | (access(lock, F_OK) == 0 ? 0 : MDB_NOLOCK);
     int code = mdb_env_create(&past->env);
     code = code ? code : mdb_env_set_maxdbs(past->env, FH_TABLES + 1);
     code = code ? code : mdb_env_open(past->env, past->path, flags, 0600);
+    if (code == MDB_INVALID && fh_store_was_lmdb(past->path)) {
+        return cut_off(past, err);
+    }
     if (code == MDB_VERSION_MISMATCH || code == MDB_INVALID) {
         return newer(past, err);
     }

@@ -180,7 +180,7 @@ mkdir "$WORK/cut" && cp -r "$WORK/a/state/store" "$WORK/cut/" && truncate -s 819
 for command in events stats; do
     "$BIN/firehosectl" $command --state-dir "$WORK/cut" >/dev/null 2>"$WORK/refused"
     expect "$command of a store that is cut off" "$?" 1
-    grep -q 'shorter than it should be' "$WORK/refused" || fail "$command does not say what is wrong: $(cat "$WORK/refused")"
+    grep -q "$WORK/cut/store/data.mdb is shorter than it should be: .* move $WORK/cut/store away" "$WORK/refused" || fail "$command does not say what is wrong: $(cat "$WORK/refused")"
 done
 wait_status b '.role == "primary"' 60
 on_its_own b replay --sink archive $INTERVAL --rate 300 --detach >/dev/null || fail "a replay on the new primary"

@@ -340,6 +340,32 @@ static void expect_open(const char *directory, int code, const char *words)
     }
 }
 
+/* The file as a copy that was broken off, or a file system that lost it, leaves it. */
+static void expect_cut_off(const char *directory)
+{
+    char path[128];
+    char copy[128];
+    snprintf(path, sizeof(path), "%s/store/data.mdb", directory);
+    snprintf(copy, sizeof(copy), "%s/store/whole", directory);
+    assert_int_equal(rename(path, copy), 0);
+    char page[4096];
+    int from = open(copy, O_RDONLY);
+    assert_int_equal(read(from, page, sizeof(page)), sizeof(page));
+    close(from);
+    static const size_t lengths[] = {0, 1, 19, 20, 100, 4096};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        assert_int_equal(write(fd, page, lengths[i]), (ssize_t)lengths[i]);
+        close(fd);
+        if (lengths[i] == 0) {
+            expect_open(directory, -ENODATA, "store/data.mdb is empty");
+        } else {
+            expect_open(directory, -EUCLEAN, "move ");
+        }
+    }
+    assert_int_equal(rename(copy, path), 0);
+}
+
 static void what_cannot_be_opened(void **state)
 {
     struct fixture *f = *state;
@@ -353,6 +379,7 @@ static void what_cannot_be_opened(void **state)
         expect_open(f->directory, -EACCES, "as root");
         assert_int_equal(chmod(path, 0700), 0);
     }
+    expect_cut_off(f->directory);
     /* A later format says so in the state row. */
     MDB_env *env = NULL;
     MDB_txn *txn = NULL;

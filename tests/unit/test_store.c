@@ -546,8 +546,11 @@ static void foreign_and_damaged_files(void **state)
     commit(f);
     fh_store_close(f->store);
     f->store = NULL;
-    assert_int_equal(truncate(path, 16384), 0);
-    expect_refusal(f, -EUCLEAN, "damaged");
+    static const off_t lengths[] = {16384, 8192, 4096, 100, 19, 1};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        assert_int_equal(truncate(path, lengths[i]), 0);
+        expect_refusal(f, -EUCLEAN, "move ");
+    }
 }
 
 static void damaged_block_is_told(void **state)
