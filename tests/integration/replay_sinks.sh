@@ -27,17 +27,17 @@ one_type() {
     sim_start --rate "$RATE" --seed "$SEED" --lateness-ms 500 --paused
     pair_keys
     SINK_EXTRA="}, $(far_sink a | sed 's/ *}$//')"
-    node_config a 1 true
+    node_config a 1 true "$PATIENT"
     SINK_EXTRA="}, $(far_sink b | sed 's/ *}$//')"
-    node_config b 2 false
+    node_config b 2 false "$PATIENT"
     node_start a
     node_start b
     wait_pair_protected a b
     sim_post /sim/start >/dev/null
-    wait_status a ".counters.received > 3 * $RATE" 30
+    wait_status a ".counters.received > 3 * $RATE" 60
     UNTIL=$(($(date +%s%3N) - 2000))
     # All of it has been issued and has come, however slow this machine is: three times the lateness is past it.
-    wait_status a "all(.receivers[]; .last_timestamp > $UNTIL + 1500)" 30
+    wait_status a "all(.receivers[]; .last_timestamp > $UNTIL + 1500)" 60
     sim_get /sim/ledger | awk -v u=$UNTIL '$2 < u { print $1, $2 }' | sort >"$WORK/wanted"
     if [ "${type#zeromq}" != "$type" ]; then
         ctl a replay --sink out --since 1h --until $UNTIL 2>"$WORK/refused" && fail "a replay into a bound socket"
@@ -51,13 +51,13 @@ one_type() {
         ids+=("$(sed -n 's/^replay \([^ ]*\) done.*/\1/p' "$WORK/replay.$name")")
     done
     node_signal a KILL
-    wait_status b '.role == "primary"' 20
-    wait_status b ".sinks[1].delivered > 0" 20
+    wait_status b '.role == "primary"' 60
+    wait_status b ".sinks[1].delivered > 0" 60
     sim_post /sim/stop >/dev/null
-    wait_delivered 30 b
+    wait_delivered 60 b
     ledger_after_kill a b >"$WORK/files.balance" || keep "$type: the file sink beside it: $(cat "$WORK/files.balance")"
     sim_get /sim/ledger | awk '{ print $1, $2 }' | sort >"$WORK/sent"
-    until=$((SECONDS + 20))
+    until=$((SECONDS + 60))
     while :; do
         far_collect "$WORK/collected"
         [ ! -e "$WORK/far/replay" ] || cat "$WORK/far/replay" >>"$WORK/collected"
