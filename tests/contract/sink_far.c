@@ -191,7 +191,7 @@ int suite_setup(void **state)
     char goes_down[8] = "";
     suite->row = *state;
     *state = suite;
-    suite->wait_ms = 20000;
+    suite->wait_ms = 60000;
     snprintf(suite->place, sizeof(suite->place), "/tmp/fh_sink_contract.XXXXXX");
     if (!mkdtemp(suite->place) || start_shell(suite) < 0) {
         return -1;

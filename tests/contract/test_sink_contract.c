@@ -199,7 +199,7 @@ static void waits_for_a_far_side_that_is_away(void **state)
         r = node->ops->accept(node->sink, position, &node->err);
     }
     int64_t took_ms = (fh_now().ns - begun.ns) / 1000000;
-    assert_true(took_ms < 2 * node->config.timeout_ms + 10000); /* a bound, not a speed */
+    assert_true(took_ms < 2 * node->config.timeout_ms + 60000); /* a bound, not a speed */
     if (strcmp(suite->promise, "most") != 0) {
         assert_true(r < 0);
         assert_true(node->err.text[0] != '\0');
@@ -231,7 +231,7 @@ static void waits_for_a_far_side_that_stands_still(void **state)
     int r = suite_write(suite, A, 51, 100);
     r = r == 0 ? node->ops->accept(node->sink, position, &node->err) : r;
     int64_t took_ms = fh_time_diff_ms(fh_now(), begun);
-    assert_true(took_ms < 2 * node->config.timeout_ms + 10000); /* a bound, not a speed */
+    assert_true(took_ms < 2 * node->config.timeout_ms + 60000); /* a bound, not a speed */
     assert_true(r < 0);
     assert_true(node->err.text[0] != '\0');
     suite_order(suite, "resume");

@@ -17,10 +17,11 @@ far_start() {
 }
 
 far_sink() {
-    local mode=lines
-    [ "${FAR_VARIANT:-}" = none ] && mode=none
+    local mode=lines timeout=2000
+    # What is in the pipe when its time to end is over is lost, as promised: it gets all the time it needs.
+    [ "${FAR_VARIANT:-}" = none ] && mode=none timeout=120000
     cat <<CONF
-{ name = "out"; type = "command"; acknowledge = "$mode"; timeout_ms = 2000;
+{ name = "out"; type = "command"; acknowledge = "$mode"; timeout_ms = $timeout;
   command = ( "/usr/bin/python3", "-B", "$PWD/tests/tools/command-consumer.py", "$WORK/far", "$mode", "--refuse", "poison" ); }
 CONF
 }
