@@ -304,14 +304,36 @@ static int make_state_dir(const struct app *app, struct fh_error *err)
                         fh_strerror(code, text, sizeof(text)));
 }
 
+static int check_pair_key(const struct fh_config *config, struct fh_error *err)
+{
+    char secret[FH_PAIR_KEY_MAX] = "";
+    int r = config->pair.present ? fh_config_pair_key(config, secret, err) : 0;
+    explicit_bzero(secret, sizeof(secret));
+    return r;
+}
+
+/* What was set up wrongly, in the file or around it, is not mended by trying again. What is not
+ * there may come yet, with a disk for instance. */
+static int settings(struct app *app, char key[FH_API_KEY_MAX], struct fh_error *err)
+{
+    int r = app_watch_check(&app->config, err);
+    r = r < 0 ? r : fh_config_api_key(&app->config, key, err);
+    r = r < 0 ? r : check_pair_key(&app->config, err);
+    r = r < 0 ? r : make_state_dir(app, err);
+    bool wrong = r == -EINVAL || r == -EACCES || r == -EPERM || r == -EFBIG;
+    app->exit_code = wrong ? EX_CONFIG : 1;
+    return r;
+}
+
 static int start(struct app *app, struct fh_error *err)
 {
     char key[FH_API_KEY_MAX];
-    int r = app_watch_check(&app->config, err);
-    r = r < 0 ? r : fh_config_api_key(&app->config, key, err);
-    r = r < 0 ? r : make_state_dir(app, err);
-    r = r < 0 ? r
-              : fh_pipeline_new(&app->config, key, &app_pipeline_host, app, err, &app->pipeline);
+    int r = settings(app, key, err);
+    if (r < 0) {
+        explicit_bzero(key, sizeof(key));
+        return r;
+    }
+    r = fh_pipeline_new(&app->config, key, &app_pipeline_host, app, err, &app->pipeline);
     explicit_bzero(key, sizeof(key));
     r = r < 0 ? r : start_loop(app, err);
     r = r < 0 ? r
@@ -363,8 +385,8 @@ int app_run(const char *config_path)
     if (r < 0) {
         fh_log_event(LOG_CRIT, r == -EUCLEAN ? FH_LOG_STORE_DAMAGED : FH_LOG_FATAL, NULL, 0,
                      "cannot start: %s", err.text);
-        app->exit_code = 1;
     } else {
+        app->exit_code = 0;
         fh_log_event(LOG_NOTICE, FH_LOG_STARTED, NULL, 0,
                      "firehosed %s started: %zu receiver(s), %zu sink(s), %s", FH_VERSION,
                      app->config.firehose.ranges.count, app->config.sink_count,

@@ -26,7 +26,7 @@ static void usage(FILE *to)
         "  --help         print this, exit\n"
         "\n"
         "Exit status: 0 stopped as asked, 1 an error that the log names, 2 bad usage, 78 an error\n"
-        "in the configuration (with --check: 1).\n");
+        "in the configuration, or a secret or directory that may not be used (with --check: 1).\n");
 }
 
 static int print_reference(int (*write_reference)(struct fh_buf *into))

@@ -153,6 +153,8 @@ static int run(const char *path)
     fh_log_set_level(config.level);
     int lock = lock_state(config.state_dir, &err);
     int r = lock < 0 ? lock : read_secret(config.secret_key_file, secret, &err);
+    /* A file that is missing may come yet; what is wrong with one is not mended by trying again. */
+    bool wrong = lock >= 0 && (r == -EINVAL || r == -EACCES || r == -EPERM || r == -EFBIG);
     if (r >= 0 && ((r = sd_event_default(&event)) < 0 || (r = add_signals(event)) < 0)) {
         fh_error_set(&err, r, "cannot set up the event loop");
     }
@@ -166,7 +168,7 @@ static int run(const char *path)
     }
     if (r < 0) {
         fh_log_event(LOG_ERR, FH_LOG_WITNESS_FATAL, NULL, 0, "%s", err.text);
-        return 1;
+        return wrong ? EX_CONFIG : 1;
     }
     fh_log_event(LOG_NOTICE, FH_LOG_WITNESS_STOPPED, NULL, 0, "stopped");
     return 0;

@@ -63,7 +63,7 @@ if [ "$(id -u)" = 0 ]; then
     install -d -o nobody "$WORK/theirs"
     sed "s|/control\.sock|/control2.sock|; s|state_dir = \"[^\"]*\"|state_dir = \"$WORK/theirs\"|" "$WORK/a/firehosed.conf" >"$WORK/theirs.conf"
     timeout 60 "$BIN/firehosed" --config "$WORK/theirs.conf" 2>"$WORK/theirs.log"
-    expect "exit status of root on the state of another user" $? 1
+    expect "exit status of root on the state of another user" $? 78
     grep -q 'runuser -u nobody' "$WORK/theirs.log" || fail "it does not say whom to run it as: $(cat "$WORK/theirs.log")"
     expect "what root has left there" "$(ls -A "$WORK/theirs")" ""
     # a value that is seldom meant is told as such
@@ -138,6 +138,23 @@ wait_delivered 60 a
 wait_visible a
 node_signal a TERM
 ledger_balances a
+
+# What is not mended by trying again ends with the status after which systemd does not; a key that is missing may
+# come yet.
+grep -qx 'RestartPreventExitStatus=78' "$unit" || fail "the unit tries for ever"
+start_fails() { # WHAT STATUS WORDS
+    local status=0
+    timeout 60 "$BIN/firehosed" --config "$WORK/a/firehosed.conf" 2>"$WORK/refused.log" || status=$?
+    expect "exit status: $1" $status "$2"
+    grep -q "\[fatal\] cannot start: .*$3" "$WORK/refused.log" || fail "$1: $(cat "$WORK/refused.log")"
+}
+mv "$WORK/a/api_key" "$WORK/a/moved"
+start_fails "no file of the API key" 1 "No such file"
+: >"$WORK/a/api_key" && chmod 600 "$WORK/a/api_key"
+start_fails "an empty file of the API key" 78 "is empty; put the API key into it"
+cat "$WORK/a/moved" >"$WORK/a/api_key" && chmod 640 "$WORK/a/api_key"
+start_fails "an API key open to others" 78 "chmod 600"
+rm "$WORK/a/api_key" && mv "$WORK/a/moved" "$WORK/a/api_key"
 
 # A damaged store is named, with the remedy.
 dd if=/dev/urandom of="$WORK/a/state/store/data.mdb" bs=4096 count=64 conv=notrunc 2>/dev/null

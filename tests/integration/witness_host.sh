@@ -53,14 +53,23 @@ refused() { # WHAT: --check says so, and nothing else
     ! "$program" --config "$WORK/witness.conf" --check >"$WORK/said" 2>&1 || fail "--check finds nothing wrong: $1"
     grep -q "^$WORK/witness.conf: witness.secret_key_file: .*$1" "$WORK/said" && [ "$(wc -l <"$WORK/said")" = 1 ] || fail "--check said: $(cat "$WORK/said")"
 }
+ends_with() { # STATUS: the service's attempt to start; its unit tries again, but not after 78
+    local status=0
+    timeout 60 "$program" --config "$WORK/witness.conf" >"$WORK/said" 2>&1 || status=$?
+    [ $status = "$1" ] || fail "started, it ended with $status, not $1: $(cat "$WORK/said")"
+}
+grep -qx 'RestartPreventExitStatus=78' "$WORK/usr/lib/systemd/system/firehose-witness.service" || fail "the unit tries for ever"
 mv "$WORK/witness.key" "$WORK/kept"
 refused 'No such file'
+ends_with 1
 echo "no key" >"$WORK/witness.key"
 chmod 600 "$WORK/witness.key"
 refused 'holds no secret key; make one with'
+ends_with 78
 cat "$WORK/kept" >"$WORK/witness.key"
 chmod 644 "$WORK/witness.key"
 refused 'chmod 600'
+ends_with 78
 rm "$WORK/witness.key"
 mv "$WORK/kept" "$WORK/witness.key"
 if [ "$(id -u)" = 0 ] && id firehose-witness >/dev/null 2>&1; then
