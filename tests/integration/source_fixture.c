@@ -228,11 +228,27 @@ static struct timespec in_a_minute(void)
         return reached;                                                                            \
     } while (0)
 
-/* Lines count once they were flushed: a receiver that forgets to is found out. */
+/* Lines count once they were flushed: a receiver that forgets to is found out. As long as some
+ * come, the rest is waited for. */
 bool fixture_wait_lines(struct fixture *fixture, size_t lines)
 {
-    WAIT_UNTIL(fixture,
-               fixture->collected[0].lines >= lines && fixture->collected[0].unflushed == 0);
+    const struct collected *collected = &fixture->collected[0];
+    struct timespec deadline = in_a_minute();
+    size_t before = 0;
+    bool reached = false;
+    pthread_mutex_lock(&fixture->lock);
+    while (!(reached = collected->lines >= lines && collected->unflushed == 0)) {
+        if (collected->lines > before) {
+            before = collected->lines;
+            deadline = in_a_minute();
+        }
+        if (pthread_cond_timedwait(&fixture->changed, &fixture->lock, &deadline) != 0 &&
+            collected->lines == before) {
+            break;
+        }
+    }
+    pthread_mutex_unlock(&fixture->lock);
+    return reached;
 }
 
 bool fixture_wait_connected(struct fixture *fixture, unsigned connected)

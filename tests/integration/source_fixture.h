@@ -55,7 +55,7 @@ void fixture_serve_with(struct fixture *fixture, scripted_play play, void *userd
 void fixture_start(struct fixture *fixture);
 extern const struct fh_source_handler fixture_handler;
 
-/* Wait (60 s at most) for receiver 0; false when it did not come. */
+/* Wait for receiver 0; false when it did not come for a minute. */
 bool fixture_wait_lines(struct fixture *fixture, size_t lines);
 bool fixture_wait_connected(struct fixture *fixture, unsigned connected);
 bool fixture_wait_disconnected(struct fixture *fixture, unsigned disconnected);

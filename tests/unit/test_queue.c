@@ -251,7 +251,7 @@ static void many_producers_lose_nothing(void **state)
     }
     uintptr_t next[PRODUCERS] = {0};
     for (int i = 0; i < PRODUCERS * PER_PRODUCER; i++) {
-        uintptr_t item = (uintptr_t)fh_queue_pop_wait(queue, 20000);
+        uintptr_t item = (uintptr_t)fh_queue_pop_wait(queue, 60000);
         assert_true(item != 0);
         uintptr_t index = item >> 24;
         assert_true(index < PRODUCERS);
