@@ -20,7 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FH_WEB_CONNECTIONS_MAX 64                  /* on the address; as many on the socket */
+/* On the address; as many on the socket. With the last place taken, whoever has been idle longest
+ * is cut off. */
+#define FH_WEB_CONNECTIONS_MAX 64
 #define FH_WEB_STREAMS_MAX     16                  /* 503 beyond */
 #define FH_WEB_REQUEST_MAX     ((size_t)16 * 1024) /* bytes of request line and headers */
 /* Waiting for one browser. Room for all that the console sends to one that comes, in one turn. */
@@ -86,10 +88,10 @@ int fh_web_port(const struct fh_web *web);
 
 /* What it did since it was made. Any thread. */
 struct fh_web_counters {
-    uint64_t requests;             /* answered, whatever the answer */
-    uint64_t refused;              /* 4xx: wrong host, method, path */
-    uint64_t errors;               /* 5xx */
-    uint64_t cut;                  /* connections closed for being too slow */
+    uint64_t requests; /* answered, whatever the answer */
+    uint64_t refused;  /* 4xx: wrong host, method, path */
+    uint64_t errors;   /* 5xx */
+    uint64_t cut;      /* connections closed for being too slow, or idle in a full house */
     uint32_t connections, streams; /* now */
 };
 void fh_web_counters(const struct fh_web *web, struct fh_web_counters *ret);

@@ -311,6 +311,7 @@ enum MHD_Result web_on_request(void *userdata, struct MHD_Connection *mhd, const
     request->mhd = mhd;
     request->connection = info->socket_context;
     request->connection->deadline = fh_time_add_ms(fh_now(), web->answer_ms);
+    request->connection->idle_since = (struct fh_time){0};
     *inout_request = request;
     int status = judge(request, method);
     return status == 0 ? MHD_YES : send_status(request, status);
@@ -330,7 +331,8 @@ void web_on_completed(void *userdata, struct MHD_Connection *mhd, void **inout_r
         web_stream_close(request->stream);
     }
     web->bodies -= request->body;
-    request->connection->deadline = fh_time_add_ms(fh_now(), web->idle_ms);
+    request->connection->idle_since = fh_now();
+    request->connection->deadline = fh_time_add_ms(request->connection->idle_since, web->idle_ms);
     free(request);
     *inout_request = NULL;
 }

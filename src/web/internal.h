@@ -59,8 +59,10 @@ struct fh_web_stream {
 /* One per TCP connection, from the first byte to the last. */
 struct connection {
     struct connection *next, *previous;
+    struct MHD_Daemon *daemon;
     int fd;
-    struct fh_time deadline; /* when it is closed by us */
+    struct fh_time deadline;   /* when it is closed by us */
+    struct fh_time idle_since; /* its answer is given and no request has come since; unset: busy */
     struct fh_web_stream *stream;
 };
 

@@ -34,17 +34,39 @@ void web_cut_off(struct fh_web *web, const struct connection *connection)
 /* ---- connections ------------------------------------------------------------------------------
  */
 
+/* The last place is taken: whoever has been idle longest gives his up, or the next one would wait
+ * outside until its time is over. Whoever is in the middle of something keeps his. */
+static void make_room(struct fh_web *web, const struct MHD_Daemon *daemon)
+{
+    struct connection *idlest = NULL;
+    size_t count = 0;
+    for (struct connection *connection = web->connections; connection;
+         connection = connection->next) {
+        count += connection->daemon == daemon;
+        bool idle = connection->daemon == daemon && fh_time_is_set(connection->idle_since);
+        if (idle && (!idlest || fh_time_before(connection->idle_since, idlest->idle_since))) {
+            idlest = connection;
+        }
+    }
+    if (count >= FH_WEB_CONNECTIONS_MAX && idlest) {
+        idlest->idle_since = idlest->deadline = (struct fh_time){0};
+        web_cut_off(web, idlest);
+    }
+}
+
 static void connection_started(struct fh_web *web, struct MHD_Connection *mhd, void **ret)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (!connection || !info) {
+    const union MHD_ConnectionInfo *of = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_DAEMON);
+    if (!connection || !info || !of) {
         free(connection);
         *ret = NULL; /* no request of it is taken */
         return;
     }
     connection->fd = info->connect_fd;
+    connection->daemon = of->daemon;
     connection->deadline = fh_time_add_ms(fh_now(), web->headers_ms);
     connection->next = web->connections;
     if (connection->next) {
@@ -53,6 +75,7 @@ static void connection_started(struct fh_web *web, struct MHD_Connection *mhd, v
     web->connections = connection;
     atomic_fetch_add(&web->connection_count, 1);
     *ret = connection;
+    make_room(web, connection->daemon);
 }
 
 static void on_connection(void *userdata, struct MHD_Connection *mhd, void **socket_context,

@@ -399,6 +399,29 @@ static void more_connections_than_it_takes_wait(void **state)
     }
 }
 
+/* Idle ones that stay keep nobody out: the one that has been idle longest goes. */
+static void idle_connections_make_room(void **state)
+{
+    (void)state;
+    struct fh_web *web = start(&(struct fh_web_options){.idle_ms = 100 * WAIT_MS});
+    struct caller callers[FH_WEB_CONNECTIONS_MAX + 20];
+    for (size_t i = 0; i < FH_ARRAY_LEN(callers); i++) {
+        callers[i] = call(web, GET("/") "Host: localhost\r\n\r\n");
+        assert_true(read_until(&callers[i], "path=/"));
+    }
+    struct fh_web_counters counters;
+    fh_web_counters(web, &counters);
+    assert_true(counters.connections <= FH_WEB_CONNECTIONS_MAX);
+    assert_true(read_until(&callers[0], NULL)); /* it has ended */
+    struct caller *latest = &callers[FH_ARRAY_LEN(callers) - 1];
+    send_text(latest, GET("/map/7") "Host: localhost\r\n\r\n");
+    assert_true(read_until(latest, "path=/map/7"));
+    for (size_t i = 0; i < FH_ARRAY_LEN(callers); i++) {
+        hang_up(&callers[i]);
+    }
+    fh_web_free(web);
+}
+
 /* Whoever does not take his answer costs memory until he is cut off. */
 static void large_answers_have_their_limit(void **state)
 {
@@ -639,6 +662,7 @@ int main(void)
         PLAIN(refuses_oversized_headers_and_garbage),
         PLAIN(keeps_a_connection_and_pipelines),
         cmocka_unit_test(who_is_slow_is_cut_off),
+        cmocka_unit_test(idle_connections_make_room),
         PLAIN(more_connections_than_it_takes_wait),
         PLAIN(large_answers_have_their_limit),
         PLAIN(a_stream_carries_what_is_sent),
