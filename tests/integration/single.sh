@@ -135,7 +135,6 @@ node_start a
 wait_status a 'all(.receivers[]; .state == "streaming")' 60
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a
-wait_visible a
 node_signal a TERM
 ledger_balances a
 

@@ -219,7 +219,6 @@ production_end() {
     local name
     sim_post /sim/stop >/dev/null
     wait_delivered 60 a b
-    wait_visible a b "$@"
     for name in a b; do
         [ -n "${PID[$name]:-}" ] || continue
         node_signal $name TERM

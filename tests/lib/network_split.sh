@@ -24,7 +24,6 @@ production_end_doubled() {
     local until=$((SECONDS + 60)) doubled_b
     sim_post /sim/stop >/dev/null
     wait_delivered 60 a b
-    wait_visible a b
     until doubled=$(node_status a | jq .counters.doubled) && doubled_b=$(node_status b | jq .counters.doubled) &&
         [ "$doubled" = "$doubled_b" ]; do
         [ $SECONDS -lt $until ] || {

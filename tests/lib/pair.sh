@@ -224,8 +224,8 @@ ledger_after_kill() {
 
 ledger_balances() { ledger "$@" || { KEEP_WORK=1; fail "the ledger does not balance (files kept in $WORK)"; }; }
 
-# wait_delivered SECONDS NODES...: the simulator is stopped; until the primary has delivered all that it has received.
-wait_delivered() {
+# wait_books SECONDS NODES...: until the primary has delivered all that it has received.
+wait_books() {
     local until=$((SECONDS + $1)) seconds=$1 name
     shift
     until name=$(primary_of "$@") && node_status "$name" |
@@ -236,13 +236,22 @@ wait_delivered() {
     done
 }
 
-# wait_visible DIRECTORIES...: what the simulator has sent and nobody received yet is in nobody's books. Until nothing
-# is lost any more, or stays so for longer than anything is on its way: the ledger is the test's own to judge.
+# wait_visible: what the simulator has sent and nobody received yet is in nobody's books. Until nothing is lost any
+# more, or stays so for longer than anything is on its way: the ledger is the test's own to judge.
 wait_visible() {
-    local lost before='' since=$SECONDS
-    while lost=$(ledger "$@" 2>/dev/null | sed -n 's/^sent.*, lost \([0-9]*\),.*/\1/p'); [ "$lost" != 0 ]; do
+    local lost before='' since=$SECONDS name names=()
+    for name in "$WORK"/*/events; do [ -d "$name" ] && names+=("$(basename "$(dirname "$name")")"); done
+    [ ${#names[@]} -gt 0 ] || return 0
+    while lost=$(ledger "${names[@]}" 2>/dev/null | sed -n 's/^sent.*, lost \([0-9]*\),.*/\1/p'); [ "$lost" != 0 ]; do
         [ "$lost" = "$before" ] || since=$SECONDS before=$lost
         [ $((SECONDS - since)) -lt 15 ] || break
         sleep 0.3
     done
+}
+
+# wait_delivered SECONDS NODES...: the simulator is stopped; until all that it has sent is delivered.
+wait_delivered() {
+    wait_books "$@"
+    wait_visible
+    wait_books "$@"
 }
