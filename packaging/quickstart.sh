@@ -48,12 +48,12 @@ ROLL_SECONDS=2 node_config a 1 true
 ROLL_SECONDS=2 node_config b 2 false
 node_start a
 node_start b
-wait_pair_protected a b 30
+wait_pair_protected a b
 show
 
 step "4. Events flow: $rate a second, 12 partitions over 4 receivers on each node"
 sim_post /sim/start >/dev/null
-wait_status a '.counters.delivered > 0' 30
+wait_status a '.counters.delivered > 0' 60
 sleep 5 # something to look at
 show
 echo "   the last event that node a stored:"
@@ -62,10 +62,10 @@ timeout 5 "$BIN/firehosectl" --socket "$WORK/a/control.sock" tail --count 1 | cu
 step "5. kill -KILL the primary (node a, pid ${PID[a]})"
 before=$(log_lines "$WORK/b.log")
 node_signal a KILL
-wait_log "$WORK/b.log" '\[role\].*-> primary' 10 $((before + 1))
+wait_log "$WORK/b.log" '\[role\].*-> primary' 60 $((before + 1))
 tail -n "+$((before + 1))" "$WORK/b.log" | grep -E '\[(role|peer-down|path-down)\]' | sed 's/^/   /'
-delivered=$(node_status b | jq .counters.delivered)
-wait_status b ".counters.delivered > $delivered" 30
+delivered=$(node_value b .counters.delivered)
+wait_status b ".counters.delivered > $delivered" 60
 show
 
 step "6. Node a comes back, as standby"
@@ -76,6 +76,7 @@ show
 step "7. The ledger: what the service sent against the files both nodes published"
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
+wait_visible a b
 node_signal a TERM
 node_signal b TERM
 ledger a b

@@ -9,6 +9,7 @@ const modules = process.env.CONSOLE_MODULES ?? "build/tests/console";
 const require = createRequire(resolve(modules, "package.json"));
 const { chromium } = require("playwright-core");
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const PATIENCE = 120000; /* of whatever waits for the browser, on a busy machine */
 const FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -27,8 +28,10 @@ export async function launch(options = {}) {
         headless: true,
         args: FLAGS,
         viewport: { width: 1280, height: 985 },
+        timeout: PATIENCE,
         ...options,
     });
+    context.setDefaultTimeout(PATIENCE);
     return {
         context,
         async close() {

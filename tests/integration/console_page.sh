@@ -23,6 +23,7 @@ export CHROMIUM=$chromium
 sim_start --rate "$RATE" --seed 4
 pair_keys
 declare -A url=()
+PATIENT='failure_after = 15;' # with an arbiter it is the lease that a takeover waits for
 
 # A third host's voice, as one would have it.
 "$BIN/firehosectl" keygen --secret "$WORK/witness.key" --public "$WORK/witness.pub" >/dev/null 2>&1 || fail "keygen"
@@ -40,10 +41,10 @@ for name in a b; do
     url[$name]=http://127.0.0.1:$port/
     CONFIG_EXTRA="console: { listen = \"127.0.0.1:$port\"; assets = \"$build/console\"; maps = true; };
 arbiter:  { type = \"witness\"; addresses = ( \"tcp://127.0.0.1:$witness_port\" );
-            witness_public_key = \"$(cat "$WORK/witness.pub")\"; };"
+            witness_public_key = \"$(cat "$WORK/witness.pub")\"; ttl_ms = 6000; };"
     SINK_EXTRA="}, { name = \"occupancy\"; type = \"file\"; directory = \"$WORK/$name/occupancy\"; roll_seconds = 1;
         event_types = ( \"DEVICE_COUNT\", \"DEVICE_PRESENCE\", \"CAMERA_COUNT\" ); "
-    if [ $name = a ]; then node_config a 1 true; else node_config b 2 false; fi
+    if [ $name = a ]; then node_config a 1 true "$PATIENT"; else node_config b 2 false "$PATIENT"; fi
 done
 for name in a b; do # two paths, as between two hosts with two networks
     other=b
@@ -56,7 +57,7 @@ node_start a
 node_start b
 wait_pair_protected a b
 # there is something to see: a batch was published, devices were located
-wait_status a '.counters.delivered > 2000' 20
+wait_status a '.counters.delivered > 2000' 60
 [ -z "${WARM:-}" ] || sleep "$WARM"
 
 AGAIN=$WORK/again MAPS=1 node tests/console/page.mjs "${url[a]}" "${url[b]}" "${PID[a]}" "$WORK/a/events" "$WORK/b/events" &

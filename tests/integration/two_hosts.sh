@@ -45,7 +45,7 @@ done
 # The first events of all: each partition's first one on the primary may lie before the standby's, which
 # then asks for it; until all have been seen the pair is protected in turns.
 wait_status a '.protected and all(.checkpoint.delivered[]; . > 0)' 60
-wait_pair_protected a b
+wait_a_leads
 for name in a b; do
     line=$(wait_status_line $name "$([ $name = a ] && echo primary || echo standby), epoch [0-9]+, protected") || exit 1
     echo "host $name, systemctl status: $line"

@@ -34,7 +34,7 @@ fail() {
 }
 
 # What firehosectl says inside; with it wait_status and its like of pair.sh work for hosts.
-node_status() { on "$1" firehosectl status --json 2>/dev/null; }
+node_ctl() { on "$1" firehosectl "${@:2}"; }
 
 hosts_possible() {
     local tool

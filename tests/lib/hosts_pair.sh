@@ -123,7 +123,7 @@ recipe() {
         done
         case $line in
         *"enable --now"*)
-            wait_pair_protected a b 60 # an operator types more slowly
+            wait_a_leads # an operator types more slowly
             sim_post /sim/start >/dev/null
             ;;
         *doctor) grep -E '^(warn|FAIL)' "$WORK/said.log" ;;

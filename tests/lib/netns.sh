@@ -142,7 +142,7 @@ node_start() {
     PID[$1]=$!
 }
 
-ctl() { "$BIN/firehosectl" --socket "$WORK/$1/control.sock" "${@:2}"; }
+ctl() { node_ctl "$@"; }
 
 # ---- a scenario's beginning and end ----
 
@@ -161,11 +161,11 @@ pair_start() {
     node_config b 2 false "${1:-}"
     node_start a
     node_start b
-    wait_pair_protected a b
+    wait_a_leads
     sim_post /sim/start >/dev/null
     wait_status a '.protected and all(.checkpoint.delivered[]; . > 0)' 60
     wait_published a 60
-    wait_pair_protected a b
+    wait_a_leads
 }
 
 # wait_published NAME SECONDS: "delivered" counts what is written; this waits for a whole batch.

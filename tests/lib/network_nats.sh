@@ -120,7 +120,7 @@ nats_begin() {
     nats_configure
     node_start a
     node_start b
-    wait_pair_protected a b 60
+    wait_a_leads
     sim_post /sim/start >/dev/null
     wait_status a '.arbiter.reachable and .arbiter.lease_ms > 0' 60
     flows a

@@ -94,7 +94,7 @@ scenario_first_events() {
     node_config b 2 false
     node_start a
     node_start b
-    wait_pair_protected a b
+    wait_a_leads
     after=$((SEED % 12))
     sim_post /sim/start >/dev/null
     sleep $((after / 10)).$((after % 10))

@@ -112,7 +112,7 @@ sink_failover() {
     far_begin "$1"
     node_start a
     node_start b
-    wait_pair_protected a b 60
+    wait_a_leads
     sim_post /sim/start >/dev/null
     wait_status a '.arbiter.reachable and .arbiter.lease_ms > 0' 60
     flows a

@@ -133,7 +133,8 @@ nodes_end() {
     done
 }
 
-node_status() { "$BIN/firehosectl" --socket "$WORK/$1/control.sock" status --json 2>/dev/null; }
+node_ctl() { "$BIN/firehosectl" --socket "$WORK/$1/control.sock" "${@:2}"; }
+node_status() { node_ctl "$1" status --json 2>/dev/null; }
 
 # node_value NAME JQ_EXPRESSION: of its status; asked again until it answers.
 node_value() {
@@ -170,6 +171,15 @@ wait_one_primary() {
         [ $SECONDS -lt $until ] ||
             fail "not one primary with a ready standby within ${1:-60} s: $(for name in a b; do node_status $name | jq -c '{node,role,epoch,reason,sync,peer}'; done)"
         sleep 0.1
+    done
+}
+
+# wait_a_leads: as both are configured. Where the machine stood still at the start it may be b: then by an order.
+wait_a_leads() {
+    wait_one_primary
+    while [ "$primary" != a ]; do
+        node_ctl b switchover --wait >"$WORK/switchover.txt" 2>&1 || fail "switchover: $(cat "$WORK/switchover.txt")"
+        wait_one_primary
     done
 }
 
