@@ -41,7 +41,14 @@ far_sink() {
 CONF
 }
 
-far_collect() { "$NATS_COLLECT" "nats://127.0.0.1:$FAR_PORT" FIREHOSE >"$1"; }
+# Again when the server was too slow for it; it shows all or nothing.
+far_collect() {
+    local until=$((SECONDS + 60))
+    until "$NATS_COLLECT" "nats://127.0.0.1:$FAR_PORT" FIREHOSE >"$1"; do
+        [ $SECONDS -lt $until ] || return 1
+        sleep 0.2
+    done
+}
 
 far_down() {
     kill -KILL "${PID[far]}" && wait "${PID[far]}" 2>/dev/null
