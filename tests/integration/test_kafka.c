@@ -161,13 +161,14 @@ static int teardown(void **state)
 /* ---- the delivery thread's part ---------------------------------------------------------------
  */
 
+/* As the pipeline does, again after an error; not when another node leads. */
 static int lead_it(struct node *node, uint64_t epoch)
 {
     struct fh_time until = fh_time_add_ms(fh_now(), WAIT_MS);
     int r;
     do {
         r = OPS->lead(node->sink, epoch, &node->err);
-    } while (r == -EAGAIN && fh_time_before(fh_now(), until));
+    } while ((r == -EAGAIN || r == -EIO) && fh_time_before(fh_now(), until));
     return r;
 }
 
