@@ -98,6 +98,28 @@ void fh_delivery_ok(struct delivery *delivery)
     }
 }
 
+void fh_delivery_forget(struct delivery *delivery)
+{
+    delivery->retry_ms = 0;
+    if (delivery->sink && !atomic_load(&delivery->healthy)) {
+        atomic_store(&delivery->failed_at_ns, fh_now().ns);
+        atomic_store(&delivery->healthy, true);
+        set_error(delivery, "");
+        fh_log(LOG_NOTICE,
+               "sink %s did not work as this node stopped to lead; whether it works now is seen by "
+               "who leads",
+               delivery->config.name);
+    }
+}
+
+bool fh_delivery_suspect(const struct delivery *delivery)
+{
+    int64_t failed_at_ns = atomic_load(&delivery->failed_at_ns);
+    int64_t damping_ms = delivery->pipeline->config.pair.damping_ms;
+    return failed_at_ns != 0 &&
+           fh_time_before(fh_now(), fh_time_add_ms((struct fh_time){failed_at_ns}, damping_ms));
+}
+
 void fh_delivery_stalled(struct delivery *delivery, const struct fh_error *err)
 {
     struct fh_time now = fh_now();

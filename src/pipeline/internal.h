@@ -243,6 +243,10 @@ struct delivery {
     atomic_bool at_rest; /* holds no keys and waits until rest_wanted is over */
     atomic_bool parked;  /* not delivering: nothing of ours is on its way to the sink */
     atomic_bool healthy;
+    /* It failed when this node stopped to lead, at this instant, and has not been tried since; 0:
+     * it did not. What is not known to fail any more is not said to, but no role comes back for it.
+     */
+    atomic_int_least64_t failed_at_ns;
     atomic_bool drained;
     atomic_uint_fast64_t delivered, dropped, filtered, refused, failures;
     struct fh_latency latency;
@@ -513,6 +517,10 @@ void fh_delivery_promise(const struct fh_config *config, const struct fh_config_
 /* deliver.c */
 void fh_delivery_failed(struct delivery *delivery, const struct fh_error *err);
 void fh_delivery_ok(struct delivery *delivery);
+/* This node leads no more: whether the sink works, the other one finds out. */
+void fh_delivery_forget(struct delivery *delivery);
+/* It failed when this node led last, less than pair.damping_ms ago. Any thread. */
+bool fh_delivery_suspect(const struct delivery *delivery);
 /* The far side says "not yet": said in the journal when it lasts. */
 void fh_delivery_stalled(struct delivery *delivery, const struct fh_error *err);
 /* One turn of delivering, bounded in time. */

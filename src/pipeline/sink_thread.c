@@ -107,6 +107,10 @@ static void change_role(struct delivery *delivery, uint64_t epoch)
     if (led) {
         fh_delivery_abandon(delivery);
         delivery->outstanding.active = false;
+        fh_delivery_forget(delivery);
+    }
+    if (epoch != 0) {
+        atomic_store(&delivery->failed_at_ns, 0);
     }
     delivery->handed_over = false;
     delivery->sequence = 0;

@@ -87,7 +87,8 @@ static void sinks(struct fh_pipeline *pipeline, struct fh_pipeline_status *ret)
         memcpy(sink->last_error, delivery->last_error, sizeof(sink->last_error));
         pthread_mutex_unlock(&delivery->lock);
         ret->counters.delivered += sink->delivered;
-        ret->sinks_healthy = ret->sinks_healthy && (sink->healthy || !sink->required);
+        bool well = sink->healthy && !fh_delivery_suspect(delivery);
+        ret->sinks_healthy = ret->sinks_healthy && (well || !sink->required);
     }
 }
 

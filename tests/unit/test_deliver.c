@@ -164,6 +164,41 @@ static void a_far_side_that_stays_away_is_ill(void **state)
     assert_true(fh_time_diff_ms(fh_now(), began) < WAIT_MS / 2);
 }
 
+static void damp_long(struct fh_config *config)
+{
+    config->pair.damping_ms = 100 * WAIT_MS;
+}
+
+/* Whoever leads no more does not know whether the far side is still away, and does not say so; but
+ * the role does not come back for it at once. */
+static void a_follower_says_of_no_sink_that_it_fails(void **state)
+{
+    struct fixture *f = *state;
+    f->configure = damp_long;
+    SET_FAR(f, 0, lead_result, -ECONNREFUSED);
+    fixture_start(f, one_phase, false);
+    struct delivery *delivery = &f->pipeline->delivery[0];
+    fixture_append(f, 10);
+    fixture_lead(f, 3);
+    fixture_wait(f, !atomic_load(&delivery->healthy));
+    assert_false(fh_delivery_suspect(delivery));
+    fh_pipeline_follow(f->pipeline);
+    fixture_wait(f, f->stopped == 1);
+    assert_true(atomic_load(&delivery->healthy));
+    pthread_mutex_lock(&delivery->lock);
+    assert_string_equal(delivery->last_error, "");
+    pthread_mutex_unlock(&delivery->lock);
+    assert_true(fh_delivery_suspect(delivery));
+    f->pipeline->config.pair.damping_ms = 0; /* as a long time later */
+    assert_false(fh_delivery_suspect(delivery));
+    f->pipeline->config.pair.damping_ms = 100 * WAIT_MS;
+    fixture_lead(f, 5); /* it is still away, and that is said again */
+    fixture_wait(f, !atomic_load(&delivery->healthy));
+    SET_FAR(f, 0, lead_result, 0);
+    fixture_wait(f, atomic_load(&delivery->healthy));
+    assert_false(fh_delivery_suspect(delivery));
+}
+
 static void what_is_there_is_not_delivered_again(void **state)
 {
     struct fixture *f = *state;
@@ -525,6 +560,7 @@ int main(void)
         CASE(not_yet_keeps_the_batch),
         CASE(not_yet_does_not_hold_a_role),
         CASE(a_far_side_that_stays_away_is_ill),
+        CASE(a_follower_says_of_no_sink_that_it_fails),
         CASE(what_is_there_is_not_delivered_again),
         CASE(the_newest_position_counts),
         CASE(an_error_is_looked_into),
