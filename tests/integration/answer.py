@@ -3,7 +3,7 @@
 
 FILE has a line "WORDS<tab>ANSWER" per question, in order: the answer is typed when the words have been
 shown; without a tab the words are only waited for. Prints what the terminal showed; ends with the program's exit status, or with 99 when a question
-does not come within 20 s.
+does not come within 60 s.
 """
 import os
 import pty
@@ -20,7 +20,7 @@ def main():
         os.execvp(sys.argv[2], sys.argv[2:])
     shown = b""
     looked = 0
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if dialogue:
             at = shown.find(dialogue[0][0].encode(), looked)
@@ -28,7 +28,7 @@ def main():
                 looked = at + len(dialogue[0][0])
                 for answer in dialogue.pop(0)[1:]:
                     os.write(terminal, answer.encode() + b"\n")
-                until = time.monotonic() + 20
+                until = time.monotonic() + 60
         if select.select([terminal], [], [], 0.05)[0]:
             try:
                 more = os.read(terminal, 4096)

@@ -9,8 +9,9 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=2" # what
 expect() { [ "$2" = "$3" ] || fail "$1: expected '$3', got '$2'"; }
 
 # The data of all events of one name in what was recorded of a stream.
+# One that has not come as a whole yet, up to its empty line, is none.
 events() { awk -v name="event: $2" '$0 == name { wanted = 1; next }
-    wanted && /^data: / { print substr($0, 7) } { wanted = 0 }' "$1"; }
+    wanted && /^data: / { data = substr($0, 7); next } wanted && /^$/ { print data } { wanted = 0 }' "$1"; }
 # The first of them; it reads on, or whoever writes would end by a broken pipe, which counts as a failure.
 first_event() { events "$1" "$2" | sed -n 1p; }
 # wait_events FILE NAME JQ_CONDITION SECONDS: until one such event has come.
@@ -46,7 +47,7 @@ for name in a b; do
     preferred=false replica=2
     [ $name = a ] && preferred=true replica=1
     CONFIG_EXTRA="console: { listen = \"127.0.0.1:${PORT[$name]}\"; $extra };" \
-        node_config $name $replica $preferred 'join_timeout_ms = 2000;'
+        node_config $name $replica $preferred "$PATIENT"
     node_start $name
 done
 wait_pair_protected a b 60
@@ -70,8 +71,8 @@ for path in /notes.md /index.html /app.js.gz /../a/api_key /map/ /map/unknown /m
 done
 expect "POST" "$(status_of -X POST "$(url a /)")" 405
 expect "another host" "$(status_of -H 'Host: evil.example' "$(url a /)")" 421
-expect "another host's events" "$(status_of -H 'Host: evil.example' --max-time 20 "$(url a /events)")" 421
-expect "a floor that cannot be" "$(status_of --max-time 20 "$(url a "/events?floor=$(printf 'f%.0s' {1..80})")")" 404
+expect "another host's events" "$(status_of -H 'Host: evil.example' --max-time 60 "$(url a /events)")" 421
+expect "a floor that cannot be" "$(status_of --max-time 60 "$(url a "/events?floor=$(printf 'f%.0s' {1..80})")")" 404
 
 # ---- what is on the stream
 watch a '' "$WORK/served-a"
@@ -80,11 +81,11 @@ wait_events "$WORK/served-a" space '[.locations[] | select(.level == "FLOOR" and
 wait_events "$WORK/served-a" sample '.received > 0 and .pending >= 0' 60
 first_event "$WORK/served-a" history |
     jq -e '.step_s == 5 and ([.received, .delivered, .lag_ms, .pending] | all(length <= 720))' >/dev/null || fail "history"
-events "$WORK/served-a" pair | tail -n1 | jq -e '.node == "a" and .paired and .protected and .nodes[0].self and .nodes[0].role == "primary"
+wait_events "$WORK/served-a" pair '.node == "a" and .paired and .protected and .nodes[0].self and .nodes[0].role == "primary"
     and .nodes[1].node == "b" and .nodes[1].role == "standby" and .nodes[1].ready and (.paths | length) == 1 and .paths[0].up
     and (.receivers | length) == 4 and all(.receivers[]; .state == "streaming") and .sinks[0].name == "archive"
     and .counters.received > 0 and (.counters.types.DEVICE_LOCATION_UPDATE > 0) and .store.size_limit > 0
-    and (.transitions | length) > 0' >/dev/null || fail "pair: $(events "$WORK/served-a" pair | tail -n1)"
+    and (.transitions | length) > 0' 60
 events "$WORK/served-a" space | tail -n1 >"$WORK/space"
 jq -e '([.locations[].id] | sort) as $ids | .dropped == 0 and .skipped == 0 and
     all(.locations[]; .parent == null or (.parent as $p | $ids | bsearch($p) >= 0))' "$WORK/space" >/dev/null || fail "space: $(cat "$WORK/space")"
@@ -116,13 +117,16 @@ wait_events "$WORK/served-floor-hour-b" occupancy ".full and .place == \"$floor\
     ([.devices, .present, .camera | length] | unique | length) == 1 and (.devices | length) <= 360" 60
 watch b "?place=nowhere" "$WORK/served-no-hour-b"
 wait_events "$WORK/served-no-hour-b" occupancy '.full and .place == "nowhere" and .devices == []' 60
-expect "a place that cannot be" "$(status_of --max-time 20 "$(url a "/events?place=$(printf 'f%.0s' {1..80})")")" 404
+expect "a place that cannot be" "$(status_of --max-time 60 "$(url a "/events?place=$(printf 'f%.0s' {1..80})")")" 404
 
 # ---- personal data: nothing of what people are known by in the records is in anything served
-jq -r '.. | objects | .macAddress, .deviceMacAddress, .email, .mobile, .firstName, .lastName, .userId, .rawUserId,
-    .openRoamingUserId, .loginEmail, .ipv4, .ssid | strings | select(length > 2)' "$WORK"/[ab]/events/*.ndjson | sort -u >"$WORK/personal"
-[ "$(wc -l <"$WORK/personal")" -gt 50 ] || fail "there is no personal data to look for"
-grep -q '@' "$WORK/personal" || fail "there is no e-mail address to look for"
+personal() { jq -r '.. | objects | .macAddress, .deviceMacAddress, .email, .mobile, .firstName, .lastName, .userId, .rawUserId,
+    .openRoamingUserId, .loginEmail, .ipv4, .ssid | strings | select(length > 2)' "$WORK"/[ab]/events/*.ndjson | sort -u >"$WORK/personal"; }
+until=$((SECONDS + 60))
+until personal && [ "$(wc -l <"$WORK/personal")" -gt 50 ] && grep -q '@' "$WORK/personal"; do
+    [ $SECONDS -lt $until ] || fail "there is no personal data to look for, or no e-mail address"
+    sleep 0.2
+done
 cat "$WORK"/served-* >"$WORK/all"
 [ -s "$WORK/all" ] || fail "nothing was served"
 # (a word of a name may stand in a location's name: whole strings are compared)
@@ -152,11 +156,16 @@ for i in 1 2 3; do # ask, and never read
     printf 'GET /events?floor=%s HTTP/1.1\r\nHost: localhost\r\n\r\n' "$floor" >&"$fd"
 done
 many
-before=$(resident)
-many
 after=$(resident)
-echo "resident after 100 and 200 browsers: $before kB, $after kB"
-[ $((after - before)) -lt 4096 ] || fail "100 browsers more took $((after - before)) kB"
+# What is lost with each browser is lost every time; what a busy machine has not given back yet is not.
+for try in 1 2 3 4 5; do
+    before=$after
+    many
+    after=$(resident)
+    echo "resident after $((try * 100)) and 100 more browsers: $before kB, $after kB"
+    [ $((after - before)) -ge 4096 ] || break
+    [ $try -lt 5 ] || fail "100 browsers more took $((after - before)) kB"
+done
 last=$(events "$WORK/served-a" pair | tail -n1 | jq .uptime_ms)
 wait_events "$WORK/served-a" pair ".uptime_ms > $last" 60 # who was there first is still served
 expect "the page afterwards" "$(status_of "$(url a /)")" 200
@@ -190,7 +199,7 @@ for name in b a; do
     start=$(date +%s%N)
     node_signal $name TERM
     expect "exit status of $name with a browser there" "$NODE_EXIT" 0
-    [ $((($(date +%s%N) - start) / 1000000)) -lt 20000 ] || fail "node $name took too long to stop"
+    [ $((($(date +%s%N) - start) / 1000000)) -lt 60000 ] || fail "node $name took too long to stop"
 done
 ledger_balances a b
 echo "console: all as expected"

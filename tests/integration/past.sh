@@ -31,7 +31,7 @@ on_its_own() {
 declare -A METRICS=()
 # metric NODE LINE: until the metrics of a node, made anew once a second, have that line.
 metric() {
-    local until=$(($(now_ms) + 20000))
+    local until=$(($(now_ms) + 60000))
     until curl -sS "http://127.0.0.1:${METRICS[$1]}/metrics" >"$WORK/metrics" 2>&1 && grep -qxF "$2" "$WORK/metrics"; do
         [ "$(now_ms)" -lt $until ] || fail "no metric '$2' of node $1, but: $(grep replay "$WORK/metrics" | grep -v '^#')"
         sleep 0.1
@@ -46,7 +46,7 @@ SINK_EXTRA="}, $(far_sink a | sed 's/ *}$//')"
 for node in a b; do
     METRICS[$node]=$(free_port)
     CONFIG_EXTRA="metrics: { listen = \"127.0.0.1:${METRICS[$node]}\"; };"
-    if [ $node = a ]; then node_config a 1 true; else node_config b 2 false; fi
+    if [ $node = a ]; then node_config a 1 true "$PATIENT"; else node_config b 2 false "$PATIENT"; fi
 done
 node_start a
 node_start b
@@ -65,7 +65,7 @@ INTERVAL="--since $SINCE --until $UNTIL"
 awk -v s=$SINCE -v u=$UNTIL '$2 >= s && $2 < u { print $1, $2 }' "$WORK/ledger.then" | sort >"$WORK/wanted"
 # until_stored NODE: until it has as many of them, which then have to be the same ones.
 until_stored() {
-    local until=$((SECONDS + 30))
+    local until=$((SECONDS + 60))
     until events "$1" $INTERVAL >"$WORK/all.$1" && [ "$(wc -l <"$WORK/all.$1")" -ge "$(wc -l <"$WORK/wanted")" ]; do
         [ $SECONDS -lt $until ] || fail "node $1 has $(wc -l <"$WORK/all.$1") of $(wc -l <"$WORK/wanted") events"
         sleep 0.2

@@ -12,8 +12,8 @@ settled() { wait_status "$1" '.role == "standby" and .sinks[0].oldest_pending_ag
 
 sim_start --rate 300 --seed 11 --lateness-ms 500 --paused
 pair_keys
-node_config a 1 true
-node_config b 2 false
+node_config a 1 true "$PATIENT"
+node_config b 2 false "$PATIENT"
 node_start a
 node_start b
 wait_pair_protected a b

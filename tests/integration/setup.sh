@@ -178,7 +178,7 @@ other_sim() {
     shift
     "$BIN/firehose-sim" --listen 127.0.0.1:0 "$@" >"$WORK/$name.out" 2>"$WORK/$name.log" &
     PID[$name]=$!
-    wait_log "$WORK/$name.out" 'listening on' 10
+    wait_log "$WORK/$name.out" 'listening on' 60
     OTHER=$(sed -n 's/.*listening on \(https\?:[^ ]*\).*/\1/p' "$WORK/$name.out" | head -n1)
 }
 
@@ -188,9 +188,9 @@ says warn daemon 'is it running'
 says FAIL peer 'refused'
 node_start a
 node_start b
-wait_pair_protected a b 30
+wait_pair_protected a b 60
 sim_post /sim/start >/dev/null
-wait_status a '.counters.delivered > 500' 30
+wait_status a '.counters.delivered > 500' 60
 for name in a b a b; do
     doctor $name
     expect "exit status of doctor, node $name: $(cat "$WORK/doctor.out")" "$DOCTOR" 0
@@ -269,7 +269,7 @@ broken warn disk 'lower store.size_limit' 's|^sinks: (|store: { size_limit = "15
 
 echo "-- doctor: the peer"
 node_signal a TERM
-wait_status b '.role == "primary"' 30
+wait_status b '.role == "primary"' 60
 doctor a
 says warn daemon 'is it running'
 says ok peer 'keys of both nodes fit'
@@ -284,7 +284,7 @@ doctor b # the running daemon misses its peer
 says FAIL peer 'refused'
 expect "role of b, looked at by strangers" "$(node_status b | jq -r .role)" primary
 node_start a
-wait_pair_protected b a 30
+wait_pair_protected b a 60
 broken FAIL peer 'leads back' "s|127.0.0.1:${PAIR_PORT[b]}|127.0.0.1:${PAIR_PORT[a]}|" --socket "$WORK/none.sock"
 
 echo "-- doctor: the witness"
@@ -300,7 +300,7 @@ broken FAIL arbiter 'cannot be reached' "$arbiter"
 mkdir -p "$WORK/w/state"
 "$BIN/firehose-witness" --config "$WORK/w/conf" 2>"$WORK/witness.log" &
 PID[witness]=$!
-wait_log "$WORK/witness.log" '\[witness-started\]' 10
+wait_log "$WORK/witness.log" '\[witness-started\]' 60
 broken ok arbiter 'knows this node' "$arbiter"
 broken FAIL arbiter 'does not know this node' "$arbiter; s|a/etc/pair.key|stranger.key|"
 
@@ -310,7 +310,7 @@ if command -v etcd >/dev/null; then
     etcd --data-dir "$WORK/etcd" --listen-client-urls "http://127.0.0.1:$etcd_port" --advertise-client-urls "http://127.0.0.1:$etcd_port" \
         --listen-peer-urls "http://127.0.0.1:$(free_port)" >"$WORK/etcd.log" 2>&1 &
     PID[etcd]=$!
-    for _ in $(seq 200); do curl -s "http://127.0.0.1:$etcd_port/version" >/dev/null && break; sleep 0.1; done
+    for _ in $(seq 600); do curl -s -m 5 "http://127.0.0.1:$etcd_port/version" >/dev/null && break; sleep 0.1; done
     etcd_at() { echo "s|^sinks: (|arbiter: { type = \"etcd\"; endpoints = ( $1 ); };\n&|"; }
     broken ok arbiter "etcd at http://127.0.0.1:$etcd_port answers" "$(etcd_at "\"http://127.0.0.1:$etcd_port\"")"
     # one member that is away is no failure, all of them are

@@ -104,8 +104,9 @@ expect "what is not delivered is filtered" \
     "$(jq '(.counters.received - .counters.duplicates) as $all | all(.sinks[]; .delivered + .filtered == $all)' <<<"$status")" true
 expect "archive filters nothing" "$(jq '.sinks[] | select(.name == "archive") | .filtered' <<<"$status")" 0
 expect "nothing was refused" "$(jq '[.sinks[].refused] | add' <<<"$status")" 0
-"$BIN/firehosectl" --socket "$WORK/a/control.sock" status | grep -q '^types .*DEVICE_LOCATION_UPDATE' || fail "status names no types"
-"$BIN/firehosectl" --socket "$WORK/a/control.sock" status | grep -q 'nothing (file): delivered 0, pending 0, filtered out' ||
+"$BIN/firehosectl" --socket "$WORK/a/control.sock" status >"$WORK/status" || fail "no status"
+grep -q '^types .*DEVICE_LOCATION_UPDATE' "$WORK/status" || fail "status names no types"
+grep -q 'nothing (file): delivered 0, pending 0, filtered out' "$WORK/status" ||
     fail "status does not tell what was filtered out"
 nodes_end a
 ledger_balances a
@@ -127,7 +128,7 @@ sim_start --rate "$RATE" --seed "$SEED" --lateness-ms 2000 --jitter-ms 500 --pau
 pair_keys
 for name in a b; do
     shaped_sinks $name
-    node_config $name "$([ $name = a ] && echo 1 || echo 2)" "$([ $name = a ] && echo true || echo false)"
+    node_config $name "$([ $name = a ] && echo 1 || echo 2)" "$([ $name = a ] && echo true || echo false)" "$PATIENT"
     node_start $name
 done
 wait_pair_protected a b 60

@@ -122,11 +122,11 @@ static struct maps_known look(const char *id)
     return known;
 }
 
-/* Looks until the image is there, for ten seconds at most. */
+/* Looks until the image is there, for a minute at most. */
 static struct maps_known wait_image(const char *id)
 {
     struct maps_known known = look(id);
-    for (int i = 0; i < 2000 && !known.image; i++) {
+    for (int i = 0; i < 12000 && !known.image; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
         known = look(id);
     }
@@ -138,7 +138,7 @@ static void wait_asked(unsigned count)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 10;
+    until.tv_sec += 60;
     pthread_mutex_lock(&lock);
     while (asked < count) {
         assert_int_equal(pthread_cond_timedwait(&changed, &lock, &until), 0);

@@ -292,7 +292,7 @@ static void who_is_refused_hears_why(void **state)
         fds[i] = raw_connect(f);
         settle(f);
     }
-    assert_int_equal(fh_control_call(fds[32], "echo", NULL, 5000, &result, &err), -EREMOTEIO);
+    assert_int_equal(fh_control_call(fds[32], "echo", NULL, 60000, &result, &err), -EREMOTEIO);
     assert_string_equal(err.text, "32 clients are connected already; close one");
     for (int i = 0; i < 33; i++) {
         close(fds[i]);
@@ -628,20 +628,20 @@ static void client_calls(void **state)
     cJSON *arguments = cJSON_CreateObject();
     cJSON_AddStringToObject(arguments, "who", "me");
     cJSON *result = NULL;
-    assert_int_equal(fh_control_call(fd, "echo", arguments, 5000, &result, &err), 0);
+    assert_int_equal(fh_control_call(fd, "echo", arguments, 60000, &result, &err), 0);
     assert_true(cJSON_Compare(arguments, result, 1));
     cJSON_Delete(arguments);
     cJSON_Delete(result);
     result = NULL;
-    assert_int_equal(fh_control_call(fd, "echo", NULL, 5000, &result, &err), 0);
+    assert_int_equal(fh_control_call(fd, "echo", NULL, 60000, &result, &err), 0);
     assert_null(result);
-    assert_int_equal(fh_control_call(fd, "fail", NULL, 5000, &result, &err), -EREMOTEIO);
+    assert_int_equal(fh_control_call(fd, "fail", NULL, 60000, &result, &err), -EREMOTEIO);
     assert_string_equal(err.text, "this must not be, said \"the test\"");
-    assert_int_equal(fh_control_call(fd, "big", NULL, 5000, &result, &err), 0);
+    assert_int_equal(fh_control_call(fd, "big", NULL, 60000, &result, &err), 0);
     assert_int_equal(strlen(result->valuestring), BIG_BYTES);
     cJSON_Delete(result);
     result = NULL;
-    assert_int_equal(fh_control_call(fd, "lines", NULL, 5000, &result, &err), 0);
+    assert_int_equal(fh_control_call(fd, "lines", NULL, 60000, &result, &err), 0);
     static const size_t lengths[] = {3, 0, 300000};
     char *line = NULL;
     for (size_t i = 0; i < FH_ARRAY_LEN(lengths); i++) {
@@ -652,9 +652,9 @@ static void client_calls(void **state)
     assert_int_equal(fh_control_read_line(fd, &line, &err), 0);
     close(fd);
     fd = fh_control_connect(f.path, &err);
-    assert_int_equal(fh_control_call(fd, "stop", NULL, 5000, &result, &err), 0);
+    assert_int_equal(fh_control_call(fd, "stop", NULL, 60000, &result, &err), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(fh_control_call(fd, "echo", NULL, 5000, &result, &err), -EPIPE);
+    assert_int_equal(fh_control_call(fd, "echo", NULL, 60000, &result, &err), -EPIPE);
     close(fd);
     pthread_barrier_destroy(&barrier);
 }

@@ -264,7 +264,7 @@ static void asks_the_daemon(void **state)
     struct fh_error err = {""};
     int fd = fh_control_connect(path, &err);
     assert_true(fd >= 0);
-    assert_int_equal(fh_control_call(fd, "stop", NULL, 5000, &result, &err), 0);
+    assert_int_equal(fh_control_call(fd, "stop", NULL, 60000, &result, &err), 0);
     close(fd);
     assert_int_equal(pthread_join(thread, NULL), 0);
     pthread_barrier_destroy(&ready);

@@ -21,7 +21,7 @@
 /* cmocka wants these above first */
 #include <cmocka.h>
 
-#define WAIT_MS 20000
+#define WAIT_MS 60000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fh_web_stream *stream; /* the last one opened; under lock */
@@ -347,6 +347,23 @@ static void keeps_a_connection_and_pipelines(void **state)
     hang_up(&caller);
 }
 
+/* Served, and cut off because nothing follows. One that this machine holds up between connecting
+ * and asking is cut off before: another one then. */
+static struct caller serve_and_idle(const struct fh_web *web)
+{
+    for (int tries = 0;; tries++) {
+        struct caller caller = call(web, "");
+        static const char text[] = GET("/") "Host: localhost\r\n\r\n";
+        (void)!send(caller.fd, text, sizeof(text) - 1, MSG_NOSIGNAL);
+        assert_true(read_until(&caller, NULL));
+        if (strstr(heard(&caller), "200 OK")) {
+            return caller;
+        }
+        hang_up(&caller);
+        assert_true(tries < 20);
+    }
+}
+
 static void who_is_slow_is_cut_off(void **state)
 {
     (void)state;
@@ -354,9 +371,8 @@ static void who_is_slow_is_cut_off(void **state)
         start(&(struct fh_web_options){.headers_ms = 300, .answer_ms = 300, .idle_ms = 300});
     /* headers that never end, a byte at a time */
     struct caller dribble = call(web, GET("/") "Host: localhost\r\n");
-    /* one that never says anything, one that is idle, one that does not take its answer */
+    /* one that never says anything, one that does not take its answer */
     struct caller silent = call(web, "");
-    struct caller idle = call(web, GET("/") "Host: localhost\r\n\r\n");
     struct caller stuck = call(web, GET("/big") "Host: localhost\r\n\r\n");
     struct pollfd poll_fd = {.fd = dribble.fd, .events = POLLIN};
     int tries = 0;
@@ -367,8 +383,7 @@ static void who_is_slow_is_cut_off(void **state)
     assert_int_equal(recv(dribble.fd, &(char){0}, 1, 0) > 0, false);
     assert_true(read_until(&silent, NULL));
     assert_int_equal(silent.in.len, 0);
-    assert_true(read_until(&idle, NULL));
-    has(heard(&idle), "200 OK");
+    struct caller idle = serve_and_idle(web);
     struct fh_web_counters counters;
     do {
         usleep(5000);
