@@ -63,8 +63,8 @@ struct fh_staged_note {
 /* Of the state row; a newer one is not read. */
 #define FH_STORE_FORMAT 1
 extern const char *const fh_store_table_name[FH_TABLES]; /* open.c */
-/* open.c: LMDB could not make sense of data.mdb in this directory: was it one of LMDB's once, or too
- * little of anything to tell (then it is damaged), or is it something else? */
+/* open.c: LMDB could not make sense of data.mdb in this directory: was it one of LMDB's once, or
+ * too little of anything to tell (then it is damaged), or is it something else? */
 bool fh_store_was_lmdb(const char *directory);
 
 /* A growing array: items of the given type, count in use. */
