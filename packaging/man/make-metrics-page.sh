@@ -40,7 +40,8 @@ this host's own name nor one of
 .Va metrics.hosts
 is refused, so that no web page can read it through a browser.
 At most 64 connections at a time; who is slower than 10 seconds with his request or 30
-with the answer is cut off.
+with the answer is cut off, and so is, when the last place is taken, whoever has been idle longest
+since his answer.
 .Pp
 When it cannot listen, the journal says so once
 .Pq Sy watch-failed ,
