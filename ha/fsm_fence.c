@@ -117,8 +117,11 @@ void fh_fsm_end_hold(struct fh_fsm *fsm, struct fh_time now)
     if (!fence->hold || fh_time_diff_ms(now, fence->hold_since) < fsm->failure_ms) {
         return;
     }
-    /* Silent since we woke: it may be cut off, and have taken over meanwhile. */
-    bool may_lead = fsm->detector.verdict == FH_PEER_SILENT && !fsm->peer.hello.state.patient;
+    /* Silent since we woke: it may be cut off, and have taken over meanwhile. An arbiter knows, and
+     * is asked before anything else happens: by a primary for the lease, which tells that nobody
+     * else led if it is still ours, by a standby before it leads. */
+    bool may_lead = fsm->detector.verdict == FH_PEER_SILENT && !fsm->peer.hello.state.patient &&
+                    !fsm->options.arbiter;
     if (!may_lead || !fsm->options.prefer_safety) {
         fence->hold = false;
     }

@@ -76,7 +76,6 @@ show
 step "7. The ledger: what the service sent against the files both nodes published"
 sim_post /sim/stop >/dev/null
 wait_delivered 60 a b
-wait_visible a b
 node_signal a TERM
 node_signal b TERM
 ledger a b

@@ -88,9 +88,8 @@ static void start(void)
     feed(&input);
 }
 
-/* Standby of a primary in epoch 2, which then is silent for as long as it takes to ask the arbiter.
- */
-static void lose_the_primary(void)
+/* Standby of a primary in epoch 2. */
+static void follow_the_primary(void)
 {
     start();
     peer.state.role = FH_ROLE_PRIMARY;
@@ -102,6 +101,12 @@ static void lose_the_primary(void)
     hear_follower(false);
     assert_int_equal(fsm.role, FH_ROLE_STANDBY);
     all.count = 0;
+}
+
+/* ... which then is silent for as long as it takes to ask the arbiter. */
+static void lose_the_primary(void)
+{
+    follow_the_primary();
     pass(2000);
     assert_non_null(did(FH_FSM_LEASE_ACQUIRE));
 }
@@ -292,6 +297,40 @@ static void goes_on_alone_only_when_that_is_noted(void **state)
     assert_int_equal(did(FH_FSM_LEASE_RENEW)->u.claim.stint, 6);
 }
 
+/* A machine that stands still, and is cut off when it wakes: the arbiter tells what it missed. */
+static void stand_still(void)
+{
+    now_ms += 1200;
+    simple(FH_FSM_TICK);
+    assert_true(fsm.fence.hold);
+}
+
+static void goes_on_alone_after_it_stood_still(void **state)
+{
+    (void)state;
+    lead_covered(true);
+    stand_still();
+    pass(1700);
+    assert_non_null(did(FH_FSM_LEASE_RENEW));
+    assert_int_equal(did(FH_FSM_LEASE_RENEW)->u.claim.stint, 5);
+    granted(5, false);
+    pass(50);
+    assert_false(did(FH_FSM_PEER_IN_SYNC)->flag);
+    assert_false(fh_fsm_fenced(&fsm, at(now_ms)));
+}
+
+static void takes_over_after_it_stood_still(void **state)
+{
+    (void)state;
+    follow_the_primary();
+    stand_still();
+    pass(2000);
+    assert_non_null(did(FH_FSM_LEASE_ACQUIRE));
+    granted(2, false);
+    pass(50);
+    assert_int_equal(fsm.role, FH_ROLE_PROMOTING);
+}
+
 static void an_arbiter_that_notes_nothing_keeps_nobody_waiting(void **state)
 {
     (void)state;
@@ -328,6 +367,8 @@ int main(void)
         cmocka_unit_test_setup(leads_by_the_operators_order, set_up),
         cmocka_unit_test_setup(no_order_makes_two, set_up),
         cmocka_unit_test_setup(goes_on_alone_only_when_that_is_noted, set_up),
+        cmocka_unit_test_setup(goes_on_alone_after_it_stood_still, set_up),
+        cmocka_unit_test_setup(takes_over_after_it_stood_still, set_up),
         cmocka_unit_test_setup(an_arbiter_that_notes_nothing_keeps_nobody_waiting, set_up),
         cmocka_unit_test_setup(availability_takes_over_as_ever, set_up),
     };
