@@ -22,7 +22,7 @@
 #define CONNECTIONS_MAX 4096 /* per worker; further ones are closed on accept */
 #define INBOX_MAX       256
 #define EVENTS_MAX      64
-#define GOODBYE_MS      500
+#define GOODBYE_MS      2000
 #define OVERDUE_MS      20 /* something due cannot be done (a closed window): do not spin */
 
 struct arrival {

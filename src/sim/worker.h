@@ -12,7 +12,7 @@ struct sim_workers;
 int sim_workers_new(struct sim_server *server, unsigned count, int listen_fd);
 /* New events or orders: every worker looks at its connections. Any thread; any time before free. */
 void sim_workers_wake(struct sim_workers *workers);
-/* Say goodbye on every connection, wait at most half a second for it to be sent, close, join. */
+/* Say goodbye on every connection, wait at most two seconds for it to be sent, close, join. */
 void sim_workers_free(struct sim_workers *workers); /* NULL allowed */
 
 #endif
