@@ -94,7 +94,14 @@ arbiter_split() {
     arbiter_start "$1"
     pair_start 'prefer = "safety";'
     wait_status a '.arbiter.reachable and .arbiter.lease_ms > 0' 60 # at first it grants nothing to anybody
-    link cut
+    if [ "$1" = witness ]; then # who stood still meanwhile, and wakes to find itself cut off, asks the arbiter too
+        node_signal a STOP
+        link cut
+        sleep 1.1
+        node_signal a CONT
+    else
+        link cut
+    fi
     not_two 6
     ALONE_FROM=$SECONDS
     until primary=$(primary_of a b); [ -n "$primary" ]; do
