@@ -208,6 +208,20 @@ int64_t client_ask_until(struct client *client, enum client_request request, uin
     return fh_time_diff_ms(fh_now(), start);
 }
 
+bool client_renews_and_keeps(struct client *holder, struct client *other, uint64_t epoch,
+                             int64_t ttl_ms, struct fh_time *ret_asked)
+{
+    assert_int_equal(client_ask(holder, RENEW, epoch), FH_ARBITER_GRANTED);
+    *ret_asked = holder->answer.asked_at;
+    if (client_ask(other, ACQUIRE, epoch + 1) == FH_ARBITER_DENIED) {
+        return true;
+    }
+    assert_int_equal(other->answer.result, FH_ARBITER_GRANTED);
+    assert_true(fh_time_diff_ms(fh_now(), *ret_asked) >= ttl_ms);
+    assert_int_equal(client_ask(other, RELEASE, epoch + 1), FH_ARBITER_RELEASED);
+    return false;
+}
+
 void client_run(struct client *client, int64_t ms)
 {
     run_until(client, fh_time_add_ms(fh_now(), ms), 0);

@@ -47,6 +47,11 @@ enum fh_arbiter_result client_ask(struct client *client, enum client_request req
 /* Ask again and again until the result comes; milliseconds it took, or the test fails. */
 int64_t client_ask_until(struct client *client, enum client_request request, uint64_t epoch,
                          enum fh_arbiter_result result, int64_t timeout_ms);
+/* A renewal; the other asks at once for the epoch after it, and is granted the lease only if this
+ * machine stood still for as long as it runs: false then, and nobody has it. ret_asked: when the
+ * renewal was asked for. */
+bool client_renews_and_keeps(struct client *holder, struct client *other, uint64_t epoch,
+                             int64_t ttl_ms, struct fh_time *ret_asked);
 /* Let time pass. */
 void client_run(struct client *client, int64_t ms);
 

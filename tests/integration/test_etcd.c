@@ -201,21 +201,6 @@ static void grant_deny_renew_release(uint64_t epoch)
     assert_int_equal(client_ask(&b, RELEASE, epoch + 1), FH_ARBITER_RELEASED);
 }
 
-/* A renewal; the other asks at once, and is granted the lease only if this machine stood still for
- * as long as it runs: false then, and nobody has it. */
-static bool renewed_and_kept(uint64_t epoch, struct fh_time *ret_asked)
-{
-    assert_int_equal(client_ask(&a, RENEW, epoch), FH_ARBITER_GRANTED);
-    *ret_asked = a.answer.asked_at;
-    if (client_ask(&b, ACQUIRE, epoch + 1) == FH_ARBITER_DENIED) {
-        return true;
-    }
-    assert_int_equal(b.answer.result, FH_ARBITER_GRANTED);
-    assert_true(fh_time_diff_ms(fh_now(), *ret_asked) >= ttl);
-    assert_int_equal(client_ask(&b, RELEASE, epoch + 1), FH_ARBITER_RELEASED);
-    return false;
-}
-
 static void one_member(void **state)
 {
     (void)state;
@@ -228,7 +213,7 @@ static void one_member(void **state)
     struct fh_time last_asked = {0};
     client_ask_until(&a, ACQUIRE, epoch, FH_ARBITER_GRANTED, SLACK_MS);
     for (int i = 0; i < 12; i++) { /* twice its length */
-        if (!renewed_and_kept(epoch, &last_asked)) {
+        if (!client_renews_and_keeps(&a, &b, epoch, ttl, &last_asked)) {
             epoch += 2;
             client_ask_until(&a, ACQUIRE, epoch, FH_ARBITER_GRANTED, SLACK_MS);
             i = -1;

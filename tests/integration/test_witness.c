@@ -209,21 +209,6 @@ static void one_is_granted_the_other_denied(void **state)
     printf("  renewal: %d us\n", (int)((fh_now().ns - start.ns) / 100000));
 }
 
-/* A renewal; the other asks at once, and is granted the lease only if this machine stood still for
- * as long as it runs: false then, and nobody has it. */
-static bool renewed_and_kept(uint64_t epoch, struct fh_time *ret_asked)
-{
-    assert_int_equal(client_ask(&a, RENEW, epoch), FH_ARBITER_GRANTED);
-    *ret_asked = a.answer.asked_at;
-    if (client_ask(&b, ACQUIRE, epoch + 1) == FH_ARBITER_DENIED) {
-        return true;
-    }
-    assert_int_equal(b.answer.result, FH_ARBITER_GRANTED);
-    assert_true(fh_time_diff_ms(fh_now(), *ret_asked) >= ttl);
-    assert_int_equal(client_ask(&b, RELEASE, epoch + 1), FH_ARBITER_RELEASED);
-    return false;
-}
-
 static void renewed_it_lasts_and_then_it_expires(void **state)
 {
     (void)state;
@@ -232,7 +217,7 @@ static void renewed_it_lasts_and_then_it_expires(void **state)
     a_takes_the_lease(epoch);
     /* renewed for three times its length, asked for by the other all the while */
     for (int i = 0; i < 15; i++) {
-        if (!renewed_and_kept(epoch, &last_asked)) {
+        if (!client_renews_and_keeps(&a, &b, epoch, ttl, &last_asked)) {
             epoch += 2;
             a_takes_the_lease(epoch);
             i = -1;

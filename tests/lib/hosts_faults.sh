@@ -30,7 +30,7 @@ scenario_power_off() {
         power_off
         [ $took -gt 3000 ] || [ $delivered -gt 3000 ] || return 0
     done
-    fail "takeover took longer than 3000 ms"
+    fail "the standby was primary after $took ms and delivered after $delivered ms: at most 3000"
 }
 
 power_off() {
